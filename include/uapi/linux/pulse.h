@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT */
+/*
+ * Pulse kernel ABI: commands and shared pages of /dev/pulse.
+ *
+ * This header is the manual of the ABI. A *context* is one open of
+ * /dev/pulse that was set up once; the file descriptor is the authority. A
+ * *worker* is a thread that registered itself and is named by its index in
+ * the context. Nodes are always the kernel's NUMA node numbers.
+ *
+ * Growing without breaking
+ *   Each command's argument begins with its own size. Shorter than this
+ *   kernel knows: the missing fields take their defaults (zero). Longer: all
+ *   that the kernel does not know must be zero, otherwise E2BIG. Smaller than
+ *   the first version of the struct: EINVAL. Unknown flag, or a reserved field
+ *   that is not zero: EINVAL. The command numbers carry the size of the first
+ *   version for ever, so that a number never changes; any other size or
+ *   direction in a number is another, unknown command: ENOTTY.
+ *
+ * Errors that every command shares
+ *   ENXIO   the context was not set up yet (all but INFO and SETUP)
+ *   EPERM   the caller does not share the mm that set the context up
+ *   EBADF   the descriptor was opened without write access
+ *   EFAULT  the argument cannot be read or written; nothing was changed
+ *   ENOTTY  unknown command
+ */
+#ifndef _UAPI_LINUX_PULSE_H
+#define _UAPI_LINUX_PULSE_H
+
+#include <linux/types.h>
+#include <linux/ioctl.h>
+
+#define PULSE_DEVICE_NAME	"pulse"
+#define PULSE_DEVICE_PATH	"/dev/pulse"
+
+/* Raised only for a change that old programs must be told of. */
+#define PULSE_ABI_VERSION	1
+
+#define PULSE_MAX_WORKERS	4096	/* workers a context, at most */
+#define PULSE_MAX_RING_ENTRIES	65536	/* entries a node ring, at most */
+#define PULSE_MAX_HEAP_BYTES	(64U << 20)	/* payload heap a node, at most */
+
+/* "any node" where a node may be left open. */
+#define PULSE_NODE_ANY		(-1)
+
+/* "no deadline"; every other deadline is absolute CLOCK_MONOTONIC. */
+#define PULSE_NO_DEADLINE	0x7fffffffffffffffLL
+
+/*
+ * Feature bits: what this kernel module really does, here and now.
+ */
+#define PULSE_FEAT_KSTATE	(1ULL << 0)	/* the kernel keeps KSTATE */
+#define PULSE_FEAT_PREEMPTED	(1ULL << 1)	/* ... and tells preempted from running */
+#define PULSE_FEAT_NRING	(1ULL << 2)	/* a ring in the memory of each node */
+#define PULSE_FEAT_WAKE_NODE	(1ULL << 3)	/* WAKE_NODE with spill-over */
+#define PULSE_FEAT_DEATH	(1ULL << 4)	/* a dead worker's slot is reclaimed */
+
+/*
+ * Commands
+ */
+#define PULSE_IOC_MAGIC		0xD7
+
+/**
+ * struct pulse_info - PULSE_IOC_INFO: what there is; allowed before SETUP
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @abi: PULSE_ABI_VERSION of the module
+ * @nr_nodes: online NUMA nodes that have a ring
+ * @features: PULSE_FEAT_*
+ * @limit_workers: the most that SETUP accepts
+ * @limit_ring_entries: the most that SETUP accepts
+ * @limit_heap_bytes: the most that SETUP accepts, a node
+ * @max_workers: as set up, or 0 before SETUP
+ * @ring_entries: as set up, or 0
+ * @heap_bytes: as set up (rounded up to whole pages), or 0
+ * @hdr_bytes: exact length for mmap of PULSE_REGION_HDR, or 0 before SETUP
+ * @kstate_bytes: likewise for PULSE_REGION_KSTATE
+ * @uwork_bytes: likewise for PULSE_REGION_UWORK
+ * @nring_bytes: likewise for each PULSE_REGION_NRING(node)
+ */
+struct pulse_info {
+	__u32 size;
+	__u32 flags;
+	__u32 abi;
+	__u32 nr_nodes;
+	__u64 features;
+	__u32 limit_workers;
+	__u32 limit_ring_entries;
+	__u32 limit_heap_bytes;
+	__u32 max_workers;
+	__u32 ring_entries;
+	__u32 heap_bytes;
+	__u64 hdr_bytes;
+	__u64 kstate_bytes;
+	__u64 uwork_bytes;
+	__u64 nring_bytes;
+};
+#define PULSE_INFO_SIZE_VER0	80
+
+/**
+ * struct pulse_setup - PULSE_IOC_SETUP: give the context its memory, once
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @max_workers: worker slots, 1 to limit_workers
+ * @ring_entries: entries of each node ring, a power of two from 2 to
+ *	limit_ring_entries
+ * @heap_bytes: payload heap behind each node ring, 0 to limit_heap_bytes;
+ *	rounded up to whole pages
+ * @reserved: must be 0
+ *
+ * Binds the context to the caller's mm. All memory is charged to the caller
+ * (RLIMIT_MEMLOCK, the per-user quota and the memory cgroup) before it is
+ * allocated.
+ *
+ * Errors: EBUSY set up already, EINVAL a value outside its range, ENOMEM
+ * (RLIMIT_MEMLOCK, cgroup or memory), EDQUOT the user's quota.
+ */
+struct pulse_setup {
+	__u32 size;
+	__u32 flags;
+	__u32 max_workers;
+	__u32 ring_entries;
+	__u32 heap_bytes;
+	__u32 reserved;
+};
+#define PULSE_SETUP_SIZE_VER0	24
+
+/**
+ * struct pulse_worker_add - PULSE_IOC_WORKER_ADD: register the calling thread
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @node: home node for WAKE_NODE, or PULSE_NODE_ANY: the node it last ran on
+ * @index: out: the worker's index, and that of its KSTATE and UWORK
+ * @cookie: told back in traces and events, never interpreted
+ *
+ * Errors: EEXIST this thread is a worker of this context already, ENOSPC no
+ * free slot, EINVAL no such node online, EDQUOT the user's quota.
+ */
+struct pulse_worker_add {
+	__u32 size;
+	__u32 flags;
+	__s32 node;
+	__u32 index;
+	__u64 cookie;
+};
+#define PULSE_WORKER_ADD_SIZE_VER0	24
+
+/**
+ * struct pulse_worker_del - PULSE_IOC_WORKER_DEL: unregister the calling thread
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @index: what WORKER_ADD gave to this thread
+ * @reserved: must be 0
+ *
+ * Errors: ESRCH no such worker, EPERM the worker is another thread.
+ */
+struct pulse_worker_del {
+	__u32 size;
+	__u32 flags;
+	__u32 index;
+	__u32 reserved;
+};
+#define PULSE_WORKER_DEL_SIZE_VER0	16
+
+/**
+ * struct pulse_park - PULSE_IOC_PARK: sleep until a permit comes
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @index: the calling worker
+ * @word: the value that the caller left in its park word (see
+ *	struct pulse_uwork); if the word differs, PARK does not sleep
+ * @deadline_ns: absolute CLOCK_MONOTONIC, 0 to PULSE_NO_DEADLINE
+ *
+ * Returns 0 when a permit was taken, also one that came before. A signal ends
+ * it with EINTR, or restarts it where SA_RESTART says so; the deadline is
+ * absolute, so a restart does not move it.
+ *
+ * Errors: EAGAIN the park word moved, ETIMEDOUT, EINTR, EINVAL a negative
+ * deadline, ESRCH no such worker, EPERM another thread's worker, ECANCELED a
+ * descriptor of the context was closed meanwhile: look whether it was yours.
+ */
+struct pulse_park {
+	__u32 size;
+	__u32 flags;
+	__u32 index;
+	__u32 word;
+	__s64 deadline_ns;
+};
+#define PULSE_PARK_SIZE_VER0	24
+
+/**
+ * struct pulse_wake - PULSE_IOC_WAKE: give a permit to each worker of a list
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @indices: address of an array of __u32 worker indices
+ * @nr: length of the array, 0 to limit_workers
+ * @woken: out: workers that were given a permit; the rest named no live worker
+ *
+ * Permits do not add up: a worker has one or none.
+ *
+ * Errors: E2BIG @nr over the limit, ESRCH @nr is not 0 and no entry named a
+ * live worker.
+ */
+struct pulse_wake {
+	__u32 size;
+	__u32 flags;
+	__u64 indices;
+	__u32 nr;
+	__u32 woken;
+};
+#define PULSE_WAKE_SIZE_VER0	24
+
+/* WAKE_NODE: go on with the other nodes, nearest first. */
+#define PULSE_WAKE_SPILL	(1U << 0)
+
+/**
+ * struct pulse_wake_node - PULSE_IOC_WAKE_NODE: wake up to nr workers of a node
+ * @size: bytes of this struct as the caller knows it
+ * @flags: PULSE_WAKE_SPILL or 0
+ * @node: an online node
+ * @nr: how many, 1 to limit_workers
+ * @woken: out: how many workers were given a permit
+ * @reserved: must be 0
+ *
+ * Chooses workers that are parked, or whose park word says PARKING (they are
+ * on the way; the permit makes their PARK return at once), so that work
+ * published before the call is never missed.
+ *
+ * Errors: EINVAL no such node online, or @nr outside its range.
+ */
+struct pulse_wake_node {
+	__u32 size;
+	__u32 flags;
+	__s32 node;
+	__u32 nr;
+	__u32 woken;
+	__u32 reserved;
+};
+#define PULSE_WAKE_NODE_SIZE_VER0	24
+
+#define PULSE__IOC(nr, bytes) \
+	_IOC(_IOC_READ | _IOC_WRITE, PULSE_IOC_MAGIC, (nr), (bytes))
+
+#define PULSE_IOC_INFO		PULSE__IOC(0x00, PULSE_INFO_SIZE_VER0)
+#define PULSE_IOC_SETUP		PULSE__IOC(0x01, PULSE_SETUP_SIZE_VER0)
+#define PULSE_IOC_WORKER_ADD	PULSE__IOC(0x10, PULSE_WORKER_ADD_SIZE_VER0)
+#define PULSE_IOC_WORKER_DEL	PULSE__IOC(0x11, PULSE_WORKER_DEL_SIZE_VER0)
+#define PULSE_IOC_PARK		PULSE__IOC(0x20, PULSE_PARK_SIZE_VER0)
+#define PULSE_IOC_WAKE		PULSE__IOC(0x21, PULSE_WAKE_SIZE_VER0)
+#define PULSE_IOC_WAKE_NODE	PULSE__IOC(0x22, PULSE_WAKE_NODE_SIZE_VER0)
+
+/*
+ * Shared pages
+ *
+ * mmap(NULL, exact length from INFO, prot, MAP_SHARED, fd, offset of region).
+ * HDR and KSTATE are read-only and stay so; UWORK and the node rings are read
+ * and write. No region can be made executable, grown or inherited by fork.
+ * The pages live until the last mapping goes, also after close().
+ */
+#define PULSE_REGION_HDR	0U
+#define PULSE_REGION_KSTATE	1U
+#define PULSE_REGION_UWORK	2U
+#define PULSE_REGION_NRING_BASE	16U
+#define PULSE_REGION_NRING(node) (PULSE_REGION_NRING_BASE + (node))
+#define PULSE_REGION_SHIFT	32
+#define PULSE_REGION_OFFSET(region) ((__u64)(region) << PULSE_REGION_SHIFT)
+
+#define PULSE_HDR_MAGIC		0x31534c5550ULL	/* "PULS1", little endian */
+
+/**
+ * struct pulse_hdr - region HDR: the kernel writes, the user reads
+ * @magic: PULSE_HDR_MAGIC
+ * @abi: PULSE_ABI_VERSION
+ * @hdr_bytes: bytes of this struct
+ * @features: PULSE_FEAT_*
+ * @max_workers: worker slots
+ * @nr_nodes: entries of the node map
+ * @ring_entries: entries a node ring
+ * @heap_bytes: payload heap a node ring
+ * @nodes_off: offset in the region of __s32[nr_nodes], the node numbers
+ * @dist_off: offset of __u8[nr_nodes][nr_nodes], the kernel's node distances
+ *	(10 = local), in the order of the node map
+ * @idle_off: offset of __u64[nr_nodes][idle_words], bit i of a row: worker i is
+ *	parked and belongs to that node; advice, may be stale when it is read
+ * @idle_words: words a row
+ * @nr_workers: live workers now
+ * @generation: raised by one for each WORKER_ADD, WORKER_DEL and death
+ */
+struct pulse_hdr {
+	__u64 magic;
+	__u32 abi;
+	__u32 hdr_bytes;
+	__u64 features;
+	__u32 max_workers;
+	__u32 nr_nodes;
+	__u32 ring_entries;
+	__u32 heap_bytes;
+	__u32 nodes_off;
+	__u32 dist_off;
+	__u32 idle_off;
+	__u32 idle_words;
+	__u32 nr_workers;
+	__u32 generation;
+};
+
+/* KSTATE.state */
+#define PULSE_STATE_FREE	0U	/* nobody's slot */
+#define PULSE_STATE_RUNNING	1U	/* on a CPU */
+#define PULSE_STATE_PREEMPTED	2U	/* runnable, but another task has the CPU */
+#define PULSE_STATE_BLOCKED	3U	/* asleep, not in PARK */
+#define PULSE_STATE_PARKED	4U	/* asleep in PARK */
+#define PULSE_STATE_DEAD	5U	/* the thread ended; the slot is being reclaimed */
+
+/**
+ * struct pulse_kstate - region KSTATE, one a worker: what the kernel knows
+ * @seq: odd while the kernel is writing; a reader that wants fields that
+ *	belong together reads seq (acquire), the fields, then seq again (after
+ *	an acquire fence), and repeats while it was odd or moved. Single words
+ *	need no seq on 64-bit.
+ * @state: PULSE_STATE_*
+ * @cpu: CPU it runs on, or ran on last
+ * @node: that CPU's node
+ * @tid: thread id in the pid namespace of the context's creator
+ * @exit_code: as in wait(2), once DEAD
+ * @beats: heartbeats that were delivered
+ * @missed: heartbeats that came too late to be delivered one by one
+ * @n_preempt: times it lost the CPU while it was runnable
+ * @n_block: times it went to sleep (parks included)
+ * @n_migrate: times it came back on another CPU
+ * @n_park: times PARK really slept
+ * @run_ns: time on a CPU, up to the last switch
+ * @wait_ns: time runnable without a CPU, up to the last switch
+ * @last_in_ns: CLOCK_MONOTONIC when it last got a CPU
+ * @last_out_ns: CLOCK_MONOTONIC when it last lost a CPU
+ * @incarnation: raised each time the slot is given out; survives reuse
+ * @reserved: 0
+ *
+ * Written by the kernel on the CPU that switches the worker. It is advice: it
+ * may be stale by the time it is read. 128 bytes, because the adjacent-line
+ * prefetcher makes pairs of cache lines out of neighbours.
+ */
+struct pulse_kstate {
+	__u32 seq;
+	__u32 state;
+	__u32 cpu;
+	__s32 node;
+	__s32 tid;
+	__s32 exit_code;
+	__u64 beats;
+	__u64 missed;
+	__u64 n_preempt;
+	__u64 n_block;
+	__u64 n_migrate;
+	__u64 n_park;
+	__u64 run_ns;
+	__u64 wait_ns;
+	__u64 last_in_ns;
+	__u64 last_out_ns;
+	__u32 incarnation;
+	__u32 reserved[5];
+};
+
+/*
+ * The park word: state in the low 8 bits, epoch in the high 24. The owner
+ * moves RUNNING -> PARKING and back, a waker moves PARKING -> NOTIFIED; the
+ * epoch is raised by the owner each time it begins to park.
+ */
+#define PULSE_PARK_RUNNING	0U
+#define PULSE_PARK_PARKING	1U
+#define PULSE_PARK_NOTIFIED	2U
+#define PULSE_PARK_STATE(word)	((word) & 0xffU)
+#define PULSE_PARK_EPOCH(word)	((word) >> 8)
+#define PULSE_PARK_WORD(epoch, state) \
+	(((__u32)(epoch) << 8) | ((__u32)(state) & 0xffU))
+
+/**
+ * struct pulse_uwork - region UWORK, one a worker: written by user space
+ * @park: park word; the worker and its wakers write it
+ * @reserved0: 0
+ * @progress: raised by the worker as it gets on; watched for hangs
+ * @job: the job in hand, 0 = none; found by whoever salvages after a crash
+ * @cookie: the user's own
+ * @reserved: left alone by the kernel
+ *
+ * Untrusted: the kernel reads a word of it once, bounds it, and never lets it
+ * decide more than whether a worker of this context sleeps.
+ */
+struct pulse_uwork {
+	__u32 park;
+	__u32 reserved0;
+	__u64 progress;
+	__u64 job;
+	__u64 cookie;
+	__u64 reserved[12];
+};
+
+/**
+ * struct pulse_nring_hdr - head of region NRING: users write, the kernel never
+ * parses it
+ * @enqueue: position of the next push
+ * @dequeue: position of the next pop
+ * @heap_next: user's allocator of the payload heap
+ * @pad0: own cache-line pair for the producers' side
+ * @pad1: own cache-line pair for the consumers' side
+ * @pad2: own cache-line pair for the heap
+ *
+ * All zero is an empty ring: entry i of N carries a turn; position p = lap * N
+ * + i is pushed when the turn is 2 * lap and leaves it at 2 * lap + 1, is
+ * popped then and leaves it at 2 * (lap + 1). After the head come N struct
+ * pulse_nring_entry, then the payload heap at the next page boundary.
+ */
+struct pulse_nring_hdr {
+	__u64 enqueue;
+	__u64 pad0[15];
+	__u64 dequeue;
+	__u64 pad1[15];
+	__u64 heap_next;
+	__u64 pad2[15];
+};
+
+/**
+ * struct pulse_nring_entry - one entry, a cache line
+ * @turn: see struct pulse_nring_hdr
+ * @data: the users' own
+ */
+struct pulse_nring_entry {
+	__u64 turn;
+	__u64 data[7];
+};
+
+/*
+ * Layouts are checked on both sides and never change; new fields go to the end
+ * of what is not an array element, or into what is reserved.
+ */
+#if defined(__cplusplus)
+#define PULSE__ABI_ASSERT(x) static_assert(x, #x)
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define PULSE__ABI_ASSERT(x) _Static_assert(x, #x)
+#else
+#define PULSE__ABI_ASSERT(x) extern int pulse__abi_assert[(x) ? 1 : -1]
+#endif
+
+PULSE__ABI_ASSERT(sizeof(struct pulse_info) == PULSE_INFO_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_setup) == PULSE_SETUP_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_worker_add) == PULSE_WORKER_ADD_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_worker_del) == PULSE_WORKER_DEL_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_park) == PULSE_PARK_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_wake) == PULSE_WAKE_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_wake_node) == PULSE_WAKE_NODE_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_hdr) == 64);
+PULSE__ABI_ASSERT(sizeof(struct pulse_kstate) == 128);
+PULSE__ABI_ASSERT(sizeof(struct pulse_uwork) == 128);
+PULSE__ABI_ASSERT(sizeof(struct pulse_nring_hdr) == 384);
+PULSE__ABI_ASSERT(sizeof(struct pulse_nring_entry) == 64);
+
+#endif /* _UAPI_LINUX_PULSE_H */
