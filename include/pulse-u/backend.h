@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * backend.h - the one place that knows whether the kernel module is there.
+ *
+ * A *context* is a set of workers that can see, park and wake each other. On
+ * the kernel backend it is an open of /dev/pulse; on the user backend it is a
+ * memfd of the same layout and futexes. The choice is made once in a process,
+ * at the first use, and said in one log line.
+ *
+ * A *worker* is a thread that registered itself. All calls that name the
+ * calling thread's own worker must come from that thread.
+ */
+#ifndef PULSE_U_BACKEND_H
+#define PULSE_U_BACKEND_H
+
+#include <stdbool.h>
+
+#include <pulse-u/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum pulse_backend_kind {
+	PULSE_BACKEND_AUTO = 0,		/* kernel where it can be had, else user */
+	PULSE_BACKEND_KERNEL = 1,
+	PULSE_BACKEND_USER = 2,
+};
+
+/**
+ * struct pulse_backend_info - which backend, and why
+ * @sz: sizeof(struct pulse_backend_info), set by the caller
+ * @kind: PULSE_BACKEND_KERNEL or PULSE_BACKEND_USER
+ * @err: 0, or the negative errno that kept the kernel backend away
+ * @name: "kernel" or "user"
+ * @reason: one sentence, static
+ * @fix: what to do to get the kernel backend; "" when there is nothing to mend
+ * @abi: the module's ABI version, 0 on the user backend
+ * @features: PULSE_FEAT_* of <linux/pulse.h>, what really works here
+ */
+struct pulse_backend_info {
+	size_t sz;
+	int kind;
+	int err;
+	const char *name;
+	const char *reason;
+	const char *fix;
+	uint32_t abi;
+	uint32_t reserved;
+	uint64_t features;
+};
+
+/**
+ * pulse_backend_info() - which backend this process uses, and why
+ * @info: out; its sz must be set
+ *
+ * Makes the choice if it was not made yet. The environment variable
+ * PULSE_BACKEND (auto, kernel, user) decides where nothing else did.
+ *
+ * Return: 0, -EINVAL; or, where the kernel backend was demanded and cannot be
+ * had, the negative errno that kept it away (@info is filled in).
+ */
+PULSE_API int pulse_backend_info(struct pulse_backend_info *info);
+
+/**
+ * pulse_backend_select() - demand a backend before the first use
+ * @kind: enum pulse_backend_kind
+ *
+ * Return: 0; -EBUSY the choice was made already and is another one; -EINVAL;
+ * or why the kernel backend cannot be had.
+ */
+PULSE_API int pulse_backend_select(int kind);
+
+struct pulse_ctx;
+
+/**
+ * struct pulse_ctx_opts - a context's sizes
+ * @sz: sizeof(struct pulse_ctx_opts)
+ * @max_workers: worker slots, 1 to 4096; default 64
+ * @ring_entries: entries of each node's ring, a power of two from 2 to 65536;
+ *	default 1024
+ * @heap_bytes: payload heap behind each node's ring; default 0
+ * @reserved: 0
+ */
+struct pulse_ctx_opts {
+	size_t sz;
+	uint32_t max_workers;
+	uint32_t ring_entries;
+	uint32_t heap_bytes;
+	uint32_t reserved;
+};
+
+/**
+ * pulse_ctx_create() - make a context
+ * @opts: or NULL for the defaults
+ * @out: the context
+ *
+ * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -EMFILE; -EDQUOT the
+ * user's quota in the module.
+ */
+PULSE_API int pulse_ctx_create(const struct pulse_ctx_opts *opts,
+			       struct pulse_ctx **out);
+
+/**
+ * pulse_ctx_destroy() - end a context
+ * @ctx: no worker may be registered any more
+ *
+ * Return: 0; -EINVAL; -EBUSY workers are left (nothing was done);
+ * -EOWNERDEAD in a forked child (its memory is given back all the same).
+ */
+PULSE_API int pulse_ctx_destroy(struct pulse_ctx *ctx);
+
+/**
+ * pulse_ctx_fd() - the descriptor behind the context
+ * @ctx: the context
+ *
+ * Return: /dev/pulse or the memfd; it stays the context's. -EINVAL.
+ */
+PULSE_API int pulse_ctx_fd(const struct pulse_ctx *ctx);
+
+/**
+ * pulse_ctx_nring() - the ring in the memory of a node
+ * @ctx: the context
+ * @node: a NUMA node number
+ * @mem: out: struct pulse_nring_hdr, its entries, then the heap
+ * @bytes: out: length of it all, may be NULL
+ *
+ * Return: 0; -EINVAL no such node.
+ */
+PULSE_API int pulse_ctx_nring(struct pulse_ctx *ctx, int node, void **mem,
+			      size_t *bytes);
+
+/**
+ * pulse_ctx_nodes() - the nodes that have a ring
+ * @ctx: the context
+ * @nodes: out: up to @max node numbers
+ * @max: room in @nodes
+ *
+ * Return: how many nodes there are, or -EINVAL.
+ */
+PULSE_API int pulse_ctx_nodes(struct pulse_ctx *ctx, int *nodes, int max);
+
+/**
+ * pulse_worker_register() - make the calling thread a worker
+ * @ctx: the context
+ * @node: home node for waking by node, or -1: where it runs
+ * @cookie: the caller's own, told in traces
+ *
+ * A thread may be a worker of several contexts, once in each.
+ *
+ * Return: the worker's index (0 or more); -EEXIST; -ENOSPC all slots taken;
+ * -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_worker_register(struct pulse_ctx *ctx, int node,
+				    uint64_t cookie);
+
+/**
+ * pulse_worker_unregister() - the calling thread is no worker any more
+ * @ctx: the context
+ * @index: what pulse_worker_register() returned to this thread
+ *
+ * A thread that ends without it is unregistered by the backend.
+ *
+ * Return: 0; -ESRCH; -EPERM another thread's; -EINVAL.
+ */
+PULSE_API int pulse_worker_unregister(struct pulse_ctx *ctx, int index);
+
+/**
+ * typedef pulse_recheck_fn - is there work, now that everyone sees me parking?
+ * @arg: as given to pulse_worker_park()
+ *
+ * Return: true to give up parking.
+ */
+typedef bool (*pulse_recheck_fn)(void *arg);
+
+/**
+ * pulse_worker_park() - sleep until somebody wakes this worker
+ * @ctx: the context
+ * @index: the calling worker
+ * @deadline_ns: absolute CLOCK_MONOTONIC, or PULSE_FOREVER
+ * @recheck: looks once more for work after the worker has announced that it
+ *	parks; whoever published work before sees the announcement, or is seen
+ *	here. NULL: nothing to look at.
+ * @arg: for @recheck
+ *
+ * Return: 0 woken, spuriously perhaps; 1 @recheck found work; -ETIMEDOUT;
+ * -EINTR a signal; -ESRCH; -EINVAL; -ECANCELED the context is closing.
+ */
+PULSE_API int pulse_worker_park(struct pulse_ctx *ctx, int index,
+				int64_t deadline_ns, pulse_recheck_fn recheck,
+				void *arg);
+
+/**
+ * pulse_worker_wake() - wake workers, after work for them was published
+ * @ctx: the context
+ * @indices: worker indices
+ * @nr: how many
+ *
+ * Contains the full barrier between the caller's publishing and its look at
+ * the workers' park words. Costs a system call only if one of them parks.
+ * From any thread of the process.
+ *
+ * Return: how many were parked and are woken; -EINVAL; -ESRCH none of them is
+ * a live worker.
+ */
+PULSE_API int pulse_worker_wake(struct pulse_ctx *ctx, const uint32_t *indices,
+				unsigned int nr);
+
+/**
+ * pulse_worker_wake_node() - wake up to @nr parked workers of a node
+ * @ctx: the context
+ * @node: home node
+ * @nr: how many, at least 1
+ * @spill: go on with the other nodes, nearest first
+ *
+ * Contains the full barrier, as pulse_worker_wake() does.
+ *
+ * Return: how many are woken, or -EINVAL.
+ */
+PULSE_API int pulse_worker_wake_node(struct pulse_ctx *ctx, int node,
+				     unsigned int nr, bool spill);
+
+/**
+ * struct pulse_worker_state - what is known of a worker
+ * @sz: sizeof(struct pulse_worker_state), set by the caller
+ * @state: PULSE_STATE_* of <linux/pulse.h>; the user backend looks it up in
+ *	/proc and cannot tell preempted from running
+ * @tid: thread id
+ * @cpu: where it runs or ran last
+ * @node: that CPU's node
+ * @n_preempt: times it lost the CPU while runnable
+ * @n_block: times it went to sleep
+ * @n_migrate: times it changed the CPU
+ * @n_park: times it slept in park
+ * @run_ns: time on a CPU
+ * @wait_ns: time runnable without a CPU
+ * @beats: heartbeats that were delivered
+ * @missed: heartbeats that came too late
+ */
+struct pulse_worker_state {
+	size_t sz;
+	uint32_t state;
+	int32_t tid;
+	uint32_t cpu;
+	int32_t node;
+	uint64_t n_preempt;
+	uint64_t n_block;
+	uint64_t n_migrate;
+	uint64_t n_park;
+	uint64_t run_ns;
+	uint64_t wait_ns;
+	uint64_t beats;
+	uint64_t missed;
+};
+
+/**
+ * pulse_worker_state() - look at a worker
+ * @ctx: the context
+ * @index: any worker's index
+ * @out: the answer; its sz must be set
+ *
+ * No system call on the kernel backend; two reads of /proc on the user
+ * backend. From any thread. Advice: it may be stale when it is read.
+ *
+ * Return: 0; -ESRCH the slot is free; -EINVAL.
+ */
+PULSE_API int pulse_worker_state(struct pulse_ctx *ctx, int index,
+				 struct pulse_worker_state *out);
+
+/**
+ * pulse_state_name() - name of a PULSE_STATE_*
+ * @state: the state
+ *
+ * Return: "free", "running", "preempted", "blocked", "parked", "dead" or
+ * "unknown"; static.
+ */
+PULSE_API const char *pulse_state_name(uint32_t state);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PULSE_U_BACKEND_H */
