@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Pulse. "make help" lists the targets; everything built lies under build/.
+
+# ---------------------------------------------------------------- kbuild hook
+# The kernel's build system comes through here when it is pointed at this
+# folder (make -C /lib/modules/.../build M=$PWD): it wants Kbuild, nothing else.
+ifneq ($(KERNELRELEASE),)
+include $(src)/Kbuild
+else
+
+# ------------------------------------------------------------------- settings
+# SAN=asan|tsan builds a second tree of the same sources under build/<san>.
+# PORT is what "make run" and "make run-vm" listen on, loopback only.
+SHELL		:= /bin/bash
+CC		?= gcc
+CXX		?= g++
+PORT		?= 8080
+KERNELS		?= 6.1 6.12 7.2
+KERNEL		?= 6.12
+NODES		?= 2
+JOBS		?= $(shell nproc)
+
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS	+= -j$(JOBS)
+endif
+MAKEFLAGS	+= --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+ifeq ($(SAN),)
+O		:= build
+SANFLAGS	:=
+else ifeq ($(SAN),asan)
+O		:= build/asan
+SANFLAGS	:= -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+		   -fno-omit-frame-pointer -DPULSE_DEBUG
+else ifeq ($(SAN),tsan)
+O		:= build/tsan
+SANFLAGS	:= -fsanitize=thread -fno-omit-frame-pointer
+else
+$(error SAN=$(SAN) is unknown; use SAN=asan or SAN=tsan)
+endif
+
+WARN	:= -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
+	   -Wpointer-arith -Wundef -Wvla -Wformat=2 -Wno-format-nonliteral
+CPPFLAGS += -Iinclude -Iinclude/uapi -D_GNU_SOURCE
+CFLAGS	?= -O2 -g
+ALLCFLAGS := -std=gnu11 $(CFLAGS) $(WARN) $(SANFLAGS) -fPIC -pthread
+LIBCFLAGS := $(ALLCFLAGS) -fvisibility=hidden -Iulib
+TESTCFLAGS := $(ALLCFLAGS) -Iulib -Iselftests/lib
+CXXALL	:= -std=gnu++17 -O2 -g -Wall -Wextra $(SANFLAGS) -fPIC -pthread
+
+HWLOC_CFLAGS = $(shell pkg-config --cflags hwloc)
+HWLOC_LIBS   = $(shell pkg-config --libs hwloc)
+LIBS	= $(HWLOC_LIBS) -pthread
+
+SOVERSION := 0
+LIBSO	:= $(O)/lib/libpulse-u.so.$(SOVERSION)
+LIBA	:= $(O)/lib/libpulse-u.a
+
+# -------------------------------------------------------------------- sources
+# What lies in the right folder is built: no list to forget a file in.
+ULIB_SRC  := $(sort $(wildcard ulib/*/*.c))
+TOOL_SRC  := $(sort $(wildcard tools/*.c))
+EX_SRC    := $(sort $(wildcard examples/*.c))
+EX_DIRS   := $(sort $(dir $(wildcard examples/*/main.c)))
+TEST_SRC  := $(sort $(wildcard selftests/ulib/*/test_*.c) \
+	     $(wildcard selftests/kmod/test_*.c) \
+	     $(wildcard selftests/abuse/test_*.c))
+FUZZ_SRC  := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
+BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c))
+BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
+
+ULIB_OBJ  := $(ULIB_SRC:%.c=$(O)/obj/%.o)
+TOOL_BIN  := $(TOOL_SRC:tools/%.c=$(O)/bin/%)
+EX_BIN    := $(EX_SRC:examples/%.c=$(O)/bin/examples/%) \
+	     $(patsubst examples/%/,$(O)/bin/%,$(EX_DIRS))
+TEST_BIN  := $(TEST_SRC:%.c=$(O)/%)
+FUZZ_BIN  := $(FUZZ_SRC:%.c=$(O)/%)
+BENCH_BIN := $(BENCH_SRC:%.c=$(O)/%) $(BENCH_CXX:%.cc=$(O)/%)
+
+# -------------------------------------------------------------------- targets
+.PHONY: help
+help:
+	@printf '%s\n' \
+	'make run          install what is missing, build, start the show-piece server' \
+	'make check        install what is missing, build, run every test' \
+	'make run-vm       the server in a VM with pulse.ko loaded, port forwarded' \
+	'make build        build all of it: libraries, tools, examples, tests, modules' \
+	'make bench        benchmarks beside their peers; table, and JSON under build/' \
+	'make lib          only the library' \
+	'make modules      only pulse.ko, for each of KERNELS' \
+	'make selftests    only the test programs' \
+	'make check-user   tests that need no kernel module (fast)' \
+	'make check-san    the user-space suite under ASan+UBSan and under TSan' \
+	'make check-vm     tests of KERNELS in VMs' \
+	'make check-static layers, symbol map, file sizes, headers on their own' \
+	'make load         build pulse.ko for the running kernel and load it' \
+	'make install      library, headers, tools below DESTDIR and PREFIX' \
+	'make clean        remove build/' \
+	'' \
+	'PORT=8080 (run, run-vm)   KERNEL=6.12 NODES=2 (run-vm)   KERNELS="$(KERNELS)"' \
+	'SAN=asan|tsan (lib, selftests)   JOBS=$(JOBS)'
+
+.DEFAULT_GOAL := help
+
+.PHONY: build lib tools examples selftests fuzz bench-bin
+build: setup-build
+	@$(MAKE) lib tools examples selftests fuzz bench-bin
+	@$(MAKE) modules
+
+lib: $(LIBSO) $(LIBA) $(O)/lib/libpulse-u.so $(O)/lib/pkgconfig/libpulse-u.pc
+tools: $(TOOL_BIN)
+examples: $(EX_BIN)
+selftests: $(TEST_BIN)
+fuzz: $(FUZZ_BIN)
+bench-bin: $(BENCH_BIN)
+
+# What a fresh Debian lacks; silent and offline when nothing is missing.
+.PHONY: setup-build setup-check setup-vm setup-bench
+setup-build:
+	@scripts/setup packages core vm
+setup-check:
+	@scripts/setup packages core vm tests
+setup-vm: setup-check
+	@scripts/setup kernels $(KERNELS)
+setup-bench:
+	@scripts/setup packages core bench
+
+# The objects depend on the flags they were built with.
+FLAGS_NOW := $(CC) $(LIBCFLAGS) $(CPPFLAGS)
+$(O)/.flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
+.PHONY: FORCE
+FORCE:
+
+$(O)/obj/ulib/topo/%.o: CPPFLAGS += $(HWLOC_CFLAGS)
+$(O)/obj/ulib/%.o: ulib/%.c $(O)/.flags
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(CPPFLAGS) $(LIBCFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/obj/%.o: %.c $(O)/.flags
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(CPPFLAGS) $(ALLCFLAGS) -I$(dir $<) -MMD -MP -c -o $@ $<
+
+# A page that an example serves, as bytes in the program.
+$(O)/obj/%.html.o: %.html
+	@mkdir -p $(@D)
+	@echo "  EMBED   $<"
+	@cd $(<D) && ld -r -z noexecstack -b binary -o $(abspath $@) $(<F)
+
+$(LIBA): $(ULIB_OBJ)
+	@mkdir -p $(@D)
+	@echo "  AR      $@"
+	@rm -f $@ && $(AR) rcs $@ $(ULIB_OBJ)
+
+# A sanitizer build is linked statically into its programs.
+$(LIBSO): $(ULIB_OBJ) ulib/libpulse-u.map
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) -shared -Wl,-soname,$(@F) $(if $(SAN),,-Wl$(,)--no-undefined) \
+	  -Wl,--version-script=ulib/libpulse-u.map $(SANFLAGS) \
+	  -o $@ $(ULIB_OBJ) $(LIBS)
+$(O)/lib/libpulse-u.so: $(LIBSO)
+	@ln -sfn $(<F) $@
+$(O)/lib/pkgconfig/libpulse-u.pc: ulib/libpulse-u.pc.in
+	@mkdir -p $(@D)
+	@sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
+
+# Tools and examples use the public interface: they link the shared library.
+LINKSO = -L$(O)/lib -lpulse-u -Wl,-rpath,'$$ORIGIN/$(1)lib' -pthread
+$(TOOL_BIN): $(O)/bin/%: $(O)/obj/tools/%.o $(LIBSO) $(O)/lib/libpulse-u.so
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(SANFLAGS) -o $@ $< $(call LINKSO,../)
+$(EX_SRC:examples/%.c=$(O)/bin/examples/%): $(O)/bin/examples/%: $(O)/obj/examples/%.o $(LIBSO) $(O)/lib/libpulse-u.so
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(SANFLAGS) -o $@ $< $(call LINKSO,../../) -lm
+
+define example_dir
+$(O)/bin/$(1): $(patsubst %.c,$(O)/obj/%.o,$(wildcard examples/$(1)/*.c)) \
+		$(patsubst %.html,$(O)/obj/%.html.o,$(wildcard examples/$(1)/*.html)) \
+		$(LIBSO) $(O)/lib/libpulse-u.so
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@$(CC) $(SANFLAGS) -o $$@ $$(filter %.o,$$^) $$(call LINKSO,../)
+endef
+$(foreach d,$(EX_DIRS),$(eval $(call example_dir,$(patsubst examples/%/,%,$(d)))))
+
+# Tests may look inside: they link the static library.
+$(TEST_BIN): $(O)/%: %.c $(LIBA) $(O)/.flags
+	@mkdir -p $(@D)
+	@echo "  TEST    $@"
+	@$(CC) $(CPPFLAGS) $(TESTCFLAGS) -I$(dir $<) -MMD -MP -MF $@.d -o $@ $< $(LIBA) $(LIBS)
+$(FUZZ_BIN): $(O)/%: %.c $(LIBA) $(O)/.flags $(wildcard selftests/fuzz/replay.c)
+	@mkdir -p $(@D)
+	@echo "  FUZZ    $@"
+	@$(CC) $(CPPFLAGS) $(TESTCFLAGS) -MMD -MP -MF $@.d -o $@ $< \
+	  $(wildcard selftests/fuzz/replay.c) $(LIBA) $(LIBS)
+$(BENCH_SRC:%.c=$(O)/%): $(O)/%: %.c $(LIBA) $(O)/.flags
+	@mkdir -p $(@D)
+	@echo "  BENCH   $@"
+	@$(CC) $(CPPFLAGS) $(TESTCFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBA) $(LIBS) -lm
+$(BENCH_CXX:%.cc=$(O)/%): $(O)/%: %.cc
+	@mkdir -p $(@D)
+	@echo "  BENCH   $@"
+	@$(CXX) $(CPPFLAGS) $(CXXALL) -MMD -MP -MF $@.d -o $@ $<
+
+# One module a kernel, each in its own folder, W=1, a warning is an error.
+.PHONY: modules
+modules: setup-vm
+	@set -e; for k in $(KERNELS); do selftests/vm/build-module $$k; done
+
+.PHONY: load
+load:
+	@scripts/load-module
+
+# --------------------------------------------------------------------- check
+# "make check" is what CI runs. One prove, so that there is one summary.
+.PHONY: check check-user check-san check-vm check-static
+check: setup-vm
+	@$(MAKE) lib tools examples selftests fuzz
+	@$(MAKE) SAN=asan selftests fuzz
+	@$(MAKE) SAN=tsan selftests
+	@$(MAKE) modules
+	@selftests/check all
+check-user: setup-check
+	@$(MAKE) lib tools examples selftests fuzz
+	@selftests/check static user
+check-san: setup-check
+	@$(MAKE) SAN=asan selftests fuzz
+	@$(MAKE) SAN=tsan selftests
+	@selftests/check san
+check-vm: setup-vm
+	@$(MAKE) lib tools examples selftests
+	@$(MAKE) modules
+	@selftests/check vm
+check-static: setup-build
+	@$(MAKE) lib
+	@selftests/check static
+
+# ----------------------------------------------------------------------- run
+.PHONY: run run-vm bench
+run: setup-build
+	@$(MAKE) lib tools examples
+	@exec $(O)/bin/vigilant-server --listen 127.0.0.1:$(PORT)
+run-vm: KERNELS := $(KERNEL)
+run-vm: setup-vm
+	@$(MAKE) lib tools examples
+	@selftests/vm/build-module $(KERNEL)
+	@echo "vigilant-server in a VM (Linux $(KERNEL), $(NODES) nodes): http://127.0.0.1:$(PORT)/"
+	@exec selftests/vm/run --kernel $(KERNEL) --nodes $(NODES) --timeout 86400 \
+	  --forward $(PORT):8080 -- $(O)/bin/vigilant-server --listen 0.0.0.0:8080
+bench: setup-bench
+	@$(MAKE) lib tools bench-bin
+	@selftests/bench/run
+
+# ------------------------------------------------------------------- install
+PREFIX	?= /usr/local
+LIBDIR	?= $(PREFIX)/lib
+VERSION	:= 0.1.0
+.PHONY: install clean
+install: lib tools
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/bin \
+	  $(DESTDIR)$(PREFIX)/include/pulse-u $(DESTDIR)$(PREFIX)/include/linux
+	install -m 755 $(LIBSO) $(DESTDIR)$(LIBDIR)/
+	ln -sfn $(notdir $(LIBSO)) $(DESTDIR)$(LIBDIR)/libpulse-u.so
+	install -m 644 $(LIBA) $(DESTDIR)$(LIBDIR)/
+	install -m 644 $(O)/lib/pkgconfig/libpulse-u.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
+	install -m 644 include/pulse-u/*.h $(DESTDIR)$(PREFIX)/include/pulse-u/
+	install -m 644 include/uapi/linux/pulse.h $(DESTDIR)$(PREFIX)/include/linux/
+	install -m 755 $(TOOL_BIN) $(DESTDIR)$(PREFIX)/bin/
+clean:
+	rm -rf build
+
+, := ,
+-include $(shell find $(O)/obj $(O)/selftests -name '*.d' 2>/dev/null)
+endif

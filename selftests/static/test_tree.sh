@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What holds of the tree itself, not of a run of it.
+cd "$(dirname "$0")/../.." || exit 1
+n=0
+bad=0
+point()	# name command...
+{
+	local name=$1 out
+
+	shift
+	n=$((n + 1))
+	if out=$("$@" 2>&1); then
+		echo "ok $n - $name"
+	else
+		echo "not ok $n - $name"
+		bad=1
+	fi
+	[ -n "$out" ] && sed 's/^#\? \?/# /' <<<"$out"
+}
+no_mirror_host()
+{
+	! git grep -nIE 'https?://[a-z0-9.]*debian\.org|snapshot\.debian|archive\.ubuntu' -- . ':!LICENSES'
+}
+echo "KTAP version 1"
+point "a folder includes only folders below it" scripts/check-layers
+point "files have a licence, are not too long and leave nothing undone" scripts/check-size
+point "public headers compile on their own in C99, C11, C17 and C++17" scripts/check-headers
+point "symbol map, public headers and library agree" scripts/check-map
+point "no package mirror is named" no_mirror_host
+echo "1..$n"
+exit $bad
