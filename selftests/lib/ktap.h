@@ -138,6 +138,18 @@ static inline void kt_count(bool ok)
 		kt_note(__VA_ARGS__);					\
 	} while (0)
 
+/*
+ * How much of @n to do: PULSE_TEST_SCALE is a percentage, 100 unless set. Slow
+ * machines (emulated CPUs, sanitizers) set it below, a long soak above.
+ */
+static inline long kt_scale(long n)
+{
+	const char *percent = getenv("PULSE_TEST_SCALE");
+	long scaled = percent ? (long)((double)n * atof(percent) / 100) : n;
+
+	return scaled > 0 ? scaled : 1;
+}
+
 /* Leaves the test as skipped, and says why. */
 #define KT_SKIP(...)							\
 	do {								\
