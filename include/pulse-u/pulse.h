@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * pulse.h - all of libpulse-u's public interface.
+ *
+ * A program that uses one area may include that area's header alone.
+ */
+#ifndef PULSE_U_PULSE_H
+#define PULSE_U_PULSE_H
+
+#include <pulse-u/base.h>
+#include <pulse-u/backend.h>
+#include <pulse-u/topology.h>
+#include <pulse-u/affinity.h>
+#include <pulse-u/memory.h>
+#include <pulse-u/deque.h>
+#include <pulse-u/ring.h>
+#include <pulse-u/pool.h>
+#include <pulse-u/poller.h>
+#include <pulse-u/transport.h>
+#include <pulse-u/ws.h>
+
+#endif /* PULSE_U_PULSE_H */
