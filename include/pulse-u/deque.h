@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * deque.h - work-stealing deque: one owner, any number of thieves.
+ *
+ * D. Chase, Y. Lev: Dynamic circular work-stealing deque, SPAA 2005; with the
+ * orderings of N. M. Le, A. Pop, A. Cohen, F. Zappa Nardelli: Correct and
+ * efficient work-stealing for weak memory models, PPoPP 2013.
+ *
+ * The owner pushes and takes at the bottom (last in, first out), thieves steal
+ * at the top (oldest first). The owner is one thread at a time; who it is may
+ * change where the change itself is synchronised. Everything an owner wrote
+ * before a push is visible to who gets the item.
+ */
+#ifndef PULSE_U_DEQUE_H
+#define PULSE_U_DEQUE_H
+
+#include <pulse-u/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pulse_deque;
+
+/**
+ * struct pulse_deque_opts - options of pulse_deque_create()
+ * @sz: sizeof(struct pulse_deque_opts)
+ * @capacity: room to begin with, a power of two from 2; default 256
+ * @max_capacity: room it may grow to, a power of two from @capacity to 2^30;
+ *	default 65536, or @capacity where that is more
+ * @start: first position, for tests of the wrap of counters; default 0
+ *
+ * It grows by doubling, in push. Outgrown buffers are kept until destroy, as a
+ * thief may still be reading: no more than the last one's size in all.
+ */
+struct pulse_deque_opts {
+	size_t sz;
+	uint32_t capacity;
+	uint32_t max_capacity;
+	uint64_t start;
+};
+
+/**
+ * pulse_deque_create() - make a deque
+ * @opts: or NULL for the defaults
+ * @out: the deque
+ *
+ * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM.
+ */
+PULSE_API int pulse_deque_create(const struct pulse_deque_opts *opts,
+				 struct pulse_deque **out);
+
+/**
+ * pulse_deque_destroy() - give the deque back
+ * @deque: nobody may use it any more; items left in it are forgotten
+ *
+ * Return: 0; -EINVAL. Allowed in a forked child.
+ */
+PULSE_API int pulse_deque_destroy(struct pulse_deque *deque);
+
+/**
+ * pulse_deque_push() - put an item at the bottom; owner only
+ * @deque: the deque
+ * @item: not NULL
+ *
+ * Return: 0; -EAGAIN full at its greatest size; -ENOMEM it had to grow and
+ * could not (it is as before); -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_deque_push(struct pulse_deque *deque, void *item);
+
+/**
+ * pulse_deque_take() - take the item at the bottom; owner only
+ * @deque: the deque
+ *
+ * Return: the item pushed last; NULL there is none, or @deque is NULL, or in a
+ * forked child.
+ */
+PULSE_API void *pulse_deque_take(struct pulse_deque *deque);
+
+/**
+ * pulse_deque_steal() - take the item at the top; any thread
+ * @deque: the deque
+ * @item: out: the oldest item
+ *
+ * Return: 0; -EAGAIN another thread was faster, there may be more; -ENOENT
+ * empty; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_deque_steal(struct pulse_deque *deque, void **item);
+
+/**
+ * pulse_deque_size() - items in it, about; any thread
+ * @deque: the deque
+ *
+ * Return: exact when nobody else uses it; 0 for NULL.
+ */
+PULSE_API size_t pulse_deque_size(const struct pulse_deque *deque);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PULSE_U_DEQUE_H */
