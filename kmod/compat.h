@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where kernels from 6.1 on differ. No other file looks at the version, and
+ * what is named here has a pulse_ name of its own, so that a stable branch that
+ * takes a function back breaks nothing.
+ */
+#ifndef PULSE_COMPAT_H
+#define PULSE_COMPAT_H
+
+#include <linux/freezer.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/version.h>
+
+#ifndef CONFIG_PREEMPT_NOTIFIERS
+#error "pulse needs CONFIG_PREEMPT_NOTIFIERS (selected by CONFIG_KVM)"
+#endif
+#ifndef CONFIG_64BIT
+#error "pulse supports 64-bit kernels"
+#endif
+
+/* Sleeping in this state, a task can be frozen where it is. */
+#ifdef TASK_FREEZABLE
+#define PULSE_TASK_PARKED	(TASK_INTERRUPTIBLE | TASK_FREEZABLE)
+#else
+#define PULSE_TASK_PARKED	TASK_INTERRUPTIBLE
+#endif
+
+/* vm_flags_mod() and read-only vm_flags: 6.3. */
+static inline void pulse_vm_flags_mod(struct vm_area_struct *vma,
+				      unsigned long set, unsigned long clear)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+	vma->vm_flags = (vma->vm_flags | set) & ~clear;
+#else
+	vm_flags_mod(vma, set, clear);
+#endif
+}
+
+/*
+ * Would the task run if it were given a CPU? For sched_out, where on_rq is
+ * settled. Since 6.12 a task that went to sleep may stay queued for a while
+ * (delayed dequeue), and on_rq alone is not the answer.
+ */
+static inline bool pulse_task_runnable(struct task_struct *task)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	return READ_ONCE(task->on_rq);
+#else
+	return task_is_runnable(task);
+#endif
+}
+
+/*
+ * Time that the current task stood on a run queue without a CPU, from when the
+ * scheduler began to count.
+ */
+#ifdef CONFIG_SCHED_INFO
+#define PULSE_HAVE_RUN_DELAY	1
+static inline u64 pulse_run_delay_ns(struct task_struct *task)
+{
+	return task->sched_info.run_delay;
+}
+#else
+#define PULSE_HAVE_RUN_DELAY	0
+static inline u64 pulse_run_delay_ns(struct task_struct *task)
+{
+	return 0;
+}
+#endif
+
+#endif /* PULSE_COMPAT_H */

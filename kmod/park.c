@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Park and wake.
+ *
+ * Three places take part: the work, in user memory; the park word, in UWORK,
+ * written by its worker and by wakers, untrusted; and the permit, a bit of
+ * pulse_worker.wake_bits that user space cannot reach. Spurious returns are
+ * allowed everywhere, lost wake-ups nowhere. No lock is taken.
+ *
+ * 1. By the park word and WAKE
+ *
+ *	CPU 0 (the parker)			CPU 1 (a waker)
+ *
+ *	user space:				user space:
+ *	xchg(word, PARKING);			publish the work;
+ *	  full barrier			(A)	  full barrier		(A')
+ *	look at the queues: nothing		load word
+ *	PARK(word):				  not PARKING: done
+ *	kernel:					  cmpxchg(word, NOTIFIED)
+ *	sleeper = current;			    lost: done, the winner does
+ *	state = PARKED;				    won: WAKE:
+ *	  full barrier			(B)	kernel:
+ *	take permit? return 0			permit = 1;
+ *	read word: moved? EAGAIN		  full barrier		(C)
+ *	schedule()				load sleeper
+ *						  not NULL: wake it
+ *
+ *   (A) against (A'): either the waker finds PARKING, or the parker finds the
+ *   work when it looks again.
+ *
+ *   (B) against (C): either the waker finds the sleeper, whose state is then
+ *   one that wake_up_process() ends (the state is written before (B) as well),
+ *   or the parker finds the permit. A parker that was woken goes round and
+ *   looks at the permit again.
+ *
+ *   Reading the word is for those who come late: it saves the sleep when a
+ *   waker has won already and its WAKE is still on the way.
+ *
+ * 2. By WAKE_NODE (node.c), which takes no cmpxchg
+ *
+ *	CPU 0 (the parker)			CPU 1 (a waker)
+ *
+ *	xchg(word, PARKING);			publish the work;
+ *	  full barrier			(A)	WAKE_NODE:
+ *	look at the queues: nothing		  full barrier		(D)
+ *	PARK: as above				permit is set: skip it
+ *						idle, or word is PARKING:
+ *						  permit = 1, (C), as above
+ *
+ *   (A) against (D): a parker that did not see the work is found PARKING. A
+ *   parker that is skipped because its permit is set has yet to take it, with
+ *   a full barrier, and looks at the queues after that.
+ *
+ * 3. A waker that dies between its cmpxchg and its WAKE
+ *
+ *   Whoever sweeps after the death of a worker gives a permit to each worker
+ *   whose word says NOTIFIED. The death comes after the cmpxchg, and so does
+ *   the sweep. A parker that read the word before the cmpxchg gets the permit
+ *   by (B) and (C); one that reads it after does not sleep.
+ *
+ * litmus: park_wake
+ */
+#include <linux/bitmap.h>
+#include <linux/err.h>
+#include <linux/hrtimer.h>
+#include <linux/nospec.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/timekeeping.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "ctx.h"
+#include "node.h"
+#include "park.h"
+#include "sysfs.h"
+#include "trace.h"
+#include "worker.h"
+
+/* Indices are copied in by so many at a time. */
+#define PULSE_WAKE_CHUNK	64
+
+/**
+ * pulse_give() - give a worker a permit, or cancel its park
+ * @w: any slot of a live context; a dead one does no harm
+ * @bit: PULSE_PERMIT or PULSE_CANCEL
+ *
+ * Return: false if it had that already; then whoever gave it wakes.
+ */
+bool pulse_give(struct pulse_worker *w, int bit)
+{
+	struct task_struct *sleeper;
+
+	/* (C): pairs with (B) in park.c:pulse_park, litmus: park_wake */
+	if (atomic_fetch_or(bit, &w->wake_bits) & bit)
+		return false;
+
+	/*
+	 * A task that is sleeper has not left pulse_park(), and is freed a
+	 * grace period after it exited at the earliest.
+	 */
+	rcu_read_lock();
+	sleeper = rcu_dereference(w->sleeper);
+	if (sleeper)
+		wake_up_process(sleeper);
+	rcu_read_unlock();
+	return true;
+}
+
+static bool pulse_take(struct pulse_worker *w, int bit)
+{
+	return atomic_read(&w->wake_bits) & bit &&
+	       atomic_fetch_andnot(bit, &w->wake_bits) & bit;
+}
+
+/*
+ * What the parker finds when it looks: 0 a permit, or why it must not sleep,
+ * or 1: sleep.
+ */
+static int pulse_park_look(struct pulse_worker *w, ktime_t deadline)
+{
+	if (pulse_take(w, PULSE_PERMIT))
+		return 0;
+	if (pulse_take(w, PULSE_CANCEL))
+		return -ECANCELED;
+	if (deadline != KTIME_MAX && ktime_get() >= deadline)
+		return -ETIMEDOUT;
+	if (signal_pending(current))
+		return -ERESTARTSYS;
+	return 1;
+}
+
+static int pulse_park_sleep(struct pulse_worker *w, const struct pulse_park *arg,
+			    bool *slept)
+{
+	ktime_t deadline = ns_to_ktime(arg->deadline_ns);
+	int ret;
+
+	for (;;) {
+		/*
+		 * (B): the full barrier orders sleeper and state before the
+		 * permit and the word. Pairs with (C) in park.c:pulse_give,
+		 * litmus: park_wake
+		 */
+		set_current_state(PULSE_TASK_PARKED);
+		ret = pulse_park_look(w, deadline);
+		if (ret <= 0)
+			return ret;
+		if (!*slept) {
+			/* Untrusted, and read this once. */
+			if (READ_ONCE(w->uwork->park) != arg->word)
+				return -EAGAIN;
+			*slept = true;
+			pulse_node_idle(w);
+			w->parking = true;
+		}
+		schedule_hrtimeout_range(deadline == KTIME_MAX ? NULL : &deadline,
+					 current->timer_slack_ns,
+					 HRTIMER_MODE_ABS);
+	}
+}
+
+/**
+ * pulse_park() - PARK: sleep until a permit comes
+ * @ctx: the context, live
+ * @arg: of PARK
+ *
+ * A restarted call begins anew with the same argument; the deadline is
+ * absolute, and a permit that came meanwhile is kept.
+ *
+ * Return: 0 a permit was taken; -EINVAL, -ESRCH, -EPERM, -EAGAIN, -ECANCELED,
+ * -ETIMEDOUT, -ERESTARTSYS.
+ */
+int pulse_park(struct pulse_ctx *ctx, const struct pulse_park *arg)
+{
+	struct pulse_worker *w;
+	bool slept = false;
+	int ret;
+
+	if (arg->deadline_ns < 0)
+		return -EINVAL;
+	w = pulse_worker_self(ctx, arg->index);
+	if (IS_ERR(w))
+		return PTR_ERR(w);
+
+	rcu_assign_pointer(w->sleeper, current);
+	ret = pulse_park_sleep(w, arg, &slept);
+	__set_current_state(TASK_RUNNING);
+	RCU_INIT_POINTER(w->sleeper, NULL);
+
+	if (slept) {
+		w->parking = false;
+		pulse_node_busy(w);
+		pulse_count(parks);
+	}
+	trace_park(w, ret, slept);
+	return ret;
+}
+
+/* Untrusted indices from user space, as a set of those that can be slots. */
+static int pulse_wake_fetch(struct pulse_ctx *ctx, const struct pulse_wake *arg,
+			    unsigned long *set)
+{
+	const u32 __user *list = u64_to_user_ptr(arg->indices);
+	u32 chunk[PULSE_WAKE_CHUNK];
+	u32 done, n, i;
+
+	for (done = 0; done < arg->nr; done += n) {
+		n = min_t(u32, arg->nr - done, PULSE_WAKE_CHUNK);
+		if (copy_from_user(chunk, list + done, n * sizeof(*chunk)))
+			return -EFAULT;
+		for (i = 0; i < n; i++) {
+			u32 index = chunk[i];
+
+			if (index >= ctx->max_workers)
+				continue;
+			index = array_index_nospec(index, ctx->max_workers);
+			__set_bit(index, set);
+		}
+	}
+	return 0;
+}
+
+/**
+ * pulse_wake() - WAKE: give a permit to each worker of a list
+ * @ctx: the context, live
+ * @arg: of WAKE; gets the number of woken
+ *
+ * The whole list is read before the first permit is given, so that -EFAULT
+ * means nobody was woken.
+ *
+ * Return: 0, -E2BIG, -EFAULT, -ESRCH.
+ */
+int pulse_wake(struct pulse_ctx *ctx, struct pulse_wake *arg)
+{
+	DECLARE_BITMAP(set, PULSE_MAX_WORKERS);
+	unsigned int i;
+	int ret;
+
+	if (arg->nr > PULSE_MAX_WORKERS)
+		return -E2BIG;
+	bitmap_zero(set, ctx->max_workers);
+	ret = pulse_wake_fetch(ctx, arg, set);
+	if (ret)
+		return ret;
+
+	arg->woken = 0;
+	for_each_set_bit(i, set, ctx->max_workers) {
+		struct pulse_worker *w = &ctx->workers[i];
+
+		if (!pulse_worker_is_live(w))
+			continue;
+		if (pulse_give(w, PULSE_PERMIT))
+			pulse_count(wakes);
+		arg->woken++;
+		cond_resched();
+	}
+	trace_wake(ctx, NUMA_NO_NODE, arg->nr, arg->woken);
+	return arg->nr && !arg->woken ? -ESRCH : 0;
+}
+
+/**
+ * pulse_sweep() - pay the permits that a worker owed when it died
+ * @ctx: its context; kept alive by the caller
+ *
+ * A permit too many makes one PARK return early. At most one look at each
+ * slot.
+ */
+void pulse_sweep(struct pulse_ctx *ctx)
+{
+	unsigned int i;
+
+	for_each_set_bit(i, ctx->slots, ctx->max_workers) {
+		struct pulse_worker *w = &ctx->workers[i];
+		u32 word;
+
+		if (!pulse_worker_is_live(w))
+			continue;
+		word = READ_ONCE(w->uwork->park);
+		if (PULSE_PARK_STATE(word) == PULSE_PARK_NOTIFIED)
+			pulse_give(w, PULSE_PERMIT);
+		cond_resched();
+	}
+}
+
+/**
+ * pulse_cancel_parks() - end each PARK, because a descriptor was closed
+ * @ctx: the context, live
+ *
+ * It stays with those who are not in PARK until their next one: a PARK that
+ * got past the descriptor table before the close must not sleep for ever on a
+ * context that nobody can name any more.
+ */
+void pulse_cancel_parks(struct pulse_ctx *ctx)
+{
+	unsigned int i;
+
+	for_each_set_bit(i, ctx->slots, ctx->max_workers) {
+		if (pulse_worker_is_live(&ctx->workers[i]))
+			pulse_give(&ctx->workers[i], PULSE_CANCEL);
+		cond_resched();
+	}
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PULSE_PARK_H
+#define PULSE_PARK_H
+
+#include "pulse.h"
+
+bool pulse_give(struct pulse_worker *w, int bit);
+int pulse_park(struct pulse_ctx *ctx, const struct pulse_park *arg);
+int pulse_wake(struct pulse_ctx *ctx, struct pulse_wake *arg);
+void pulse_sweep(struct pulse_ctx *ctx);
+void pulse_cancel_parks(struct pulse_ctx *ctx);
+
+#endif /* PULSE_PARK_H */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Pulse, the kernel module: the map.
+ *
+ * Objects, and what keeps each of them alive
+ *
+ *	pulse_user	one a uid that has a context open; counts what it uses.
+ *			Lives while it counts a context. (quota.c)
+ *	  ^
+ *	pulse_ctx	one open file of /dev/pulse. Lives as long as the file:
+ *	  |		descriptors, mappings and workers all hold it. (ctx.c)
+ *	  +- pulse_region	pages shared with user space: HDR, KSTATE,
+ *	  |			UWORK, one ring a node. Freed with the context,
+ *	  |			so no mapping is left when they go. (mmap.c)
+ *	  +- pulse_node[]	a NUMA node as it was online at SETUP. (node.c)
+ *	  +- pulse_worker[]	the slots; part of the context. A slot that is
+ *				taken holds the file and the task. (worker.c)
+ *
+ * A context goes NEW -> SETTING_UP -> LIVE (or back to NEW where SETUP failed)
+ * and stays LIVE. All that SETUP makes is written before the release store of
+ * LIVE and constant after it.
+ *
+ * A slot goes FREE -> RESERVED -> LIVE -> DYING -> FREE. The step to DYING is
+ * made by the worker's own thread (WORKER_DEL, exec, or its last switch), so
+ * that it happens once; the step to FREE by the same thread or, when it died,
+ * by the reaper.
+ *
+ * Locks, outer to inner; no lock is held across a sleep or a user access
+ *
+ *	pulse_ctx.lock		slots, members of nodes, counts in HDR.
+ *				Process context only.
+ *	pulse_users_lock	(quota.c) users and what they use. A leaf.
+ *	mmap_lock of the mm	taken by account_locked_vm() with nothing held.
+ *
+ * The preempt notifier runs under the run queue's lock and takes no lock. It
+ * writes KSTATE, which has one writer: the CPU that the worker is on, or
+ * whoever owns the slot while no thread does.
+ *
+ * Barriers, by letter; the proof is at the head of park.c
+ *
+ *	(A)  user: xchg of the park word to PARKING, then a look at the queues
+ *	(B)  park.c:pulse_park		set_current_state(), then permit and word
+ *	(C)  park.c:pulse_give		atomic_fetch_or() of the permit, then sleeper
+ *	(D)  node.c:pulse_wake_node	smp_mb() before the first look at a worker
+ *	(E)  state.c			smp_wmb() around what KSTATE.seq covers
+ *	(F)  ctx.c:pulse_ctx_is_live	acquire of the state; release in SETUP
+ *	A-B-C-D: litmus park_wake. E pairs with the reader's acquire of seq.
+ */
+#ifndef PULSE_H
+#define PULSE_H
+
+#include <linux/types.h>
+#include <linux/pulse.h>
+
+#define PULSE_FEATURES							\
+	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
+	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH)
+
+struct file;
+struct pulse_ctx;
+struct pulse_node;
+struct pulse_region;
+struct pulse_user;
+struct pulse_worker;
+
+#endif /* PULSE_H */
