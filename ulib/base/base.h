@@ -155,6 +155,13 @@ static inline void cpu_relax(void)
  */
 int pulse__opts_load(void *dst, size_t known, size_t min, const void *src);
 
+/*
+ * Bytes of a struct up to and with a member: what the first version of an
+ * options struct ends with names its @min for ever.
+ */
+#define pulse__size_to(type, last)					\
+	(offsetof(type, last) + sizeof(((type *)0)->last))
+
 /* Likewise for a struct that is filled in for the caller: is sz believable? */
 int pulse__out_check(const void *dst, size_t min);
 /* Copies min(caller's sz, @known) and leaves the caller's sz as it was. */

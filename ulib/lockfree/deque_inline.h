@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * deque_inline.h - the work-stealing deque itself, to be embedded and inlined.
+ *
+ * D. Chase, Y. Lev, SPAA 2005, with the C11 orderings of N. M. Le, A. Pop,
+ * A. Cohen, F. Zappa Nardelli, PPoPP 2013, figure 1. What differs from there:
+ *
+ *  - The owner remembers the last top it saw, so that most pushes do not load
+ *    the line that thieves write. An old top is smaller: it errs on the full
+ *    side, and is looked up before that is believed.
+ *  - take and steal look before they fence: an empty deque costs no fence.
+ *    Only the owner raises bottom, and top never passes it but for the moment
+ *    of a take, so "top has reached bottom" is final for the owner; for a thief
+ *    it is true at the time of its second load.
+ *  - Every store of bottom is a release, also those of take: a thief may learn
+ *    of an item from any of them, and C++20 took same-thread relaxed stores
+ *    out of the release sequence (the paper's release fence covered them).
+ *  - Positions are 64-bit and compared by their signed difference, so that
+ *    they may wrap.
+ *
+ * litmus: chase_lev
+ *
+ *   owner, take                       thief, steal
+ *   -----------                       ------------
+ *   bottom = b - 1                    t = top            (acquire)
+ *   fence seq_cst   (A)               fence seq_cst  (B)
+ *   t = top                           b = bottom         (acquire)
+ *   t < b: the item is mine           t < b: item = buf[t]
+ *   t == b: CAS top t -> t + 1        CAS top t -> t + 1
+ *
+ * A pairs with B: of an owner and a thief that are after the same last item,
+ * at least one sees the other's word, so that not both skip the CAS.
+ */
+#ifndef PULSE__DEQUE_INLINE_H
+#define PULSE__DEQUE_INLINE_H
+
+#include "base/base.h"
+
+struct pulse__deque_buf {
+	struct pulse__deque_buf *outgrown;	/* the one before, or NULL */
+	uint64_t mask;
+	void *slot[];
+};
+
+struct pulse__deque {
+	/* Thieves write, the owner for the last item. */
+	uint64_t top PULSE__PAIR_ALIGNED;
+
+	/* The owner writes, thieves read. */
+	uint64_t bottom PULSE__PAIR_ALIGNED;
+	struct pulse__deque_buf *buf;
+
+	/* The owner's own. */
+	uint64_t top_seen;
+	uint64_t max_capacity;
+};
+
+/**
+ * pulse__deque_init() - make an empty deque in memory of the caller's
+ * @d: aligned to PULSE_CACHE_PAIR
+ * @capacity: to begin with, a power of two from 2
+ * @max_capacity: a power of two, at least @capacity
+ * @start: first position
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pulse__deque_init(struct pulse__deque *d, uint64_t capacity,
+		      uint64_t max_capacity, uint64_t start);
+
+/* Gives the buffers back; nobody may use the deque any more. */
+void pulse__deque_fini(struct pulse__deque *d);
+
+/* The owner found it full: twice the size. 0, -EAGAIN or -ENOMEM. */
+int pulse__deque_grow(struct pulse__deque *d);
+
+/* Owner only. 0, -EAGAIN full at its greatest size, -ENOMEM. */
+static inline int pulse__deque_push(struct pulse__deque *d, void *item)
+{
+	uint64_t b = READ_ONCE(d->bottom);
+	struct pulse__deque_buf *buf = READ_ONCE(d->buf);
+
+	if (unlikely(b - d->top_seen > buf->mask)) {
+		/*
+		 * pairs with pulse__deque_steal: its CAS; the thief has read
+		 * the slot before we write it again. litmus: chase_lev
+		 */
+		d->top_seen = pulse__load_acquire(&d->top);
+		if (b - d->top_seen > buf->mask) {
+			int err = pulse__deque_grow(d);
+
+			if (err)
+				return err;
+			buf = READ_ONCE(d->buf);
+		}
+	}
+	__atomic_store_n(&buf->slot[b & buf->mask], item, __ATOMIC_RELAXED);
+	/*
+	 * pairs with pulse__deque_steal: its load of bottom; the slot, and all
+	 * that the item points to, come before. litmus: chase_lev
+	 */
+	__atomic_store_n(&d->bottom, b + 1, PULSE__FENCED(__ATOMIC_RELEASE));
+	return 0;
+}
+
+/* Owner only. The item pushed last, or NULL. */
+static inline void *pulse__deque_take(struct pulse__deque *d)
+{
+	uint64_t b = READ_ONCE(d->bottom);
+	struct pulse__deque_buf *buf = READ_ONCE(d->buf);
+	uint64_t t = READ_ONCE(d->top);
+	void *item;
+
+	if (t == b)
+		return NULL;
+	b--;
+	__atomic_store_n(&d->bottom, b, PULSE__FENCED(__ATOMIC_RELEASE));
+	/* A: pairs with B in pulse__deque_steal. litmus: chase_lev */
+	pulse__fence(__ATOMIC_SEQ_CST);
+	t = __atomic_load_n(&d->top, PULSE__FENCED(__ATOMIC_RELAXED));
+
+	if (likely((int64_t)(b - t) > 0))
+		return __atomic_load_n(&buf->slot[b & buf->mask],
+				       __ATOMIC_RELAXED);
+	if (t == b) {
+		/* The last one: a race with the thieves, on their word. */
+		item = __atomic_load_n(&buf->slot[b & buf->mask],
+				       __ATOMIC_RELAXED);
+		if (!pulse__cas(&d->top, &t, t + 1, __ATOMIC_SEQ_CST,
+				__ATOMIC_RELAXED))
+			item = NULL;
+	} else {
+		item = NULL;
+	}
+	/*
+	 * Bottom comes back up over a slot that is empty; a thief that sees it
+	 * finds top there too, or fails its CAS.
+	 */
+	__atomic_store_n(&d->bottom, b + 1, PULSE__FENCED(__ATOMIC_RELEASE));
+	return item;
+}
+
+/* Any thread. 0, -EAGAIN lost the race, -ENOENT empty. */
+static inline int pulse__deque_steal(struct pulse__deque *d, void **item)
+{
+	/*
+	 * Acquire: keeps the first load of bottom behind it.
+	 * pairs with pulse__deque_steal, pulse__deque_take: their CAS.
+	 */
+	uint64_t t = __atomic_load_n(&d->top, PULSE__FENCED(__ATOMIC_ACQUIRE));
+	uint64_t b = READ_ONCE(d->bottom);
+	struct pulse__deque_buf *buf;
+	void *mine;
+
+	if ((int64_t)(b - t) <= 0)
+		return -ENOENT;
+	/* B: pairs with A in pulse__deque_take. litmus: chase_lev */
+	pulse__fence(__ATOMIC_SEQ_CST);
+	/* pairs with pulse__deque_push: its store of bottom. litmus: chase_lev */
+	b = __atomic_load_n(&d->bottom, PULSE__FENCED(__ATOMIC_ACQUIRE));
+	if ((int64_t)(b - t) <= 0)
+		return -ENOENT;
+	/* pairs with pulse__deque_grow: the copied slots come before it. */
+	buf = pulse__load_acquire(&d->buf);
+	mine = __atomic_load_n(&buf->slot[t & buf->mask], __ATOMIC_RELAXED);
+	/* Release side: the owner may reuse the slot, see pulse__deque_push. */
+	if (!pulse__cas(&d->top, &t, t + 1, __ATOMIC_SEQ_CST,
+			__ATOMIC_RELAXED))
+		return -EAGAIN;
+	*item = mine;
+	return 0;
+}
+
+/* Any thread; exact when nobody else uses it. */
+static inline uint64_t pulse__deque_size(const struct pulse__deque *d)
+{
+	uint64_t t = pulse__load_acquire(&d->top);
+	uint64_t b = READ_ONCE(d->bottom);
+
+	return (int64_t)(b - t) > 0 ? b - t : 0;
+}
+
+#endif /* PULSE__DEQUE_INLINE_H */

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * ring.c - the bounded MPMC ring over memory that may be shared.
+ *
+ * The layout and the turns are those of struct pulse_nring_hdr; the protocol
+ * and its litmus test (mpmc_turn) are told in ring_inline.h. What is different
+ * here: every word of the ring is untrusted. So
+ *
+ *  - size, mask and element size are the handle's own;
+ *  - a position is used for nothing but pos & mask and comparing;
+ *  - a loop ends after PULSE__RING_TRIES rounds, whatever the words say;
+ *  - when there is no getting on, the words are held against what they can be
+ *    at all (pulse__ring_stuck), and -EPROTO says that they are not.
+ *
+ * Contents of elements are bytes to us and never interpreted.
+ */
+#include <linux/pulse.h>
+#include <pulse-u/memory.h>
+#include <pulse-u/ring.h>
+
+#include "lockfree/ring_inline.h"
+
+#define PULSE__RING_MAGIC	0x52494e47U	/* "RING" */
+#define PULSE__RING_ENTRIES	1024U
+#define PULSE__RING_LIMIT	(1U << 20)
+#define PULSE__RING_ELEM	8U
+#define PULSE__RING_TRIES	128
+
+struct pulse_ring {
+	/* Never written after create. */
+	struct pulse_nring_hdr *hdr;		/* untrusted */
+	struct pulse_nring_entry *entry;	/* untrusted */
+	uint64_t mask;
+	unsigned int shift;
+	uint32_t elem_bytes;
+	uint32_t fork_gen;
+	uint32_t magic;
+	size_t node_bytes;	/* own memory, of a node; 0: heap or attached */
+	bool attached;
+
+	uint64_t errors PULSE__PAIR_ALIGNED;	/* -EPROTO answered */
+};
+
+_Static_assert(sizeof(((struct pulse_nring_entry *)0)->data) ==
+	       PULSE_RING_ELEM_MAX, "an element fills an entry");
+
+/* ---- claiming places --------------------------------------------------- */
+
+static PULSE__COLD int pulse__ring_eproto(struct pulse_ring *r)
+{
+	pulse__add_relaxed(&r->errors, 1);
+	return -EPROTO;
+}
+
+/*
+ * The entry at @pos says @turn and is not ready; @off is 0 for the producers'
+ * side, 1 for the consumers'. Why?
+ *
+ * Return: 0 the position moved meanwhile, look again; -EAGAIN full or empty,
+ * or a peer is in the middle; -EPROTO it cannot be.
+ */
+static PULSE__NOINLINE int pulse__ring_stuck(struct pulse_ring *r,
+					     const __u64 *side, uint64_t pos,
+					     unsigned int off, uint64_t turn)
+{
+	uint64_t lap = pulse__mpmc_turn(pos, r->shift);
+	uint64_t lap_before = pulse__mpmc_turn(pos - r->mask - 1, r->shift);
+	uint64_t deq, enq;
+
+	if (pulse__load_acquire(side) != pos)
+		return 0;
+	/*
+	 * The position stood still while the turn was read. What pushes here
+	 * finds the lap before at most pushed (its turn is even or odd); what
+	 * pops here finds it being popped (odd), or this lap not pushed yet.
+	 */
+	if (turn != lap_before + 1 && turn != (off ? lap : lap_before))
+		return pulse__ring_eproto(r);
+	/*
+	 * If dequeue stood still around it, enqueue belongs to the same
+	 * moment. The CAS on either word is a release after an acquire of the
+	 * turn, hence what it must not outrun is visible to us:
+	 * pairs with pulse__ring_claim. litmus: mpmc_turn
+	 */
+	deq = pulse__load_acquire(&r->hdr->dequeue);
+	enq = pulse__load_acquire(&r->hdr->enqueue);
+	if (pulse__load_acquire(&r->hdr->dequeue) != deq)
+		return 0;
+	if (enq - deq > r->mask + 1)
+		return pulse__ring_eproto(r);
+	return -EAGAIN;
+}
+
+/*
+ * Claims up to @nr neighbouring places on one side; @nr at most the size.
+ *
+ * Return: how many, at least 1, from *@first on; -EAGAIN; -EPROTO.
+ */
+static inline int pulse__ring_claim(struct pulse_ring *r, __u64 *side,
+				    unsigned int off, unsigned int nr,
+				    uint64_t *first)
+{
+	for (int tries = 0; tries < PULSE__RING_TRIES; tries++) {
+		__u64 pos = __atomic_load_n(side, __ATOMIC_RELAXED);
+		uint64_t turn = 0;
+		unsigned int n;
+		int err;
+
+		for (n = 0; n < nr; n++) {
+			/*
+			 * D or B: pairs with C or A in pulse__ring_yield.
+			 * litmus: mpmc_turn
+			 */
+			turn = pulse__load_acquire(
+				&r->entry[(pos + n) & r->mask].turn);
+			if (turn != pulse__mpmc_turn(pos + n, r->shift) + off)
+				break;
+		}
+		if (!n) {
+			err = pulse__ring_stuck(r, side, pos, off, turn);
+			if (err)
+				return err;
+		/*
+		 * Ready entries stay so while the position stands still: the
+		 * claim takes all of them or nothing. Release: see stuck.
+		 */
+		} else if (pulse__cas(side, &pos, pos + n, __ATOMIC_RELEASE,
+				      __ATOMIC_RELAXED)) {
+			*first = pos;
+			return (int)n;
+		}
+		cpu_relax();
+	}
+	return -EAGAIN;
+}
+
+/* A or C: hands the entry on. pairs with B or D in pulse__ring_claim. */
+static inline void pulse__ring_yield(struct pulse_ring *r, uint64_t pos,
+				     uint64_t turn)
+{
+	__u64 *word = &r->entry[pos & r->mask].turn;
+
+	pulse__store_release(word, turn);	/* litmus: mpmc_turn */
+}
+
+static inline void pulse__ring_put(struct pulse_ring *r, uint64_t pos,
+				   const void *elem, size_t bytes)
+{
+	unsigned char *data = (void *)r->entry[pos & r->mask].data;
+
+	if (bytes == sizeof(uint64_t)) {
+		memcpy(data, elem, sizeof(uint64_t));
+	} else {
+		memcpy(data, elem, bytes);
+	}
+	if (bytes < r->elem_bytes)
+		memset(data + bytes, 0, r->elem_bytes - bytes);
+	pulse__ring_yield(r, pos, pulse__mpmc_turn(pos, r->shift) + 1);
+}
+
+static inline void pulse__ring_get(struct pulse_ring *r, uint64_t pos,
+				   void *elem)
+{
+	const void *data = r->entry[pos & r->mask].data;
+
+	if (r->elem_bytes == sizeof(uint64_t))
+		memcpy(elem, data, sizeof(uint64_t));
+	else
+		memcpy(elem, data, r->elem_bytes);
+	pulse__ring_yield(r, pos,
+			  pulse__mpmc_turn(pos + r->mask + 1, r->shift));
+}
+
+/* ---- push and pop ------------------------------------------------------ */
+
+int pulse_ring_push(struct pulse_ring *r, const void *elem, size_t bytes)
+{
+	uint64_t pos;
+	int n;
+
+	if (unlikely(!r || !elem || !bytes))
+		return -EINVAL;
+	if (unlikely(bytes > r->elem_bytes))
+		return -EMSGSIZE;
+	if (pulse__forked(r->fork_gen))
+		return -EOWNERDEAD;
+	n = pulse__ring_claim(r, &r->hdr->enqueue, 0, 1, &pos);
+	if (n < 0)
+		return n;
+	pulse__ring_put(r, pos, elem, bytes);
+	return 0;
+}
+
+int pulse_ring_pop(struct pulse_ring *r, void *elem, size_t *bytes)
+{
+	uint64_t pos;
+	int n;
+
+	if (unlikely(!r || !elem))
+		return -EINVAL;
+	if (unlikely(bytes && *bytes < r->elem_bytes))
+		return -EMSGSIZE;
+	if (pulse__forked(r->fork_gen))
+		return -EOWNERDEAD;
+	n = pulse__ring_claim(r, &r->hdr->dequeue, 1, 1, &pos);
+	if (n < 0)
+		return n;
+	pulse__ring_get(r, pos, elem);
+	if (bytes)
+		*bytes = r->elem_bytes;
+	return 0;
+}
+
+/* @nr, but no more than there are entries, nor than an int can tell. */
+static unsigned int pulse__ring_most(const struct pulse_ring *r,
+				     unsigned int nr)
+{
+	return nr <= r->mask ? nr : (unsigned int)(r->mask + 1);
+}
+
+int pulse_ring_push_n(struct pulse_ring *r, const void *elems, unsigned int nr)
+{
+	const unsigned char *from = elems;
+	uint64_t pos;
+	int n;
+
+	if (unlikely(!r || !elems || !nr))
+		return -EINVAL;
+	if (pulse__forked(r->fork_gen))
+		return -EOWNERDEAD;
+	n = pulse__ring_claim(r, &r->hdr->enqueue, 0, pulse__ring_most(r, nr),
+			      &pos);
+	for (int i = 0; i < n; i++, from += r->elem_bytes)
+		pulse__ring_put(r, pos + (unsigned int)i, from, r->elem_bytes);
+	return n;
+}
+
+int pulse_ring_pop_n(struct pulse_ring *r, void *elems, unsigned int nr)
+{
+	unsigned char *to = elems;
+	uint64_t pos;
+	int n;
+
+	if (unlikely(!r || !elems || !nr))
+		return -EINVAL;
+	if (pulse__forked(r->fork_gen))
+		return -EOWNERDEAD;
+	n = pulse__ring_claim(r, &r->hdr->dequeue, 1, pulse__ring_most(r, nr),
+			      &pos);
+	for (int i = 0; i < n; i++, to += r->elem_bytes)
+		pulse__ring_get(r, pos + (unsigned int)i, to);
+	return n;
+}
+
+/* ---- figures ----------------------------------------------------------- */
+
+size_t pulse_ring_count(const struct pulse_ring *r)
+{
+	uint64_t deq, used;
+
+	if (!r || pulse__forked(r->fork_gen))
+		return 0;
+	deq = pulse__load_acquire(&r->hdr->dequeue);
+	used = pulse__load_acquire(&r->hdr->enqueue) - deq;
+	if ((int64_t)used < 0)
+		return 0;
+	return used > r->mask ? r->mask + 1 : used;
+}
+
+size_t pulse_ring_capacity(const struct pulse_ring *r)
+{
+	return r ? r->mask + 1 : 0;
+}
+
+size_t pulse_ring_elem_bytes(const struct pulse_ring *r)
+{
+	return r ? r->elem_bytes : 0;
+}
+
+uint64_t pulse_ring_errors(const struct pulse_ring *r)
+{
+	return r ? READ_ONCE(r->errors) : 0;
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+static size_t pulse__ring_bytes(uint32_t entries)
+{
+	/* Cannot overflow: entries are limited. */
+	return sizeof(struct pulse_nring_hdr) +
+	       (size_t)entries * sizeof(struct pulse_nring_entry);
+}
+
+static struct pulse_ring *pulse__ring_new(uint32_t entries, uint32_t elem_bytes)
+{
+	struct pulse_ring *r;
+
+	r = pulse__aligned_alloc(PULSE_CACHE_PAIR, sizeof(*r));
+	if (!r)
+		return NULL;
+	r->mask = entries - 1;
+	r->shift = pulse__log2(entries);
+	r->elem_bytes = elem_bytes;
+	r->fork_gen = pulse__fork_generation();
+	r->magic = PULSE__RING_MAGIC;
+	return r;
+}
+
+static void pulse__ring_set_memory(struct pulse_ring *r, void *mem)
+{
+	r->hdr = mem;
+	r->entry = (void *)(r->hdr + 1);
+}
+
+static bool pulse__ring_entries_ok(uint32_t entries)
+{
+	return entries >= 2 && entries <= PULSE__RING_LIMIT &&
+	       pulse__is_pow2(entries);
+}
+
+int pulse_ring_create(const struct pulse_ring_opts *opts,
+		      struct pulse_ring **out)
+{
+	struct pulse_ring_opts o;
+	struct pulse_ring *r;
+	void *mem = NULL;
+	size_t bytes;
+	int err;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	err = pulse__opts_load(&o, sizeof(o), pulse__size_to(typeof(o), start),
+			       opts);
+	if (err)
+		return err;
+	if (!o.entries)
+		o.entries = PULSE__RING_ENTRIES;
+	if (!o.elem_bytes)
+		o.elem_bytes = PULSE__RING_ELEM;
+	if (!pulse__ring_entries_ok(o.entries) ||
+	    o.elem_bytes > PULSE_RING_ELEM_MAX || o.flags & ~PULSE_RING_ON_NODE)
+		return -EINVAL;
+	r = pulse__ring_new(o.entries, o.elem_bytes);
+	if (!r)
+		return -ENOMEM;
+	bytes = pulse__ring_bytes(o.entries);
+	if (o.flags & PULSE_RING_ON_NODE) {
+		err = pulse_alloc_on_node(bytes, o.node, 0, &mem);
+		r->node_bytes = bytes;
+	} else {
+		mem = pulse__aligned_alloc(PULSE_CACHE_PAIR, bytes);
+		err = mem ? 0 : -ENOMEM;
+	}
+	if (err) {
+		pulse__free(r);
+		return err;
+	}
+	pulse__ring_set_memory(r, mem);
+	r->hdr->enqueue = o.start;
+	r->hdr->dequeue = o.start;
+	/* Each entry waits for the first position from start on that is its. */
+	for (uint64_t i = 0; o.start && i <= r->mask; i++) {
+		uint64_t pos = o.start + ((i - o.start) & r->mask);
+
+		r->entry[i].turn = pulse__mpmc_turn(pos, r->shift);
+	}
+	*out = r;
+	return 0;
+}
+
+int pulse_ring_attach(void *mem, size_t bytes, uint32_t entries,
+		      struct pulse_ring **out)
+{
+	struct pulse_ring *r;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	if (!mem || !pulse__is_aligned(mem, PULSE_CACHE_LINE) ||
+	    !pulse__ring_entries_ok(entries) ||
+	    bytes < pulse__ring_bytes(entries))
+		return -EINVAL;
+	r = pulse__ring_new(entries, PULSE_RING_ELEM_MAX);
+	if (!r)
+		return -ENOMEM;
+	r->attached = true;
+	pulse__ring_set_memory(r, mem);
+	*out = r;
+	return 0;
+}
+
+int pulse_ring_destroy(struct pulse_ring *r)
+{
+	if (!r)
+		return -EINVAL;
+	pulse__obj_check(r, PULSE__RING_MAGIC, "pulse_ring_destroy");
+	r->magic = PULSE__MAGIC_DEAD;
+	if (r->node_bytes)
+		pulse_free_on_node(r->hdr, r->node_bytes);
+	else if (!r->attached)
+		pulse__free(r->hdr);
+	pulse__free(r);
+	return 0;
+}
