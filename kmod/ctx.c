@@ -45,25 +45,28 @@ int pulse_ctx_check(struct pulse_ctx *ctx)
 	return current->mm == ctx->mm ? 0 : -EPERM;
 }
 
+/* What every argument begins with, and each of them. */
+union pulse_arg {
+	struct {
+		u32 size;
+		u32 flags;
+	};
+	struct pulse_info info;
+	struct pulse_setup setup;
+	struct pulse_worker_add add;
+	struct pulse_worker_del del;
+	struct pulse_park park;
+	struct pulse_wake wake;
+	struct pulse_wake_node wake_node;
+};
+
 /* One call of a command. */
 struct pulse_call {
 	struct pulse_ctx *ctx;
 	struct file *file;
 	void __user *uarg;
 	size_t usize;
-	union {
-		struct {
-			u32 size;
-			u32 flags;
-		} head;
-		struct pulse_info info;
-		struct pulse_setup setup;
-		struct pulse_worker_add add;
-		struct pulse_worker_del del;
-		struct pulse_park park;
-		struct pulse_wake wake;
-		struct pulse_wake_node wake_node;
-	};
+	union pulse_arg arg;
 };
 
 /* The answer to one field, at its place in the caller's struct. */
@@ -184,7 +187,7 @@ static int pulse_ctx_alloc(struct pulse_ctx *ctx)
 
 static int pulse_cmd_setup(struct pulse_call *call)
 {
-	const struct pulse_setup *arg = &call->setup;
+	const struct pulse_setup *arg = &call->arg.setup;
 	struct pulse_ctx *ctx = call->ctx;
 	int ret;
 
@@ -219,7 +222,7 @@ static int pulse_cmd_worker_add(struct pulse_call *call)
 {
 	struct pulse_worker *w;
 
-	w = pulse_worker_reserve(call->ctx, &call->add);
+	w = pulse_worker_reserve(call->ctx, &call->arg.add);
 	if (IS_ERR(w))
 		return PTR_ERR(w);
 	if (pulse_answer(call, pulse_worker_add, index, w->index)) {
@@ -232,14 +235,14 @@ static int pulse_cmd_worker_add(struct pulse_call *call)
 
 static int pulse_cmd_worker_del(struct pulse_call *call)
 {
-	if (call->del.reserved)
+	if (call->arg.del.reserved)
 		return -EINVAL;
-	return pulse_worker_del(call->ctx, call->del.index);
+	return pulse_worker_del(call->ctx, call->arg.del.index);
 }
 
 static int pulse_cmd_park(struct pulse_call *call)
 {
-	return pulse_park(call->ctx, &call->park);
+	return pulse_park(call->ctx, &call->arg.park);
 }
 
 /*
@@ -252,8 +255,8 @@ static int pulse_cmd_wake(struct pulse_call *call)
 
 	if (pulse_answer(call, pulse_wake, woken, 0))
 		return -EFAULT;
-	ret = pulse_wake(call->ctx, &call->wake);
-	if (!ret && pulse_answer(call, pulse_wake, woken, call->wake.woken))
+	ret = pulse_wake(call->ctx, &call->arg.wake);
+	if (!ret && pulse_answer(call, pulse_wake, woken, call->arg.wake.woken))
 		return -EFAULT;
 	return ret;
 }
@@ -262,13 +265,13 @@ static int pulse_cmd_wake_node(struct pulse_call *call)
 {
 	int ret;
 
-	if (call->wake_node.reserved)
+	if (call->arg.wake_node.reserved)
 		return -EINVAL;
 	if (pulse_answer(call, pulse_wake_node, woken, 0))
 		return -EFAULT;
-	ret = pulse_wake_node(call->ctx, &call->wake_node);
+	ret = pulse_wake_node(call->ctx, &call->arg.wake_node);
 	if (!ret && pulse_answer(call, pulse_wake_node, woken,
-				 call->wake_node.woken))
+				 call->arg.wake_node.woken))
 		return -EFAULT;
 	return ret;
 }
@@ -325,14 +328,14 @@ static int pulse_call_fetch(struct pulse_call *call, const struct pulse_cmd *cmd
 		return -EINVAL;
 	if (usize > PAGE_SIZE)
 		return -E2BIG;
-	ret = copy_struct_from_user(&call->head, cmd->size, call->uarg, usize);
+	ret = copy_struct_from_user(&call->arg, cmd->size, call->uarg, usize);
 	if (ret)
 		return ret;
 
 	/* Checked is what was read first; the user may have changed it since. */
-	call->head.size = usize;
+	call->arg.size = usize;
 	call->usize = usize;
-	return call->head.flags & ~cmd->flags ? -EINVAL : 0;
+	return call->arg.flags & ~cmd->flags ? -EINVAL : 0;
 }
 
 static long pulse_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
