@@ -118,7 +118,7 @@ static inline int pulse__ring_claim(struct pulse_ring *r, __u64 *side,
 		}
 		if (!n) {
 			err = pulse__ring_stuck(r, side, pos, off, turn);
-			if (err)
+			if (err < 0)
 				return err;
 		/*
 		 * Ready entries stay so while the position stands still: the
@@ -148,11 +148,10 @@ static inline void pulse__ring_put(struct pulse_ring *r, uint64_t pos,
 {
 	unsigned char *data = (void *)r->entry[pos & r->mask].data;
 
-	if (bytes == sizeof(uint64_t)) {
+	if (bytes == sizeof(uint64_t))		/* one store, no call */
 		memcpy(data, elem, sizeof(uint64_t));
-	} else {
+	else
 		memcpy(data, elem, bytes);
-	}
 	if (bytes < r->elem_bytes)
 		memset(data + bytes, 0, r->elem_bytes - bytes);
 	pulse__ring_yield(r, pos, pulse__mpmc_turn(pos, r->shift) + 1);
@@ -221,7 +220,7 @@ static unsigned int pulse__ring_most(const struct pulse_ring *r,
 int pulse_ring_push_n(struct pulse_ring *r, const void *elems, unsigned int nr)
 {
 	const unsigned char *from = elems;
-	uint64_t pos;
+	uint64_t pos = 0;
 	int n;
 
 	if (unlikely(!r || !elems || !nr))
@@ -238,7 +237,7 @@ int pulse_ring_push_n(struct pulse_ring *r, const void *elems, unsigned int nr)
 int pulse_ring_pop_n(struct pulse_ring *r, void *elems, unsigned int nr)
 {
 	unsigned char *to = elems;
-	uint64_t pos;
+	uint64_t pos = 0;
 	int n;
 
 	if (unlikely(!r || !elems || !nr))

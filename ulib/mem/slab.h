@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * slab.h - the parts of a slab.
+ *
+ *   lane (one a CPU)         a magazine: pointers to free objects of the node
+ *     |   ^                  its CPU is on. Taken by try-lock only; who does
+ *     v   |                  not get it goes on to the node.
+ *   node (one a NUMA node)   free list and fresh blocks, under a mutex; and
+ *     |   ^                  "returned", a stack without a lock for frees that
+ *     v   |                  cannot use a lane
+ *   block                    aligned to its own size, so that an object leads
+ *                            to its block and thus to its node
+ *
+ * Locks: a lane's, then a node's, then the slab's. A lane's lock is never
+ * waited for while another is held.
+ */
+#ifndef PULSE__MEM_SLAB_H
+#define PULSE__MEM_SLAB_H
+
+#include <pthread.h>
+
+#include <pulse-u/memory.h>
+
+#include "mem/node.h"
+
+/* A free object, while it lies in a list rather than in a magazine. */
+struct pulse__slab_obj {
+	struct pulse__slab_obj *next;
+};
+
+#define PULSE__BLOCK_MAGIC	0x50554c5345534c42ULL	/* "PULSESLB" */
+
+/* Head of a block; the objects follow. Never changes but for debug's map. */
+struct pulse__slab_block {
+	uint64_t magic;
+	struct pulse_slab *slab;
+	struct pulse__slab_node *node;
+	struct pulse__slab_block *next;		/* of the same node */
+	unsigned char *first;			/* object */
+	uint64_t in_use[];			/* debug: a bit an object */
+};
+
+struct pulse__slab_lane {
+	uint32_t lock PULSE__PAIR_ALIGNED;
+	uint32_t nr;			/* objects in the magazine */
+	int node;			/* of this lane's CPU; -1 not known yet */
+	/* Written under the lock, read by statistics without. */
+	uint64_t hits;
+	uint64_t misses;
+	uint64_t frees;
+	void **obj;
+};
+
+struct pulse__slab_node {
+	/* Frees without a lane, by anybody; taken as a whole under the mutex. */
+	struct pulse__slab_obj *returned PULSE__PAIR_ALIGNED;
+	uint64_t frees;			/* atomic */
+	uint64_t remote_frees;		/* atomic */
+	uint64_t misses;		/* atomic */
+
+	pthread_mutex_t lock PULSE__PAIR_ALIGNED;
+	struct pulse__slab_obj *free;
+	unsigned char *fresh;		/* never given out yet, in blocks->... */
+	uint32_t nr_fresh;
+	struct pulse__slab_block *blocks;
+	int id;
+};
+
+struct pulse_slab {
+	/* Never written after create. */
+	size_t stride;			/* object, aligned */
+	size_t block_bytes;
+	size_t max_bytes;		/* SIZE_MAX: no limit */
+	size_t first_offset;		/* of the first object in a block */
+	uint32_t per_block;
+	uint32_t magazine;		/* 0: none */
+	uint32_t map_flags;
+	uint32_t nr_lanes;
+	uint32_t fork_gen;
+	uint32_t magic;
+	struct pulse__slab_lane *lanes;
+	void **lane_objs;		/* room of all magazines */
+
+	pthread_mutex_t lock PULSE__PAIR_ALIGNED;	/* nodes[], when adding */
+	uint64_t bytes;			/* atomic: taken from the system */
+	uint64_t failed;		/* atomic */
+	struct pulse__slab_node *nodes[PULSE__MAX_NODES]; /* set once */
+};
+
+static inline struct pulse__slab_block *
+pulse__slab_block_of(const struct pulse_slab *slab, const void *object)
+{
+	return (void *)pulse__align_down((uintptr_t)object, slab->block_bytes);
+}
+
+/* slab_node.c */
+
+/* The node's part, made at its first use. 0, -EINVAL, -ENOMEM. */
+int pulse__slab_node_get(struct pulse_slab *slab, int id,
+			 struct pulse__slab_node **out);
+/* Up to @nr free objects to @objs; 0: the node has none and gets no more. */
+uint32_t pulse__slab_node_take(struct pulse_slab *slab,
+			       struct pulse__slab_node *node,
+			       void **objs, uint32_t nr);
+/* The same objects back, under the mutex. */
+void pulse__slab_node_give(struct pulse__slab_node *node, void **objs,
+			   uint32_t nr);
+/* One object back without a lock. */
+void pulse__slab_node_return(struct pulse__slab_node *node, void *object);
+void pulse__slab_nodes_free(struct pulse_slab *slab);
+
+/* slab_debug.c; nothing in builds without PULSE_DEBUG */
+#ifdef PULSE_DEBUG
+size_t pulse__slab_map_words(uint32_t per_block);
+void pulse__slab_debug_fresh(const struct pulse_slab *slab, void *object);
+void pulse__slab_debug_alloc(const struct pulse_slab *slab, void *object);
+void pulse__slab_debug_free(const struct pulse_slab *slab, void *object);
+/* An object leaves a list: its link word is poison again. */
+void pulse__slab_debug_unlink(void *object);
+#else
+#define pulse__slab_map_words(per_block)	((void)(per_block), (size_t)0)
+#define pulse__slab_debug_fresh(slab, object)	((void)0)
+#define pulse__slab_debug_alloc(slab, object)	((void)0)
+#define pulse__slab_debug_free(slab, object)	((void)0)
+#define pulse__slab_debug_unlink(object)	((void)0)
+#endif
+
+#endif /* PULSE__MEM_SLAB_H */
