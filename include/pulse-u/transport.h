@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * transport.h - what carries bytes between two peers, and who opens it.
+ *
+ * The contract is one for all carriers: TCP here; others bring their own
+ * struct pulse_transport_ops. A transport belongs to the thread of its poller
+ * as everything of a poller does. Its owner sets a handler, says what it
+ * wants to hear of, and closes it, which the handler may do as well.
+ *
+ * Addresses are texts: "127.0.0.1:80", "[::1]:80", "localhost:80", "*:80" (any
+ * address, IPv6 and IPv4), with or without "tcp:" before them. Port 0 of a
+ * listener lets the system choose. Names are not looked up.
+ */
+#ifndef PULSE_U_TRANSPORT_H
+#define PULSE_U_TRANSPORT_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <pulse-u/base.h>
+#include <pulse-u/poller.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pulse_transport;
+struct pulse_listener;
+
+/* Room for any address as text, its final 0 included. */
+#define PULSE_ADDRESS_MAX 128
+
+/* What a transport does; each bit holds for its whole life. */
+enum pulse_transport_feature {
+	/* Bytes without borders between messages. */
+	PULSE_TRANSPORT_STREAM = 1 << 0,
+	/* What was taken arrives, or the transport fails. */
+	PULSE_TRANSPORT_RELIABLE = 1 << 1,
+	/* ... and in the order it was sent. */
+	PULSE_TRANSPORT_ORDERED = 1 << 2,
+	/* shutdown() ends one direction only. */
+	PULSE_TRANSPORT_HALF_CLOSE = 1 << 3,
+	/* send() may keep the memory: -EINPROGRESS until PULSE_TRANSPORT_SENT. */
+	PULSE_TRANSPORT_ASYNC_SEND = 1 << 4,
+	/* view() hands out memory of the transport's own: no copy was made. */
+	PULSE_TRANSPORT_ZERO_COPY = 1 << 5,
+};
+
+/* What a handler is told; the first two are asked for with watch(). */
+enum pulse_transport_event {
+	PULSE_TRANSPORT_READ = 1 << 0,	/* something can be received, or the end */
+	PULSE_TRANSPORT_WRITE = 1 << 1,	/* something can be sent */
+	PULSE_TRANSPORT_OPEN = 1 << 2,	/* a connect has succeeded */
+	PULSE_TRANSPORT_SENT = 1 << 3,	/* the send in progress is through */
+	PULSE_TRANSPORT_ERROR = 1 << 4,	/* broken; see pulse_transport_error() */
+};
+
+/**
+ * typedef pulse_transport_fn - a transport's handler
+ * @transport: the transport
+ * @events: enum pulse_transport_event, one or more
+ * @arg: as set
+ *
+ * Called again as long as a condition that is watched holds.
+ */
+typedef void (*pulse_transport_fn)(struct pulse_transport *transport,
+				   uint32_t events, void *arg);
+
+/**
+ * struct pulse_transport_ops - what a carrier does
+ * @sz: sizeof(struct pulse_transport_ops)
+ * @name: "tcp"
+ * @features: enum pulse_transport_feature
+ * @send: take bytes from up to 64 pieces, in their order. How many were taken,
+ *	at least 1; -EAGAIN none now (ask for PULSE_TRANSPORT_WRITE);
+ *	-EINPROGRESS all are taken, but the memory is in use until
+ *	PULSE_TRANSPORT_SENT, and there is no other send until then; -EPIPE;
+ *	-ECONNRESET and others: broken
+ * @recv: put bytes into up to 64 pieces. How many; 0 the peer's end; -EAGAIN;
+ *	-ECONNRESET and others: broken
+ * @view: receive into memory that the transport or its poller provides;
+ *	results as of @recv. The bytes may be changed, and last until anyone
+ *	else of this poller receives
+ * @watch: tell the handler of these: PULSE_TRANSPORT_READ, PULSE_TRANSPORT_WRITE
+ * @shutdown: nothing more is sent; the peer sees the end after all that was
+ * @close: free the transport; with @reset what is unsent is thrown away and
+ *	the peer sees a reset, otherwise it is still sent
+ * @error: why it is broken, a negative errno, or 0; takes it off
+ * @address: the own or the @peer's address as text
+ */
+struct pulse_transport_ops {
+	size_t sz;
+	const char *name;
+	uint32_t features;
+	uint32_t reserved;
+	ssize_t (*send)(struct pulse_transport *transport,
+			const struct iovec *iov, int nr);
+	ssize_t (*recv)(struct pulse_transport *transport,
+			const struct iovec *iov, int nr);
+	ssize_t (*view)(struct pulse_transport *transport, void **data);
+	int (*watch)(struct pulse_transport *transport, uint32_t events);
+	int (*shutdown)(struct pulse_transport *transport);
+	void (*close)(struct pulse_transport *transport, bool reset);
+	int (*error)(struct pulse_transport *transport);
+	int (*address)(struct pulse_transport *transport, bool peer, char *buf,
+		       size_t len);
+};
+
+/**
+ * struct pulse_transport - the part that all transports begin with
+ * @ops: the carrier
+ * @poller: its loop
+ * @fn: the handler; see pulse_transport_set_handler()
+ * @arg: for @fn
+ * @rx_bytes: received so far; the carrier counts
+ * @tx_bytes: taken for sending so far; the carrier counts
+ *
+ * Carriers embed it; others use the functions below.
+ */
+struct pulse_transport {
+	const struct pulse_transport_ops *ops;
+	struct pulse_poller *poller;
+	pulse_transport_fn fn;
+	void *arg;
+	uint64_t rx_bytes;
+	uint64_t tx_bytes;
+};
+
+/**
+ * pulse_transport_set_handler() - who is told of events
+ * @transport: the transport
+ * @fn: the handler
+ * @arg: for @fn
+ *
+ * Return: 0 or -EINVAL.
+ */
+PULSE_API int pulse_transport_set_handler(struct pulse_transport *transport,
+					  pulse_transport_fn fn, void *arg);
+
+/**
+ * pulse_transport_features() - what the transport does
+ * @transport: the transport
+ *
+ * Return: enum pulse_transport_feature; 0 for NULL.
+ */
+PULSE_API uint32_t
+pulse_transport_features(const struct pulse_transport *transport);
+
+/**
+ * pulse_transport_name() - which carrier it is
+ * @transport: the transport
+ *
+ * Return: "tcp" and the like, static; NULL for NULL.
+ */
+PULSE_API const char *
+pulse_transport_name(const struct pulse_transport *transport);
+
+/**
+ * pulse_transport_send() - send pieces of memory, in their order
+ * @transport: the transport
+ * @iov: the pieces
+ * @nr: how many, 1 to 64
+ *
+ * Return: bytes taken, at least 1; -EAGAIN; -EINPROGRESS; -EINVAL; -EPIPE,
+ * -ECONNRESET and others: broken. See struct pulse_transport_ops.
+ */
+PULSE_API ssize_t pulse_transport_send(struct pulse_transport *transport,
+				       const struct iovec *iov, int nr);
+
+/**
+ * pulse_transport_recv() - receive into pieces of memory
+ * @transport: the transport
+ * @iov: the pieces
+ * @nr: how many, 1 to 64
+ *
+ * Return: bytes received; 0 the peer has ended; -EAGAIN; -EINVAL; others:
+ * broken.
+ */
+PULSE_API ssize_t pulse_transport_recv(struct pulse_transport *transport,
+				       const struct iovec *iov, int nr);
+
+/**
+ * pulse_transport_view() - receive into memory of the loop's or the carrier's
+ * @transport: the transport
+ * @data: out: the bytes, the caller's to change, until anyone else of this
+ *	loop receives
+ *
+ * Return: as for pulse_transport_recv(); -ENOMEM.
+ */
+PULSE_API ssize_t pulse_transport_view(struct pulse_transport *transport,
+				       void **data);
+
+/**
+ * pulse_transport_watch() - choose what the handler is told of
+ * @transport: the transport; its handler is set
+ * @events: PULSE_TRANSPORT_READ, PULSE_TRANSPORT_WRITE, both, or 0
+ *
+ * PULSE_TRANSPORT_OPEN, _SENT and _ERROR are told in any case.
+ *
+ * Return: 0; -EINVAL; -EPERM wrong thread; -ENOMEM; -ENOSPC.
+ */
+PULSE_API int pulse_transport_watch(struct pulse_transport *transport,
+				    uint32_t events);
+
+/**
+ * pulse_transport_shutdown() - nothing more will be sent
+ * @transport: the transport
+ *
+ * Return: 0; -EINVAL; -EOPNOTSUPP; -ENOTCONN.
+ */
+PULSE_API int pulse_transport_shutdown(struct pulse_transport *transport);
+
+/**
+ * pulse_transport_close() - end and free a transport
+ * @transport: the transport; from its own handler, too
+ * @reset: throw away what is unsent and let the peer see a reset
+ *
+ * Return: 0 or -EINVAL.
+ */
+PULSE_API int pulse_transport_close(struct pulse_transport *transport,
+				    bool reset);
+
+/**
+ * pulse_transport_error() - why the transport is broken
+ * @transport: the transport
+ *
+ * Return: a negative errno, once; 0; -EINVAL. A connect that was not through
+ * by its deadline: -ETIMEDOUT.
+ */
+PULSE_API int pulse_transport_error(struct pulse_transport *transport);
+
+/**
+ * pulse_transport_address() - where one of the ends is
+ * @transport: the transport
+ * @peer: the other end, not the own
+ * @buf: out: the address as text
+ * @len: room in @buf; PULSE_ADDRESS_MAX is always enough
+ *
+ * Return: 0; -EINVAL; -ENOSPC; -ENOTCONN.
+ */
+PULSE_API int pulse_transport_address(struct pulse_transport *transport,
+				      bool peer, char *buf, size_t len);
+
+/**
+ * struct pulse_transport_stats - what went through
+ * @sz: sizeof(struct pulse_transport_stats), set by the caller
+ * @rx_bytes: received
+ * @tx_bytes: taken for sending
+ */
+struct pulse_transport_stats {
+	size_t sz;
+	uint64_t rx_bytes;
+	uint64_t tx_bytes;
+};
+
+/**
+ * pulse_transport_stats() - look at a transport's figures
+ * @transport: the transport
+ * @out: the figures; its sz must be set
+ *
+ * Return: 0 or -EINVAL.
+ */
+PULSE_API int pulse_transport_stats(const struct pulse_transport *transport,
+				    struct pulse_transport_stats *out);
+
+/**
+ * struct pulse_connect_opts - how to reach a peer
+ * @sz: sizeof(struct pulse_connect_opts)
+ * @address: where
+ * @deadline_ns: give up then, absolute CLOCK_MONOTONIC; default: 30 s from now
+ * @nodelay: enum pulse_switch: send small pieces at once; default on
+ * @keepalive_s: probe a silent peer after so many seconds; default 0: never
+ */
+struct pulse_connect_opts {
+	size_t sz;
+	const char *address;
+	int64_t deadline_ns;
+	int nodelay;
+	uint32_t keepalive_s;
+};
+
+/**
+ * pulse_transport_connect() - reach a peer, without waiting for it
+ * @poller: the loop
+ * @opts: the address at least
+ * @fn: told PULSE_TRANSPORT_OPEN or PULSE_TRANSPORT_ERROR, never from within
+ *	this call
+ * @arg: for @fn
+ * @out: the transport; close it to give up
+ *
+ * Return: 0; -EINVAL not an address; -E2BIG; -EPERM; -ENOMEM; -EMFILE; or what
+ * the system knew at once, -ECONNREFUSED for one.
+ */
+PULSE_API int pulse_transport_connect(struct pulse_poller *poller,
+				      const struct pulse_connect_opts *opts,
+				      pulse_transport_fn fn, void *arg,
+				      struct pulse_transport **out);
+
+/**
+ * typedef pulse_accept_fn - somebody has connected
+ * @listener: the listener
+ * @transport: the receiver's now, to be closed; has no handler yet
+ * @arg: as given to pulse_listener_open()
+ */
+typedef void (*pulse_accept_fn)(struct pulse_listener *listener,
+				struct pulse_transport *transport, void *arg);
+
+/**
+ * struct pulse_listener_opts - where and how to listen
+ * @sz: sizeof(struct pulse_listener_opts)
+ * @address: where
+ * @backlog: connections that may wait to be accepted; default 4096, cut by
+ *	net.core.somaxconn
+ * @accept_batch: connections accepted a turn, at most; default 64
+ * @reuse_port: enum pulse_switch: share the port with other listeners of this
+ *	user; the system deals connections out to them; default off
+ * @nodelay: enum pulse_switch: send small pieces at once; default on
+ * @keepalive_s: probe a silent peer after so many seconds; default 0: never
+ * @reserved: 0
+ */
+struct pulse_listener_opts {
+	size_t sz;
+	const char *address;
+	uint32_t backlog;
+	uint32_t accept_batch;
+	int reuse_port;
+	int nodelay;
+	uint32_t keepalive_s;
+	uint32_t reserved;
+};
+
+/**
+ * pulse_listener_open() - listen for connections
+ * @poller: the loop that accepts them
+ * @opts: the address at least
+ * @fn: gets each connection
+ * @arg: for @fn
+ * @out: the listener
+ *
+ * Where descriptors or memory run out while accepting, it pauses for a tenth
+ * of a second and tries again; connections wait in the backlog meanwhile.
+ *
+ * Return: 0; -EINVAL not an address; -E2BIG; -EADDRINUSE, -EADDRNOTAVAIL,
+ * -EACCES (each also said in the log, with the address); -EPERM; -ENOMEM;
+ * -EMFILE.
+ */
+PULSE_API int pulse_listener_open(struct pulse_poller *poller,
+				  const struct pulse_listener_opts *opts,
+				  pulse_accept_fn fn, void *arg,
+				  struct pulse_listener **out);
+
+/**
+ * pulse_listener_close() - listen no longer
+ * @listener: the listener; not from within its pulse_accept_fn
+ *
+ * Connections that were not accepted yet are reset by the system.
+ *
+ * Return: 0; -EINVAL; -EPERM.
+ */
+PULSE_API int pulse_listener_close(struct pulse_listener *listener);
+
+/**
+ * pulse_listener_address() - where it listens, with the port that was chosen
+ * @listener: the listener
+ * @buf: out: the address as text
+ * @len: room in @buf; PULSE_ADDRESS_MAX is always enough
+ *
+ * Return: 0; -EINVAL; -ENOSPC.
+ */
+PULSE_API int pulse_listener_address(struct pulse_listener *listener,
+				     char *buf, size_t len);
+
+/**
+ * struct pulse_listener_stats - what a listener has done
+ * @sz: sizeof(struct pulse_listener_stats), set by the caller
+ * @accepted: connections handed out
+ * @failed: connections that were gone or had to be closed at once
+ * @pauses: times it had to pause for want of descriptors or memory
+ */
+struct pulse_listener_stats {
+	size_t sz;
+	uint64_t accepted;
+	uint64_t failed;
+	uint64_t pauses;
+};
+
+/**
+ * pulse_listener_stats() - look at a listener's figures
+ * @listener: the listener
+ * @out: the figures; its sz must be set
+ *
+ * From any thread.
+ *
+ * Return: 0 or -EINVAL.
+ */
+PULSE_API int pulse_listener_stats(const struct pulse_listener *listener,
+				   struct pulse_listener_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PULSE_U_TRANSPORT_H */

@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The loop: descriptors, posts, timers, hooks, stop, errors. */
+#include "base/base.h"
+#include "ktap.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <pulse-u/poller.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+static struct pulse_poller *make(void)
+{
+	struct pulse_poller *p = NULL;
+
+	KT_EQ(pulse_poller_create(NULL, &p), 0);
+	return p;
+}
+
+struct watch {
+	int pipe[2];
+	uint64_t id;
+	int calls;
+	uint32_t last;
+	void (*then)(struct pulse_poller *p, struct watch *w);
+	struct watch *other;
+};
+
+static void on_event(struct pulse_poller *p, int fd, uint32_t events, void *arg)
+{
+	struct watch *w = arg;
+
+	KT_EQ(fd, w->pipe[0]);
+	w->calls++;
+	w->last = events;
+	if (w->then)
+		w->then(p, w);
+}
+
+static int watch_pipe(struct pulse_poller *p, struct watch *w)
+{
+	if (pipe2(w->pipe, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	return pulse_poller_add(p, w->pipe[0], PULSE_POLLER_IN, on_event, w,
+				&w->id);
+}
+
+static void end_pipe(struct watch *w)
+{
+	close(w->pipe[0]);
+	close(w->pipe[1]);
+}
+
+static void ring(struct watch *w)
+{
+	KT_EQ(write(w->pipe[1], "x", 1), 1);
+}
+
+KT_TEST(a_descriptor_is_told_until_it_is_read)
+{
+	struct pulse_poller *p = make();
+	struct watch w = { 0 };
+	char c;
+
+	KT_EQ(watch_pipe(p, &w), 0);
+	KT_EQ(pulse_poller_run_once(p, 0), 0);
+	ring(&w);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 1);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 1);
+	KT_EQ(w.last, PULSE_POLLER_IN);
+	KT_EQ(read(w.pipe[0], &c, 1), 1);
+	KT_EQ(pulse_poller_run_once(p, 0), 0);
+	KT_EQ(pulse_poller_mod(p, w.id, 0), 0);
+	ring(&w);
+	KT_EQ(pulse_poller_run_once(p, 0), 0);
+	KT_EQ(pulse_poller_mod(p, w.id, PULSE_POLLER_IN), 0);
+	KT_EQ(pulse_poller_run_once(p, 0), 1);
+	KT_EQ(pulse_poller_del(p, w.id), 0);
+	KT_EQ(pulse_poller_run_once(p, 0), 0);
+	KT_EQ(w.calls, 3);
+	KT_EQ(pulse_poller_del(p, w.id), -ENOENT);
+	KT_EQ(pulse_poller_mod(p, w.id, 0), -ENOENT);
+	end_pipe(&w);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+static void delete_other(struct pulse_poller *p, struct watch *w)
+{
+	/* Only the first of the two gets here; the other is gone then. */
+	KT_EQ(pulse_poller_del(p, w->other->id), 0);
+}
+
+KT_TEST(a_handler_may_delete_another_whose_event_is_fetched)
+{
+	struct pulse_poller *p = make();
+	struct watch a = { .then = delete_other }, b = { .then = delete_other };
+
+	a.other = &b;
+	b.other = &a;
+	KT_EQ(watch_pipe(p, &a), 0);
+	KT_EQ(watch_pipe(p, &b), 0);
+	ring(&a);
+	ring(&b);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 1);
+	KT_EQ(a.calls + b.calls, 1);
+	end_pipe(&a);
+	end_pipe(&b);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+static struct watch reused;
+
+static void reuse_other(struct pulse_poller *p, struct watch *w)
+{
+	int fds[2] = { w->other->pipe[0], w->other->pipe[1] };
+
+	KT_EQ(pulse_poller_del(p, w->other->id), 0);
+	end_pipe(w->other);
+	KT_EQ(watch_pipe(p, &reused), 0);
+	KT_EQ(reused.pipe[0], fds[0]);	/* same number, same slot */
+	w->other->calls += 1000;
+}
+
+KT_TEST(a_stale_event_does_not_reach_a_reused_descriptor)
+{
+	struct pulse_poller *p = make();
+	struct watch a = { .then = reuse_other }, b = { .then = reuse_other };
+	struct watch *kept;
+
+	a.other = &b;
+	b.other = &a;
+	memset(&reused, 0, sizeof(reused));
+	KT_EQ(watch_pipe(p, &a), 0);
+	KT_EQ(watch_pipe(p, &b), 0);
+	ring(&a);
+	ring(&b);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 1);
+	KT_EQ(reused.calls, 0);
+	KT_EQ(pulse_poller_mod(p, a.calls >= 1000 ? a.id : b.id, 0), -ENOENT);
+	kept = a.calls == 1 ? &a : &b;
+	kept->then = NULL;
+	ring(&reused);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 2);
+	KT_EQ(reused.calls, 1);
+	end_pipe(kept);
+	end_pipe(&reused);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+static void delete_self(struct pulse_poller *p, struct watch *w)
+{
+	KT_EQ(pulse_poller_del(p, w->id), 0);
+}
+
+static void add_other(struct pulse_poller *p, struct watch *w)
+{
+	w->then = delete_self;
+	KT_EQ(watch_pipe(p, w->other), 0);
+	ring(w->other);
+}
+
+KT_TEST(a_handler_may_add_and_delete_itself)
+{
+	struct pulse_poller *p = make();
+	struct watch b = { .then = delete_self };
+	struct watch a = { .then = add_other, .other = &b };
+
+	KT_EQ(watch_pipe(p, &a), 0);
+	ring(&a);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 1);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 2);
+	KT_EQ(pulse_poller_run_once(p, 0), 0);
+	end_pipe(&a);
+	end_pipe(&b);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+KT_TEST(many_descriptors_fill_many_turns)
+{
+	PULSE_OPTS(pulse_poller_opts, o, .max_events = 16);
+	enum { N = 500 };
+	struct watch *w = calloc(N, sizeof(*w));
+	struct pulse_poller_stats s = { .sz = sizeof(s) };
+	struct pulse_poller *p;
+	int n = 0;
+
+	KT_REQUIRE(w);
+	KT_EQ(pulse_poller_create(&o, &p), 0);
+	for (int i = 0; i < N; i++) {
+		w[i].then = delete_self;
+		KT_EQ(watch_pipe(p, &w[i]), 0);
+		ring(&w[i]);
+	}
+	KT_EQ(pulse_poller_stats(p, &s), 0);
+	KT_EQ(s.fds, N);
+	while (n < N)
+		n += pulse_poller_run_once(p, PULSE_FOREVER);
+	for (int i = 0; i < N; i++) {
+		KT_EQ(w[i].calls, 1);
+		end_pipe(&w[i]);
+	}
+	KT_EQ(pulse_poller_stats(p, &s), 0);
+	KT_EQ(s.fds, 0);
+	KT_CHECK(s.turns >= N / 16);
+	KT_EQ(pulse_poller_destroy(p), 0);
+	free(w);
+}
+
+/* ---- posting ------------------------------------------------------------ */
+
+static void *run(void *p)
+{
+	KT_EQ(pulse_poller_run(p), 0);
+	return NULL;
+}
+
+struct counter {
+	long next[4];	/* what each thread must come with next */
+	long total;
+	long want;
+};
+
+struct poster {
+	struct pulse_poller *p;
+	struct counter *c;
+	pthread_t thread;
+	long index;
+};
+
+struct item {
+	struct poster *from;
+	long n;
+};
+
+static void count_item(struct pulse_poller *p, void *arg)
+{
+	struct item *it = arg;
+	struct counter *c = it->from->c;
+
+	if (it->n != c->next[it->from->index])
+		KT_FAIL("poster %ld: %ld came, not %ld", it->from->index, it->n,
+			c->next[it->from->index]);
+	c->next[it->from->index]++;
+	if (++c->total == c->want)
+		pulse_poller_stop(p);
+	free(it);
+}
+
+static void *post_all(void *arg)
+{
+	struct poster *me = arg;
+
+	for (long i = 0; i < me->c->want / 4; i++) {
+		struct item *it = malloc(sizeof(*it));
+
+		*it = (struct item){ me, i };
+		if (pulse_poller_post(me->p, count_item, it))
+			KT_FAIL("post failed");
+	}
+	return NULL;
+}
+
+KT_TEST(posts_of_four_threads_arrive_once_and_in_order)
+{
+	struct counter c = { .want = 4 * kt_scale(50000) };
+	struct pulse_poller_stats s = { .sz = sizeof(s) };
+	struct pulse_poller *p = make();
+	struct poster posters[4];
+	pthread_t loop;
+
+	KT_EQ(pthread_create(&loop, NULL, run, p), 0);
+	for (long i = 0; i < 4; i++) {
+		posters[i] = (struct poster){ .p = p, .c = &c, .index = i };
+		KT_EQ(pthread_create(&posters[i].thread, NULL, post_all,
+				     &posters[i]), 0);
+	}
+	for (int i = 0; i < 4; i++)
+		pthread_join(posters[i].thread, NULL);
+	pthread_join(loop, NULL);
+	KT_EQ(c.total, c.want);
+	KT_EQ(pulse_poller_stats(p, &s), 0);
+	KT_EQ(s.posted, c.want);
+	KT_CHECKF(s.wakes <= s.posted, "%llu wakes", (unsigned long long)s.wakes);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+static int posted_runs;
+
+static void posted_run(struct pulse_poller *p, void *arg)
+{
+	posted_runs++;
+	if (arg)
+		pulse_poller_post(p, posted_run, NULL);
+}
+
+KT_TEST(what_was_posted_before_the_end_is_run)
+{
+	struct pulse_poller_stats s = { .sz = sizeof(s) };
+	struct pulse_poller *p = make();
+
+	posted_runs = 0;
+	KT_EQ(pulse_poller_post(p, posted_run, p), 0);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 1);
+	KT_EQ(posted_runs, 1);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 1);
+	KT_EQ(pulse_poller_stats(p, &s), 0);
+	KT_EQ(s.wakes, 0);	/* nobody slept */
+	KT_EQ(pulse_poller_post(p, posted_run, NULL), 0);
+	KT_EQ(pulse_poller_destroy(p), 0);
+	KT_EQ(posted_runs, 3);
+}
+
+/* ---- timers, hooks, stop ------------------------------------------------ */
+
+struct tock {
+	struct pulse_poller_timer timer;
+	int fired;
+	int64_t at_ns;
+};
+
+static void tock_fn(struct pulse_poller *p, struct pulse_poller_timer *t)
+{
+	struct tock *k = (struct tock *)t;
+
+	k->fired++;
+	k->at_ns = pulse_poller_now(p);
+}
+
+KT_TEST(a_timer_ends_the_wait_and_is_not_early)
+{
+	struct pulse_poller *p = make();
+	struct tock a = { .timer.fn = tock_fn }, b = { .timer.fn = tock_fn };
+	int64_t due = pulse_now_ns() + 20 * PULSE__NSEC_PER_MSEC;
+
+	KT_EQ(pulse_poller_timer_arm(p, &a.timer, due), 0);
+	KT_EQ(pulse_poller_timer_arm(p, &b.timer, due), 0);
+	KT_EQ(pulse_poller_timer_cancel(p, &b.timer), 1);
+	KT_EQ(pulse_poller_timer_cancel(p, &b.timer), 0);
+	while (!a.fired)
+		pulse_poller_run_once(p, PULSE_FOREVER);
+	KT_CHECK(a.at_ns >= due);
+	KT_EQ(b.fired, 0);
+	KT_EQ(pulse_poller_timer_arm(p, &a.timer, PULSE_FOREVER), 0);
+	KT_EQ(pulse_poller_timer_cancel(p, &a.timer), 0);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+KT_TEST(run_once_keeps_its_deadline)
+{
+	struct pulse_poller *p = make();
+	int64_t until = pulse_now_ns() + 15 * PULSE__NSEC_PER_MSEC;
+
+	KT_EQ(pulse_poller_run_once(p, until), 0);
+	KT_CHECK(pulse_now_ns() >= until);
+	KT_EQ(pulse_poller_run_once(p, until), 0);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+struct hooked {
+	struct pulse_poller_hook hook;
+	int calls;
+};
+
+static void hook_fn(struct pulse_poller *p, struct pulse_poller_hook *h)
+{
+	(void)p;
+	((struct hooked *)h)->calls++;
+}
+
+KT_TEST(hooks_run_before_each_wait)
+{
+	struct pulse_poller *p = make();
+	struct hooked a = { .hook.fn = hook_fn }, b = { .hook.fn = hook_fn };
+
+	KT_EQ(pulse_poller_hook_add(p, &a.hook), 0);
+	KT_EQ(pulse_poller_hook_add(p, &b.hook), 0);
+	pulse_poller_run_once(p, 0);
+	KT_EQ(pulse_poller_hook_del(p, &a.hook), 0);
+	KT_EQ(pulse_poller_hook_del(p, &a.hook), -ENOENT);
+	pulse_poller_run_once(p, 0);
+	KT_EQ(a.calls, 1);
+	KT_EQ(b.calls, 2);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+KT_TEST(stop_ends_a_sleeping_run_and_the_next_one)
+{
+	struct pulse_poller *p = make();
+	pthread_t loop;
+
+	for (long i = kt_scale(200); i; i--) {
+		KT_EQ(pthread_create(&loop, NULL, run, p), 0);
+		KT_EQ(pulse_poller_stop(p), 0);
+		pthread_join(loop, NULL);
+	}
+	KT_EQ(pulse_poller_stop(p), 0);
+	KT_EQ(pulse_poller_run(p), 0);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+static pthread_barrier_t in_loop;
+
+static void hold(struct pulse_poller *p, void *arg)
+{
+	(void)arg;
+	KT_EQ(pulse_poller_run_once(p, 0), -EBUSY);
+	pthread_barrier_wait(&in_loop);
+	pthread_barrier_wait(&in_loop);
+	pulse_poller_stop(p);
+}
+
+KT_TEST(another_thread_is_told_to_keep_out)
+{
+	struct pulse_poller *p = make();
+	struct tock k = { .timer.fn = tock_fn };
+	struct watch w = { 0 };
+	pthread_t loop;
+
+	pthread_barrier_init(&in_loop, NULL, 2);
+	KT_EQ(pulse_poller_post(p, hold, NULL), 0);
+	KT_EQ(pthread_create(&loop, NULL, run, p), 0);
+	pthread_barrier_wait(&in_loop);
+	KT_EQ(watch_pipe(p, &w), -EPERM);
+	KT_EQ(pulse_poller_timer_arm(p, &k.timer, 1), -EPERM);
+	KT_EQ(pulse_poller_run(p), -EBUSY);
+	KT_EQ(pulse_poller_destroy(p), -EBUSY);
+	pthread_barrier_wait(&in_loop);
+	pthread_join(loop, NULL);
+	pthread_barrier_destroy(&in_loop);
+	end_pipe(&w);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+/* ---- errors ------------------------------------------------------------- */
+
+KT_TEST(null_and_nonsense_are_refused)
+{
+	struct pulse_poller_stats s = { .sz = 1 };
+	struct pulse_poller *p = make();
+	struct { struct pulse_poller_opts o; char more[64]; } big = { 0 };
+	struct watch w = { 0 };
+	uint64_t id;
+	size_t n;
+
+	KT_EQ(pulse_poller_create(NULL, NULL), -EINVAL);
+	KT_EQ(pulse_poller_destroy(NULL), -EINVAL);
+	KT_EQ(pulse_poller_run(NULL), -EINVAL);
+	KT_EQ(pulse_poller_run_once(NULL, 0), -EINVAL);
+	KT_EQ(pulse_poller_stop(NULL), -EINVAL);
+	KT_EQ(pulse_poller_add(NULL, 0, 0, on_event, NULL, &id), -EINVAL);
+	KT_EQ(pulse_poller_add(p, 0, 0, NULL, NULL, &id), -EINVAL);
+	KT_EQ(pulse_poller_add(p, 0, 0, on_event, NULL, NULL), -EINVAL);
+	KT_EQ(pulse_poller_add(p, -1, 0, on_event, NULL, &id), -EINVAL);
+	KT_EQ(pulse_poller_add(p, 0, 64, on_event, NULL, &id), -EINVAL);
+	KT_EQ(pulse_poller_add(p, 19999, 0, on_event, NULL, &id), -EBADF);
+	KT_EQ(pulse_poller_mod(NULL, 1, 0), -EINVAL);
+	KT_EQ(pulse_poller_del(NULL, 1), -EINVAL);
+	KT_EQ(pulse_poller_del(p, 0), -ENOENT);
+	KT_EQ(pulse_poller_del(p, ~0ULL), -ENOENT);
+	KT_EQ(pulse_poller_post(NULL, posted_run, NULL), -EINVAL);
+	KT_EQ(pulse_poller_post(p, NULL, NULL), -EINVAL);
+	KT_EQ(pulse_poller_post_task(p, NULL), -EINVAL);
+	KT_EQ(pulse_poller_timer_arm(p, NULL, 1), -EINVAL);
+	KT_EQ(pulse_poller_timer_cancel(NULL, NULL), -EINVAL);
+	KT_EQ(pulse_poller_hook_add(p, NULL), -EINVAL);
+	KT_EQ(pulse_poller_hook_del(p, NULL), -EINVAL);
+	KT_EQ(pulse_poller_stats(p, NULL), -EINVAL);
+	KT_EQ(pulse_poller_stats(p, &s), -EINVAL);
+	KT_CHECK(!pulse_poller_buffer(NULL, &n));
+	KT_EQ(pulse_poller_now(NULL), 0);
+	KT_CHECK(!pulse_poller_name(NULL));
+	KT_STREQ(pulse_poller_name(p), "epoll");
+	KT_EQ(watch_pipe(p, &w), 0);
+	KT_EQ(pulse_poller_add(p, w.pipe[0], 0, on_event, &w, &id), -EEXIST);
+	end_pipe(&w);
+	KT_EQ(pulse_poller_destroy(p), 0);
+
+	KT_EQ(pulse_poller_create(&big.o, &p), -EINVAL);
+	big.o.sz = 1;
+	KT_EQ(pulse_poller_create(&big.o, &p), -EINVAL);
+	big.o.sz = sizeof(big);
+	KT_EQ(pulse_poller_create(&big.o, &p), 0);
+	KT_EQ(pulse_poller_destroy(p), 0);
+	big.more[60] = 1;
+	KT_EQ(pulse_poller_create(&big.o, &p), -E2BIG);
+	big.o.sz = sizeof(big.o);
+	big.o.buffer_bytes = 1;
+	KT_EQ(pulse_poller_create(&big.o, &p), -EINVAL);
+}
+
+KT_TEST(each_allocation_may_fail)
+{
+	long n = 0;
+
+	do {
+		struct pulse_poller *p = NULL;
+		struct watch w = { 0 };
+		size_t bytes;
+		int err;
+
+		pulse__alloc_fail_at(++n);
+		err = pulse_poller_create(NULL, &p);
+		if (!err)
+			err = watch_pipe(p, &w);
+		if (!err)
+			err = pulse_poller_post(p, posted_run, NULL);
+		if (!err && !pulse_poller_buffer(p, &bytes))
+			err = -ENOMEM;
+		KT_EQ(err, pulse__alloc_failed() ? -ENOMEM : 0);
+		pulse__alloc_fail_at(0);
+		if (w.pipe[1])
+			end_pipe(&w);
+		if (p)
+			KT_EQ(pulse_poller_destroy(p), 0);
+		if (!err)
+			break;
+	} while (n < 100);
+	KT_CHECKF(n > 4, "%ld allocations", n - 1);
+}
+
+KT_TEST(no_descriptor_left)
+{
+	struct rlimit old, none = { 0, 0 };
+	struct pulse_poller *p = NULL;
+
+	KT_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none.rlim_max = old.rlim_max;
+	KT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+	KT_EQ(pulse_poller_create(NULL, &p), -EMFILE);
+	KT_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+	KT_CHECK(!p);
+}
+
+KT_TEST(a_forked_child_cannot_run_it)
+{
+	struct pulse_poller *p = make();
+	int status;
+	pid_t pid;
+
+	KT_EQ(pulse_poller_post(p, posted_run, NULL), 0);
+	posted_runs = 0;
+	pid = fork();
+	if (!pid) {
+		int err = pulse_poller_run_once(p, 0);
+
+		if (!err || pulse_poller_destroy(p) || posted_runs)
+			_exit(1);
+		_exit(err == -EOWNERDEAD ? 0 : 2);
+	}
+	KT_EQ(waitpid(pid, &status, 0), pid);
+	KT_EQ(status, 0);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 1);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+KT_MAIN()

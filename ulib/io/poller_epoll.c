@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * poller_epoll.c - waiting with epoll, woken through an eventfd.
+ *
+ * Level-triggered: a handler that takes only a part is called again, which
+ * keeps many busy descriptors fair without a queue of our own.
+ */
+#include "io/poller_int.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct epoll_sys {
+	int epfd;
+	int wakefd;
+	struct epoll_event events[];
+};
+
+static uint32_t to_epoll(uint32_t events)
+{
+	return (events & PULSE_POLLER_IN ? EPOLLIN : 0U) |
+	       (events & PULSE_POLLER_OUT ? EPOLLOUT : 0U);
+}
+
+static uint32_t from_epoll(uint32_t events)
+{
+	return (events & EPOLLIN ? PULSE_POLLER_IN : 0U) |
+	       (events & EPOLLOUT ? PULSE_POLLER_OUT : 0U) |
+	       (events & (EPOLLERR | EPOLLHUP) ? PULSE_POLLER_ERR : 0U);
+}
+
+static int ctl(struct pulse_poller *p, int op, int fd, uint32_t events,
+	       uint64_t token)
+{
+	struct epoll_sys *sys = p->sys;
+	struct epoll_event ev = { .events = events, .data.u64 = token };
+
+	return epoll_ctl(sys->epfd, op, fd, &ev) ? -errno : 0;
+}
+
+static int epoll_open(struct pulse_poller *p)
+{
+	struct epoll_sys *sys;
+	int err;
+
+	sys = pulse__calloc(1, sizeof(*sys) +
+			    p->max_events * sizeof(sys->events[0]));
+	if (!sys)
+		return -ENOMEM;
+	sys->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (sys->epfd < 0) {
+		err = -errno;
+		goto free_sys;
+	}
+	sys->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (sys->wakefd < 0) {
+		err = -errno;
+		goto close_epoll;
+	}
+	p->sys = sys;
+	err = ctl(p, EPOLL_CTL_ADD, sys->wakefd, EPOLLIN, PULSE__POLLER_WAKE);
+	if (!err)
+		return 0;
+	close(sys->wakefd);
+close_epoll:
+	close(sys->epfd);
+free_sys:
+	pulse__free(sys);
+	p->sys = NULL;
+	return err;
+}
+
+static void epoll_close(struct pulse_poller *p)
+{
+	struct epoll_sys *sys = p->sys;
+
+	close(sys->wakefd);
+	close(sys->epfd);
+	pulse__free(sys);
+}
+
+static int epoll_add(struct pulse_poller *p, int fd, uint32_t events,
+		     uint64_t token)
+{
+	return ctl(p, EPOLL_CTL_ADD, fd, to_epoll(events), token);
+}
+
+static int epoll_mod(struct pulse_poller *p, int fd, uint32_t events,
+		     uint64_t token)
+{
+	return ctl(p, EPOLL_CTL_MOD, fd, to_epoll(events), token);
+}
+
+static void epoll_del(struct pulse_poller *p, int fd)
+{
+	ctl(p, EPOLL_CTL_DEL, fd, 0, 0);
+}
+
+/* A far deadline is reckoned from the turn's time, to spare a look at the clock. */
+static int timeout_ms(const struct pulse_poller *p, int64_t deadline_ns)
+{
+	int64_t left;
+
+	if (deadline_ns == PULSE_FOREVER)
+		return -1;
+	if (deadline_ns <= 0)
+		return 0;
+	left = deadline_ns - p->now_ns;
+	if (left < 100 * PULSE__NSEC_PER_MSEC)
+		left = deadline_ns - pulse_now_ns();
+	if (left <= 0)
+		return 0;
+	left = (left + PULSE__NSEC_PER_MSEC - 1) / PULSE__NSEC_PER_MSEC;
+	return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static int epoll_wait_turn(struct pulse_poller *p, int64_t deadline_ns)
+{
+	struct epoll_sys *sys = p->sys;
+	int handled = 0, n;
+
+	n = epoll_wait(sys->epfd, sys->events, (int)p->max_events,
+		       timeout_ms(p, deadline_ns));
+	WRITE_ONCE(p->asleep, 0);
+	p->now_ns = pulse_now_ns();
+	for (int i = 0; i < n; i++) {
+		struct epoll_event *ev = &sys->events[i];
+		uint64_t count;
+
+		if (likely(ev->data.u64 != PULSE__POLLER_WAKE))
+			handled += pulse__poller_event(p, ev->data.u64,
+						       from_epoll(ev->events));
+		else if (read(sys->wakefd, &count, sizeof(count)) < 0)
+			continue;	/* somebody read it in a child */
+	}
+	return handled;
+}
+
+static void epoll_wake(struct pulse_poller *p)
+{
+	struct epoll_sys *sys = p->sys;
+	uint64_t one = 1;
+
+	/* A counter that is full wakes as well. */
+	while (write(sys->wakefd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+const struct pulse__poller_ops pulse__poller_epoll = {
+	.name = "epoll",
+	.open = epoll_open,
+	.close = epoll_close,
+	.add = epoll_add,
+	.mod = epoll_mod,
+	.del = epoll_del,
+	.wait = epoll_wait_turn,
+	.wake = epoll_wake,
+};

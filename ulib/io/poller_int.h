@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * poller_int.h - a poller inside, and the contract of what waits for it.
+ *
+ * Registrations lie in slots; a token names a slot and the generation it is
+ * in, so that an event of a registration that is gone finds nobody. All of it
+ * is the loop thread's, but the words behind "from any thread".
+ */
+#ifndef PULSE__IO_POLLER_INT_H
+#define PULSE__IO_POLLER_INT_H
+
+#include "base/base.h"
+#include "io/wheel.h"
+
+#include <pulse-u/poller.h>
+
+struct pulse__poller_ops {
+	const char *name;
+	/* Take up and give back the system's side: p->sys, p->wake_fd. */
+	int (*open)(struct pulse_poller *p);
+	void (*close)(struct pulse_poller *p);
+	int (*add)(struct pulse_poller *p, int fd, uint32_t events,
+		   uint64_t token);
+	int (*mod)(struct pulse_poller *p, int fd, uint32_t events,
+		   uint64_t token);
+	void (*del)(struct pulse_poller *p, int fd);
+	/*
+	 * Wait until an event, a wake or @deadline_ns, and give each event to
+	 * pulse__poller_event(). Returns how many, not counting wakes.
+	 */
+	int (*wait)(struct pulse_poller *p, int64_t deadline_ns);
+	/* End a wait from any thread; once for each call. */
+	void (*wake)(struct pulse_poller *p);
+};
+
+extern const struct pulse__poller_ops pulse__poller_epoll;
+
+/* A token that is no registration: the wake-up. Generations begin at 1. */
+#define PULSE__POLLER_WAKE	0ULL
+
+struct pulse__poller_slot {
+	pulse_poller_fn fn;	/* NULL: free */
+	void *arg;
+	int fd;			/* or the next free slot, -1: none */
+	uint32_t gen;
+	uint32_t events;
+};
+
+#define PULSE__SLOT_CHUNK	64
+
+struct pulse_poller {
+	const struct pulse__poller_ops *ops;
+	void *sys;
+	struct pulse__poller_slot **chunks;
+	uint32_t nr_chunks;
+	int free_slot;
+	int64_t now_ns;
+	struct pulse_poller_hook *hooks;
+	void *buffer;
+	size_t buffer_bytes;
+	uint32_t max_events;
+	uint32_t fork_gen;
+	uint32_t magic;
+	struct pulse_ctx *ctx;
+	uint64_t cookie;
+	/* Written by the loop's thread, read by any: WRITE_ONCE. */
+	uint64_t n_turns, n_events, n_posted, n_timers, n_fds;
+	struct pulse__wheel wheel;
+
+	/* From any thread. */
+	struct pulse_poller_task *posted PULSE__PAIR_ALIGNED; /* newest first */
+	int asleep;
+	int stop;
+	int running;
+	uint64_t n_wakes;
+};
+
+/* The poller the calling thread runs at this moment. */
+extern __thread struct pulse_poller *pulse__poller_current
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* May the caller touch what is the loop thread's? */
+static inline bool pulse__poller_mine(const struct pulse_poller *p)
+{
+	return pulse__poller_current == p ||
+	       !__atomic_load_n(&p->running, __ATOMIC_ACQUIRE);
+}
+
+static inline struct pulse__poller_slot *
+pulse__poller_slot(const struct pulse_poller *p, uint64_t token)
+{
+	uint32_t n = (uint32_t)token;
+	struct pulse__poller_slot *s;
+
+	if (n / PULSE__SLOT_CHUNK >= p->nr_chunks)
+		return NULL;
+	s = &p->chunks[n / PULSE__SLOT_CHUNK][n % PULSE__SLOT_CHUNK];
+	return s->fn && s->gen == token >> 32 ? s : NULL;
+}
+
+/* For ops->wait: one event, as a bit set of enum pulse_poller_event. */
+static inline bool pulse__poller_event(struct pulse_poller *p, uint64_t token,
+				       uint32_t events)
+{
+	struct pulse__poller_slot *s = pulse__poller_slot(p, token);
+
+	if (!s)
+		return false;
+	s->fn(p, s->fd, events, s->arg);
+	return true;
+}
+
+/*
+ * No post is accepted any more; what was posted is run by the caller. After
+ * it a poller that outlives its thread can be posted to without harm.
+ */
+void pulse__poller_end_posts(struct pulse_poller *p);
+
+#endif /* PULSE__IO_POLLER_INT_H */
