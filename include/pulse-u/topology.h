@@ -8,8 +8,9 @@
  * lock and without a system call.
  *
  * *Usable* CPUs are those that the process may run on: online, allowed by its
- * cgroup's cpuset and by the affinity of the thread that made the topology.
- * Counts are of usable CPUs; questions about one CPU may name any CPU.
+ * cgroup's cpuset and by the affinity of its first thread (not of the caller,
+ * which may be pinned). Counts are of usable CPUs; questions about one CPU may
+ * name any CPU. A topology may also be used in a forked child.
  *
  * Lists are written to an array of the caller's with room for @max numbers, in
  * ascending order where nothing else is said; the return value is how many
@@ -30,8 +31,8 @@ struct pulse_topology;
  * struct pulse_topology_opts - options of pulse_topology_create()
  * @sz: sizeof(struct pulse_topology_opts)
  * @synthetic: describes a machine that is not there, in hwloc's words, for
- *	example "pack:2 numa:1 l3:1 core:4 pu:2"; NULL: the real one. The
- *	string is copied.
+ *	example "pack:2 numa:1 l3:1 core:4 pu:2", or as lstopo exports it in
+ *	XML; NULL: the real one. Needed during the call only.
  * @cpus: use only these of the usable CPUs; NULL: all of them
  * @nr_cpus: length of @cpus
  */
