@@ -118,7 +118,9 @@ fuzz: $(FUZZ_BIN)
 bench-bin: $(BENCH_BIN)
 
 # What a fresh Debian lacks; silent and offline when nothing is missing.
-.PHONY: setup-build setup-check setup-vm setup-bench
+.PHONY: setup-core setup-build setup-check setup-vm setup-bench
+setup-core:
+	@scripts/setup packages core
 setup-build:
 	@scripts/setup packages core vm
 setup-check:
@@ -246,7 +248,7 @@ check-static: setup-build
 
 # ----------------------------------------------------------------------- run
 .PHONY: run run-vm bench
-run: setup-build
+run: setup-core
 	@$(MAKE) lib tools examples
 	@exec $(O)/bin/vigilant-server --listen 127.0.0.1:$(PORT)
 run-vm: KERNELS := $(KERNEL)
