@@ -212,7 +212,7 @@ static int pulse_cmd_setup(struct pulse_call *call)
 	ret = pulse_ctx_alloc(ctx);
 	if (ret)
 		pulse_ctx_clear(ctx);
-	/* (F) */
+	/* (G): pairs with pulse_ctx_is_live() */
 	smp_store_release(&ctx->state, ret ? PULSE_CTX_NEW : PULSE_CTX_LIVE);
 	return ret;
 }

@@ -79,7 +79,7 @@ struct pulse_ctx {
  * pulse_ctx_is_live() - was the context set up
  * @ctx: the context
  *
- * (F): the acquire pairs with the release in ctx.c:pulse_cmd_setup; what SETUP
+ * (G): the acquire pairs with the release in ctx.c:pulse_cmd_setup; what SETUP
  * wrote is visible to who sees true.
  */
 static inline bool pulse_ctx_is_live(struct pulse_ctx *ctx)

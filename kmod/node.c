@@ -344,8 +344,9 @@ int pulse_wake_node(struct pulse_ctx *ctx, struct pulse_wake_node *arg)
 		return -EINVAL;
 
 	/*
-	 * (D): what the caller published comes before the looks at permits and
-	 * park words. Pairs with (A), the parker's xchg, litmus: park_wake
+	 * (E): what the caller published comes before the looks at permits and
+	 * park words; the system call is no barrier. Pairs with (B), the
+	 * parker's xchg in user space, litmus: wake_node
 	 */
 	smp_mb();
 	for (k = 0; k < ctx->nr_nodes && woken < arg->nr; k++) {

@@ -13,25 +13,25 @@
  *
  *	user space:				user space:
  *	xchg(word, PARKING);			publish the work;
- *	  full barrier			(A)	  full barrier		(A')
+ *	  full barrier			(B)	  full barrier		(A)
  *	look at the queues: nothing		load word
  *	PARK(word):				  not PARKING: done
  *	kernel:					  cmpxchg(word, NOTIFIED)
  *	sleeper = current;			    lost: done, the winner does
  *	state = PARKED;				    won: WAKE:
- *	  full barrier			(B)	kernel:
+ *	  full barrier			(C)	kernel:
  *	take permit? return 0			permit = 1;
- *	read word: moved? EAGAIN		  full barrier		(C)
+ *	read word: moved? EAGAIN		  full barrier		(D)
  *	schedule()				load sleeper
  *						  not NULL: wake it
  *
- *   (A) against (A'): either the waker finds PARKING, or the parker finds the
- *   work when it looks again.
+ *   (A) against (B): either the waker finds PARKING, or the parker finds the
+ *   work when it looks again. litmus: park_wake
  *
- *   (B) against (C): either the waker finds the sleeper, whose state is then
- *   one that wake_up_process() ends (the state is written before (B) as well),
+ *   (C) against (D): either the waker finds the sleeper, whose state is then
+ *   one that wake_up_process() ends (the state is written before (C) as well),
  *   or the parker finds the permit. A parker that was woken goes round and
- *   looks at the permit again.
+ *   looks at the permit again. litmus: park_permit
  *
  *   Reading the word is for those who come late: it saves the sleep when a
  *   waker has won already and its WAKE is still on the way.
@@ -41,24 +41,22 @@
  *	CPU 0 (the parker)			CPU 1 (a waker)
  *
  *	xchg(word, PARKING);			publish the work;
- *	  full barrier			(A)	WAKE_NODE:
- *	look at the queues: nothing		  full barrier		(D)
+ *	  full barrier			(B)	WAKE_NODE:
+ *	look at the queues: nothing		  full barrier		(E)
  *	PARK: as above				permit is set: skip it
  *						idle, or word is PARKING:
- *						  permit = 1, (C), as above
+ *						  permit = 1, (D), as above
  *
- *   (A) against (D): a parker that did not see the work is found PARKING. A
+ *   (B) against (E): a parker that did not see the work is found PARKING. A
  *   parker that is skipped because its permit is set has yet to take it, with
- *   a full barrier, and looks at the queues after that.
+ *   a full barrier, and looks at the queues after that. litmus: wake_node
  *
  * 3. A waker that dies between its cmpxchg and its WAKE
  *
  *   Whoever sweeps after the death of a worker gives a permit to each worker
  *   whose word says NOTIFIED. The death comes after the cmpxchg, and so does
  *   the sweep. A parker that read the word before the cmpxchg gets the permit
- *   by (B) and (C); one that reads it after does not sleep.
- *
- * litmus: park_wake
+ *   by (C) and (D); one that reads it after does not sleep.
  */
 #include <linux/bitmap.h>
 #include <linux/err.h>
@@ -92,7 +90,7 @@ bool pulse_give(struct pulse_worker *w, int bit)
 {
 	struct task_struct *sleeper;
 
-	/* (C): pairs with (B) in park.c:pulse_park, litmus: park_wake */
+	/* (D): pairs with (C) in pulse_park_sleep(), litmus: park_permit */
 	if (atomic_fetch_or(bit, &w->wake_bits) & bit)
 		return false;
 
@@ -139,9 +137,9 @@ static int pulse_park_sleep(struct pulse_worker *w, const struct pulse_park *arg
 
 	for (;;) {
 		/*
-		 * (B): the full barrier orders sleeper and state before the
-		 * permit and the word. Pairs with (C) in park.c:pulse_give,
-		 * litmus: park_wake
+		 * (C): the full barrier orders sleeper and state before the
+		 * permit and the word. Pairs with (D) in pulse_give(), litmus:
+		 * park_permit
 		 */
 		set_current_state(PULSE_TASK_PARKED);
 		ret = pulse_park_look(w, deadline);

@@ -38,13 +38,16 @@
  *
  * Barriers, by letter; the proof is at the head of park.c
  *
- *	(A)  user: xchg of the park word to PARKING, then a look at the queues
- *	(B)  park.c:pulse_park		set_current_state(), then permit and word
- *	(C)  park.c:pulse_give		atomic_fetch_or() of the permit, then sleeper
- *	(D)  node.c:pulse_wake_node	smp_mb() before the first look at a worker
- *	(E)  state.c			smp_wmb() around what KSTATE.seq covers
- *	(F)  ctx.c:pulse_ctx_is_live	acquire of the state; release in SETUP
- *	A-B-C-D: litmus park_wake. E pairs with the reader's acquire of seq.
+ *	(A) user: the waker's, between its work and its look at the park word
+ *	(B) user: the parker's xchg of the word, before its look at the queues
+ *	(C) park.c:pulse_park_sleep	state and sleeper | permit and word
+ *	(D) park.c:pulse_give		permit | sleeper
+ *	(E) node.c:pulse_wake_node	the caller's work | permits and words
+ *	(F) state.c			KSTATE.seq | the fields it covers
+ *	(G) ctx.c:pulse_cmd_setup	what SETUP made | state LIVE
+ *
+ *	(A)-(B) litmus park_wake, (C)-(D) park_permit, (B)-(E) wake_node; (F)
+ *	pairs with the reader's acquires, (G) with pulse_ctx_is_live().
  */
 #ifndef PULSE_H
 #define PULSE_H

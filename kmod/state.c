@@ -28,7 +28,7 @@
 #include "worker.h"
 
 /*
- * (E): readers take an odd seq for "being written". The first barrier keeps
+ * (F): readers take an odd seq for "being written". The first barrier keeps
  * the odd value before the fields, the second the fields before the even one;
  * they pair with the acquire load and the acquire fence of the reader.
  */

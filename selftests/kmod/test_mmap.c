@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What may be mapped, how, and what becomes of it.
+ */
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "dev.h"
+
+static struct dev d;
+
+struct reg {
+	const char *name;
+	unsigned int region;
+	bool writable;
+	size_t bytes;
+};
+
+static struct reg regs[4];
+
+/* A context with a heap, its regions in regs[]. */
+static int begin(void)
+{
+	int ret;
+
+	memset(&d, 0, sizeof(d));
+	d.self = -1;
+	d.fd = dev_open(O_RDWR);
+	if (d.fd < 0)
+		return d.fd;
+	ret = dev_setup(d.fd, 100, 64, 8192);
+	if (!ret)
+		ret = dev_info(d.fd, &d.info);
+	regs[0] = (struct reg){ "HDR", PULSE_REGION_HDR, false, d.info.hdr_bytes };
+	regs[1] = (struct reg){ "KSTATE", PULSE_REGION_KSTATE, false,
+				d.info.kstate_bytes };
+	regs[2] = (struct reg){ "UWORK", PULSE_REGION_UWORK, true,
+				d.info.uwork_bytes };
+	regs[3] = (struct reg){ "NRING(0)", PULSE_REGION_NRING(0), true,
+				d.info.nring_bytes };
+	return ret;
+}
+
+#define for_each_reg(r) for (struct reg *r = regs; r < regs + 4; r++)
+
+static int prot_of(const struct reg *r)
+{
+	return r->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+}
+
+static void *map(const struct reg *r)
+{
+	return dev_mmap(d.fd, r->region, r->bytes, prot_of(r));
+}
+
+/* M01 */
+KT_TEST(only_uwork_and_rings_can_be_mapped_for_writing)
+{
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	for_each_reg(r) {
+		__u64 off = PULSE_REGION_OFFSET(r->region);
+
+		KT_EQ(try_mmap(r->bytes, PROT_READ, MAP_SHARED, d.fd, off), 0);
+		KT_EQ(try_mmap(r->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, d.fd,
+			       off), r->writable ? 0 : -EPERM);
+		KT_EQ(try_mmap(r->bytes, PROT_WRITE, MAP_SHARED, d.fd, off),
+		      r->writable ? 0 : -EPERM);
+	}
+	dev_end(&d);
+}
+
+/* M02 */
+KT_TEST(nothing_can_be_mapped_for_execution)
+{
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	for_each_reg(r) {
+		__u64 off = PULSE_REGION_OFFSET(r->region);
+
+		KT_EQ(try_mmap(r->bytes, PROT_READ | PROT_EXEC, MAP_SHARED, d.fd,
+			       off), -EPERM);
+		KT_EQ(try_mmap(r->bytes, PROT_EXEC, MAP_SHARED, d.fd, off), -EPERM);
+		KT_EQ(try_mmap(r->bytes, PROT_READ | PROT_WRITE | PROT_EXEC,
+			       MAP_SHARED, d.fd, off), -EPERM);
+	}
+	dev_end(&d);
+}
+
+/* M03 */
+KT_TEST(a_private_mapping_is_refused)
+{
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	for_each_reg(r) {
+		__u64 off = PULSE_REGION_OFFSET(r->region);
+
+		KT_EQ(try_mmap(r->bytes, PROT_READ, MAP_PRIVATE, d.fd, off), -EINVAL);
+		KT_EQ(try_mmap(r->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, d.fd,
+			       off), -EINVAL);
+	}
+	dev_end(&d);
+}
+
+/* M04 */
+KT_TEST(an_offset_that_is_no_region_is_refused)
+{
+	static const __u64 bad[] = {
+		4096, 8192, PULSE_REGION_OFFSET(0) + (1ULL << 31),
+		PULSE_REGION_OFFSET(3), PULSE_REGION_OFFSET(15),
+		PULSE_REGION_OFFSET(PULSE_REGION_NRING(63)),
+		PULSE_REGION_OFFSET(PULSE_REGION_NRING(1023)),
+		PULSE_REGION_OFFSET(PULSE_REGION_NRING(1024)),
+		PULSE_REGION_OFFSET(PULSE_REGION_UWORK) + 4096,
+		PULSE_REGION_OFFSET(0x7fffffff),
+	};
+	int got;
+
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		for_each_reg(r)
+			KT_EQ(try_mmap(r->bytes, PROT_READ, MAP_SHARED, d.fd,
+				       bad[i]), -EINVAL);
+	/* the end of all offsets: the kernel's own check may come first */
+	got = try_mmap(d.info.hdr_bytes, PROT_READ, MAP_SHARED, d.fd,
+		       0xfffffffffffff000ULL);
+	KT_CHECKF(got == -EINVAL || got == -EOVERFLOW, "%d", got);
+	dev_end(&d);
+}
+
+/* M05 */
+KT_TEST(a_length_that_is_not_exact_is_refused)
+{
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	for_each_reg(r) {
+		__u64 off = PULSE_REGION_OFFSET(r->region);
+
+		if (r->bytes > 4096)
+			KT_EQ(try_mmap(r->bytes - 4096, PROT_READ, MAP_SHARED,
+				       d.fd, off), -EINVAL);
+		KT_EQ(try_mmap(r->bytes + 4096, PROT_READ, MAP_SHARED, d.fd, off),
+		      -EINVAL);
+		KT_EQ(try_mmap(r->bytes * 64, PROT_READ, MAP_SHARED, d.fd, off),
+		      -EINVAL);
+	}
+	KT_EQ(try_mmap(0, PROT_READ, MAP_SHARED, d.fd, 0), -EINVAL);
+	dev_end(&d);
+}
+
+/* M06, M07 */
+KT_TEST(mprotect_gives_no_more_than_mmap)
+{
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	for_each_reg(r) {
+		void *p = map(r);
+
+		KT_REQUIRE(p != MAP_FAILED);
+		if (!r->writable) {
+			KT_CHECK(mprotect(p, r->bytes, PROT_READ | PROT_WRITE) &&
+				 errno == EACCES);
+			KT_CHECK(mprotect(p, r->bytes, PROT_WRITE) &&
+				 errno == EACCES);
+		}
+		KT_CHECK(mprotect(p, r->bytes, PROT_READ | PROT_EXEC) &&
+			 errno == EACCES);
+		KT_CHECK(mprotect(p, r->bytes, PROT_EXEC) && errno == EACCES);
+		KT_EQ(mprotect(p, r->bytes, PROT_NONE), 0);
+		KT_EQ(mprotect(p, r->bytes, prot_of(r)), 0);
+		munmap(p, r->bytes);
+	}
+	dev_end(&d);
+}
+
+/* M06: nor for a descriptor that was opened for reading only */
+KT_TEST(mprotect_gives_no_more_than_the_descriptor)
+{
+	struct pulse_setup s = { .size = sizeof(s), .max_workers = 4,
+				 .ring_entries = 16 };
+	int ro;
+
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	ro = dev_open(O_RDONLY);
+	KT_REQUIRE(ro >= 0);
+	/* it cannot be set up, so there is nothing to map either */
+	KT_EQ(dev_ioctl(ro, PULSE_IOC_SETUP, &s), -EBADF);
+	KT_EQ(try_mmap(4096, PROT_READ, MAP_SHARED, ro, 0), -ENXIO);
+	close(ro);
+	dev_end(&d);
+}
+
+/* Writes to a read-only page through /proc/self/mem, as a debugger would. */
+KT_TEST(proc_mem_does_not_write_what_mmap_refuses)
+{
+	__u64 magic = 0;
+	void *p;
+	int mem;
+
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	p = map(&regs[0]);
+	KT_REQUIRE(p != MAP_FAILED);
+	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	KT_REQUIRE(mem >= 0);
+	KT_CHECK(pwrite(mem, &magic, sizeof(magic), (off_t)(uintptr_t)p) < 0);
+	KT_EQ(((struct pulse_hdr *)p)->magic, PULSE_HDR_MAGIC);
+	close(mem);
+	munmap(p, regs[0].bytes);
+	dev_end(&d);
+}
+
+/* M09 */
+KT_TEST(a_mapping_cannot_be_grown_doubled_or_split)
+{
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	for_each_reg(r) {
+		char *p = map(r);
+
+		KT_REQUIRE(p != MAP_FAILED);
+		KT_CHECK(mremap(p, r->bytes, r->bytes * 2, MREMAP_MAYMOVE) ==
+			 MAP_FAILED && errno == EFAULT);
+		KT_CHECK(mremap(p, 0, r->bytes, MREMAP_MAYMOVE) == MAP_FAILED);
+		if (r->bytes > 4096) {
+			KT_CHECK(munmap(p, 4096) && errno == EINVAL);
+			KT_CHECK(munmap(p + r->bytes - 4096, 4096) &&
+				 errno == EINVAL);
+			KT_CHECK(mprotect(p, 4096, PROT_NONE) && errno == EINVAL);
+			KT_CHECK(mremap(p, r->bytes, 4096, 0) == MAP_FAILED);
+		}
+		/* moving it as a whole harms nobody */
+		p = mremap(p, r->bytes, r->bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   mmap(NULL, r->bytes, PROT_NONE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+		KT_CHECK(p != MAP_FAILED);
+		KT_CHECK(*(volatile char *)p || true);
+		KT_EQ(munmap(p, r->bytes), 0);
+	}
+	dev_end(&d);
+}
+
+static int touch(void *arg)
+{
+	return *(volatile char *)arg;
+}
+
+/* M10 */
+KT_TEST(a_forked_child_has_no_mappings)
+{
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	for_each_reg(r) {
+		void *p = map(r);
+
+		KT_REQUIRE(p != MAP_FAILED);
+		KT_EQ(in_child(touch, p), -SIGSEGV);
+		munmap(p, r->bytes);
+	}
+	dev_end(&d);
+}
+
+/* M11, M12 */
+KT_TEST(pages_live_until_the_last_mapping_goes)
+{
+	long long contexts;
+	void *p[4];
+
+	NEED_DEVICE();
+	contexts = sysfs_read("contexts");
+	KT_REQUIRE(!begin());
+	for (int i = 0; i < 4; i++)
+		KT_REQUIRE((p[i] = map(&regs[i])) != MAP_FAILED);
+	strcpy((char *)p[2] + 64, "still there");
+	strcpy((char *)p[3] + regs[3].bytes - 16, "here too");
+	close(d.fd);
+	d.fd = -1;
+	KT_EQ(((struct pulse_hdr *)p[0])->magic, PULSE_HDR_MAGIC);
+	KT_EQ(((struct pulse_kstate *)p[1])->state, PULSE_STATE_FREE);
+	KT_STREQ((char *)p[2] + 64, "still there");
+	KT_STREQ((char *)p[3] + regs[3].bytes - 16, "here too");
+	for (int i = 0; i < 4; i++) {
+		KT_EQ(sysfs_read("contexts"), contexts + 1);
+		munmap(p[i], regs[i].bytes);
+	}
+	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
+	dev_end(&d);
+}
+
+static volatile int remap_end;
+
+static void *remap_uwork(void *arg)
+{
+	(void)arg;
+	while (!remap_end) {
+		void *p = map(&regs[2]);
+
+		if (p != MAP_FAILED) {
+			memset(p, 0, regs[2].bytes);
+			munmap(p, regs[2].bytes);
+		}
+	}
+	return NULL;
+}
+
+/* M13: the kernel has its own mapping of what the user unmaps */
+KT_TEST(unmapping_beside_park_and_wake_harms_nobody)
+{
+	pthread_t t;
+	int i;
+
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	i = dev_join(&d, PULSE_NODE_ANY);
+	KT_REQUIRE(i >= 0);
+	remap_end = 0;
+	KT_REQUIRE(!pthread_create(&t, NULL, remap_uwork, NULL));
+	for (int n = 0; n < 2000; n++) {
+		int ret = park(d.fd, i, 0, now_ns() + 1000);
+
+		KT_CHECKF(ret == -ETIMEDOUT || ret == 0, "%d", ret);
+		KT_CHECK(wake_node(d.fd, 0, 4, PULSE_WAKE_SPILL) >= 0);
+	}
+	remap_end = 1;
+	pthread_join(t, NULL);
+	dev_end(&d);
+}
+
+static int crash(void *arg)
+{
+	(void)arg;
+	abort();
+}
+
+/* M15 */
+KT_TEST(madvise_migration_core_dumps_and_smaps_meet_no_surprise)
+{
+	struct rlimit core = { RLIM_INFINITY, RLIM_INFINITY };
+	unsigned long all = 3;
+	char line[512];
+	int dontdump = 0;
+	FILE *smaps;
+
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	for_each_reg(r) {
+		unsigned char *p = map(r);
+
+		KT_REQUIRE(p != MAP_FAILED);
+		/* thrown out of the page table: the same page comes back */
+		if (r->writable)
+			p[r->bytes - 1] = 0x5a;
+		madvise(p, r->bytes, MADV_DONTNEED);
+		KT_EQ(p[r->bytes - 1], r->writable ? 0x5a : 0);
+		madvise(p, r->bytes, MADV_MERGEABLE);
+		madvise(p, r->bytes, MADV_HUGEPAGE);
+		madvise(p, r->bytes, MADV_PAGEOUT);
+		KT_CHECK(madvise(p, r->bytes, MADV_REMOVE) < 0);
+		KT_CHECK(madvise(p, r->bytes, MADV_DODUMP) < 0);
+		KT_CHECK(madvise(p, r->bytes, MADV_DOFORK) < 0 || true);
+		mlock(p, r->bytes);
+		munlock(p, r->bytes);
+		KT_EQ(p[r->bytes - 1], r->writable ? 0x5a : 0);
+	}
+	syscall(SYS_migrate_pages, 0, 8 * sizeof(all), &all, &all);
+	smaps = fopen("/proc/self/smaps", "re");
+	KT_REQUIRE(smaps);
+	while (fgets(line, sizeof(line), smaps))
+		if (!strncmp(line, "VmFlags:", 8) && strstr(line, " dd "))
+			dontdump++;
+	fclose(smaps);
+	KT_CHECK(dontdump >= 4);
+	setrlimit(RLIMIT_CORE, &core);
+	KT_EQ(in_child(crash, NULL), -SIGABRT);
+	dev_end(&d);
+}
+
+/* M15: a core dump by a process that has the mappings itself */
+static int map_and_crash(void *arg)
+{
+	struct rlimit core = { RLIM_INFINITY, RLIM_INFINITY };
+
+	(void)arg;
+	if (begin())
+		return 1;
+	for_each_reg(r)
+		map(r);
+	setrlimit(RLIMIT_CORE, &core);
+	if (chdir("/tmp"))
+		return 1;
+	abort();
+}
+
+KT_TEST(a_process_with_mappings_can_dump_core)
+{
+	NEED_DEVICE();
+	KT_EQ(in_child(map_and_crash, NULL), -SIGABRT);
+	unlink("/tmp/core");
+}
+
+/* M16 */
+static int map_without_end(void *arg)
+{
+	int n = 0;
+
+	(void)arg;
+	if (begin())
+		return 1;
+	while (map(&regs[0]) != MAP_FAILED)
+		if (++n > 100000)
+			return 2;
+	return errno == ENOMEM ? 0 : 3;
+}
+
+KT_TEST(mappings_are_bounded_and_given_back)
+{
+	long long contexts;
+
+	NEED_DEVICE();
+	contexts = sysfs_read("contexts");
+	KT_EQ(in_child(map_without_end, NULL), 0);
+	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
+}
+
+/* M17: the memory was filled with a pattern before */
+KT_TEST(fresh_pages_are_zero_in_every_byte)
+{
+	NEED_DEVICE();
+	for (int round = 0; round < 20; round++) {
+		char *dirt = mmap(NULL, 8 << 20, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		size_t bad = 0;
+
+		KT_REQUIRE(dirt != MAP_FAILED);
+		memset(dirt, 0xa5, 8 << 20);
+		munmap(dirt, 8 << 20);
+		KT_REQUIRE(!begin());
+		for (int i = 1; i < 4; i++) {
+			unsigned char *p = map(&regs[i]);
+
+			KT_REQUIRE(p != MAP_FAILED);
+			for (size_t b = 0; b < regs[i].bytes; b++)
+				bad += p[b] != 0;
+			if (regs[i].writable)
+				memset(p, 0x5a, regs[i].bytes);
+			munmap(p, regs[i].bytes);
+		}
+		KT_EQ(bad, 0);
+		dev_end(&d);
+	}
+}
+
+/* The kernel pins what it maps: a vmsplice or an O_DIRECT write may hold it. */
+KT_TEST(pages_that_somebody_holds_outlive_the_context)
+{
+	int fds[2];
+	char *p, back[4096];
+
+	NEED_DEVICE();
+	KT_REQUIRE(!begin());
+	KT_REQUIRE(!pipe(fds));
+	p = map(&regs[2]);
+	KT_REQUIRE(p != MAP_FAILED);
+	memset(p, 0x77, 4096);
+	struct iovec { void *base; size_t len; } iov = { p, 4096 };
+
+	KT_EQ(syscall(SYS_vmsplice, fds[1], &iov, 1, 0), 4096);
+	munmap(p, regs[2].bytes);
+	dev_end(&d);
+	sleep_ms(20);
+	KT_EQ(read(fds[0], back, sizeof(back)), 4096);
+	KT_EQ(back[0], 0x77);
+	KT_EQ(back[4095], 0x77);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+KT_MAIN()
