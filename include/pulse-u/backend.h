@@ -66,6 +66,10 @@ PULSE_API int pulse_backend_info(struct pulse_backend_info *info);
  * pulse_backend_select() - demand a backend before the first use
  * @kind: enum pulse_backend_kind
  *
+ * Comes before the environment variable; PULSE_BACKEND_AUTO leaves it to that
+ * one. Where the kernel backend cannot be had nothing is chosen, and another
+ * one may be selected.
+ *
  * Return: 0; -EBUSY the choice was made already and is another one; -EINVAL;
  * or why the kernel backend cannot be had.
  */
@@ -79,7 +83,8 @@ struct pulse_ctx;
  * @max_workers: worker slots, 1 to 4096; default 64
  * @ring_entries: entries of each node's ring, a power of two from 2 to 65536;
  *	default 1024
- * @heap_bytes: payload heap behind each node's ring; default 0
+ * @heap_bytes: payload heap behind each node's ring, up to 64 MiB, rounded up
+ *	to whole pages; default 0
  * @reserved: 0
  */
 struct pulse_ctx_opts {
@@ -95,8 +100,12 @@ struct pulse_ctx_opts {
  * @opts: or NULL for the defaults
  * @out: the context
  *
+ * The memory of all slots and rings is taken now. On the kernel backend it
+ * counts against RLIMIT_MEMLOCK.
+ *
  * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -EMFILE; -EDQUOT the
- * user's quota in the module.
+ * user's quota in the module; or why the kernel backend, where it was
+ * demanded, cannot be had.
  */
 PULSE_API int pulse_ctx_create(const struct pulse_ctx_opts *opts,
 			       struct pulse_ctx **out);
@@ -114,7 +123,12 @@ PULSE_API int pulse_ctx_destroy(struct pulse_ctx *ctx);
  * pulse_ctx_fd() - the descriptor behind the context
  * @ctx: the context
  *
- * Return: /dev/pulse or the memfd; it stays the context's. -EINVAL.
+ * Who closes it ends the kernel backend's parking: pulse_worker_park() answers
+ * -ECANCELED from then on, to those who are parked too. The user backend does
+ * not need it.
+ *
+ * Return: /dev/pulse or the memfd; it stays the context's. -EINVAL;
+ * -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_ctx_fd(const struct pulse_ctx *ctx);
 
@@ -125,7 +139,10 @@ PULSE_API int pulse_ctx_fd(const struct pulse_ctx *ctx);
  * @mem: out: struct pulse_nring_hdr, its entries, then the heap
  * @bytes: out: length of it all, may be NULL
  *
- * Return: 0; -EINVAL no such node.
+ * All zero is an empty ring; see struct pulse_nring_hdr in <linux/pulse.h> and
+ * pulse_ring_attach().
+ *
+ * Return: 0; -EINVAL also: no such node; -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_ctx_nring(struct pulse_ctx *ctx, int node, void **mem,
 			      size_t *bytes);
@@ -136,7 +153,7 @@ PULSE_API int pulse_ctx_nring(struct pulse_ctx *ctx, int node, void **mem,
  * @nodes: out: up to @max node numbers
  * @max: room in @nodes
  *
- * Return: how many nodes there are, or -EINVAL.
+ * Return: how many nodes there are; -EINVAL; -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_ctx_nodes(struct pulse_ctx *ctx, int *nodes, int max);
 
@@ -161,13 +178,17 @@ PULSE_API int pulse_worker_register(struct pulse_ctx *ctx, int node,
  *
  * A thread that ends without it is unregistered by the backend.
  *
- * Return: 0; -ESRCH; -EPERM another thread's; -EINVAL.
+ * Return: 0; -ESRCH; -EPERM another thread's; -EINVAL; -EOWNERDEAD in a forked
+ * child.
  */
 PULSE_API int pulse_worker_unregister(struct pulse_ctx *ctx, int index);
 
 /**
  * typedef pulse_recheck_fn - is there work, now that everyone sees me parking?
  * @arg: as given to pulse_worker_park()
+ *
+ * Runs in the calling thread, while others may already be waking it: it must
+ * not park, and should only look.
  *
  * Return: true to give up parking.
  */
@@ -183,8 +204,15 @@ typedef bool (*pulse_recheck_fn)(void *arg);
  *	here. NULL: nothing to look at.
  * @arg: for @recheck
  *
- * Return: 0 woken, spuriously perhaps; 1 @recheck found work; -ETIMEDOUT;
- * -EINTR a signal; -ESRCH; -EINVAL; -ECANCELED the context is closing.
+ * A wake is not remembered for a worker that is not parking: it is @recheck
+ * that sees what was published before. Once the announcement is made, no wake
+ * is lost, whether the worker sleeps already or not.
+ *
+ * Return: 0 woken, spuriously perhaps; 1 @recheck found work; -ETIMEDOUT, at
+ * once where the deadline is past; -EINTR a signal, on either backend only
+ * where nobody woke it; -EINVAL also: a negative deadline; -ESRCH; -EPERM
+ * another thread's; -ECANCELED the context's descriptor was closed;
+ * -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_worker_park(struct pulse_ctx *ctx, int index,
 				int64_t deadline_ns, pulse_recheck_fn recheck,
@@ -200,8 +228,8 @@ PULSE_API int pulse_worker_park(struct pulse_ctx *ctx, int index,
  * the workers' park words. Costs a system call only if one of them parks.
  * From any thread of the process.
  *
- * Return: how many were parked and are woken; -EINVAL; -ESRCH none of them is
- * a live worker.
+ * Return: how many were parked, or on the way, and are woken now; -EINVAL;
+ * -ESRCH none of them is a live worker; -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_worker_wake(struct pulse_ctx *ctx, const uint32_t *indices,
 				unsigned int nr);
@@ -215,7 +243,10 @@ PULSE_API int pulse_worker_wake(struct pulse_ctx *ctx, const uint32_t *indices,
  *
  * Contains the full barrier, as pulse_worker_wake() does.
  *
- * Return: how many are woken, or -EINVAL.
+ * Costs a system call only if a worker of the context parks.
+ *
+ * Return: how many are woken; -EINVAL also: no such node; -EOWNERDEAD in a
+ * forked child.
  */
 PULSE_API int pulse_worker_wake_node(struct pulse_ctx *ctx, int node,
 				     unsigned int nr, bool spill);
@@ -236,6 +267,8 @@ PULSE_API int pulse_worker_wake_node(struct pulse_ctx *ctx, int node,
  * @wait_ns: time runnable without a CPU
  * @beats: heartbeats that were delivered
  * @missed: heartbeats that came too late
+ *
+ * Counts and times begin when the thread registered.
  */
 struct pulse_worker_state {
 	size_t sz;
@@ -259,10 +292,10 @@ struct pulse_worker_state {
  * @index: any worker's index
  * @out: the answer; its sz must be set
  *
- * No system call on the kernel backend; two reads of /proc on the user
+ * No system call on the kernel backend; four small files of /proc on the user
  * backend. From any thread. Advice: it may be stale when it is read.
  *
- * Return: 0; -ESRCH the slot is free; -EINVAL.
+ * Return: 0; -ESRCH the slot is free; -EINVAL; -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_worker_state(struct pulse_ctx *ctx, int index,
 				 struct pulse_worker_state *out);

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * park.c - park and wake without a lost wake-up: steps 1 and 2, and the whole
+ * of the waker's side, once for both backends.
+ *
+ * The park word of a worker (struct pulse_uwork) holds an epoch and a state.
+ * Its owner moves it RUNNING -> PARKING and back to RUNNING, a waker moves it
+ * PARKING -> NOTIFIED. A waker that wins that step owes one permit, and pays it
+ * with ops->wake(); nobody else pays. "Work" is whatever the parker's recheck
+ * looks at.
+ *
+ *	CPU 0: waker				CPU 1: parker
+ *
+ *	publish work				idle bit = 1
+ *	(A) full barrier			(B) park = PARKING, full barrier
+ *	look at park (or at the idle bit,	recheck: look for work
+ *	  then at park)				  found: PARKING -> RUNNING, done
+ *	  not PARKING: done			ops->park(word)
+ *	  PARKING -> NOTIFIED: ops->wake()	park = RUNNING, idle bit = 0
+ *
+ * Either CPU 0's look comes after CPU 1's (B) and sees PARKING, or it comes
+ * before, then (A) comes before (B) in the order of full barriers and CPU 1's
+ * recheck sees the work. (A) pairs with (B); litmus: park_wake, and
+ * park_wake_c11 for the words of this file: a seq_cst exchange alone is no
+ * barrier in C11, so a fence follows it.
+ *
+ * The idle bit is set before (B), so whoever does not see it has its (A) before
+ * this (B), and the recheck sees the work just the same.
+ *
+ * Between ops->park() and a wake: the sleeper sleeps only while the word is
+ * what it left there and no permit is there, and both backends look at that
+ * after they became visible as a sleeper (kmod/park.c; futex: under the hash
+ * bucket's lock). A waker that moved the word before is seen as a word that
+ * moved, one that moves it later finds the sleeper.
+ *
+ * The word is untrusted only in that a wild writer in this process (or, in a
+ * shared context, another) makes workers sleep or wake wrongly; nothing is
+ * indexed by it.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+
+/* Winners of one round; more than that are woken in further rounds. */
+#define PULSE__WAKE_BATCH 64U
+
+/* The step PARKING -> NOTIFIED. True: the caller owes the worker a permit. */
+static bool pulse__notify(struct pulse_ctx *ctx, uint32_t index)
+{
+	uint32_t *park = &ctx->uwork[index].park;
+	uint32_t word = __atomic_load_n(park, PULSE__FENCED(__ATOMIC_RELAXED));
+
+	if (PULSE_PARK_STATE(word) != PULSE_PARK_PARKING)
+		return false;
+	/*
+	 * Release: what the waker published; pairs with the acquire of the
+	 * parker's exchange back to RUNNING, for a woken worker that goes by
+	 * the wake-up alone. A failure means that another waker won or that
+	 * the owner left by itself: after its recheck, or to a newer epoch,
+	 * and so past another (B).
+	 */
+	return pulse__cas(park, &word,
+			  PULSE_PARK_WORD(PULSE_PARK_EPOCH(word),
+					  PULSE_PARK_NOTIFIED),
+			  __ATOMIC_SEQ_CST, PULSE__FENCED(__ATOMIC_RELAXED));
+}
+
+static void pulse__idle_set(struct pulse_ctx *ctx,
+			    const struct pulse__slot *slot)
+{
+	uint64_t *row = ctx->idle + (size_t)slot->row * ctx->idle_words;
+
+	__atomic_fetch_or(&row[slot->index / 64], 1ULL << (slot->index % 64),
+			  PULSE__FENCED(__ATOMIC_RELAXED));
+}
+
+static void pulse__idle_clear(struct pulse_ctx *ctx,
+			      const struct pulse__slot *slot)
+{
+	uint64_t *row = ctx->idle + (size_t)slot->row * ctx->idle_words;
+
+	__atomic_fetch_and(&row[slot->index / 64],
+			   ~(1ULL << (slot->index % 64)), __ATOMIC_RELAXED);
+}
+
+/*
+ * What the backend's answer means to the caller. @notified: a waker took this
+ * worker for woken, and perhaps woke nobody else, so woken it is, whatever
+ * else came in between.
+ */
+static int pulse__park_result(struct pulse_ctx *ctx, int err, bool notified)
+{
+	if (notified)
+		return 0;
+	switch (err) {
+	case 0:
+	case -EAGAIN:
+		return 0;
+	case -ETIMEDOUT:
+	case -EINTR:
+	case -ESRCH:
+	case -EPERM:
+		return err;
+	case -ECANCELED:
+		/* Some copy of the descriptor was closed, perhaps a child's. */
+		return fcntl(ctx->fd, F_GETFD) < 0 ? -ECANCELED : 0;
+	default:
+		/* EBADF, ENOTTY, ENODEV...: the descriptor is ours no more. */
+		return -ECANCELED;
+	}
+}
+
+int pulse_worker_park(struct pulse_ctx *ctx, int index, int64_t deadline_ns,
+		      pulse_recheck_fn recheck, void *arg)
+{
+	struct pulse__slot *slot;
+	uint32_t *park, word, seen, running;
+	int err;
+
+	slot = pulse__own_slot(ctx, index, &err);
+	if (unlikely(!slot))
+		return err;
+	if (unlikely(deadline_ns < 0))
+		return -EINVAL;
+
+	park = &ctx->uwork[slot->index].park;
+	slot->epoch++;
+	word = PULSE_PARK_WORD(slot->epoch, PULSE_PARK_PARKING);
+	running = PULSE_PARK_WORD(slot->epoch, PULSE_PARK_RUNNING);
+
+	pulse__idle_set(ctx, slot);
+	/* (B): pairs with (A), litmus: park_wake, park_wake_c11 */
+	__atomic_exchange_n(park, word, __ATOMIC_SEQ_CST);
+	pulse__full_barrier();
+
+	if (recheck && recheck(arg)) {
+		seen = word;
+		if (pulse__cas(park, &seen, running, __ATOMIC_ACQ_REL,
+			       __ATOMIC_ACQUIRE)) {
+			pulse__idle_clear(ctx, slot);
+			return 1;
+		}
+		/* A waker owes us a permit. Go and take it: no sleep. */
+	}
+	err = ctx->ops->park(ctx, slot->index, word, deadline_ns);
+	/* Acquire: pairs with the release in pulse__notify(). */
+	seen = __atomic_exchange_n(park, running, __ATOMIC_ACQ_REL);
+	pulse__idle_clear(ctx, slot);
+	return pulse__park_result(ctx, err, PULSE_PARK_STATE(seen) ==
+				  PULSE_PARK_NOTIFIED);
+}
+
+int pulse_worker_wake(struct pulse_ctx *ctx, const uint32_t *indices,
+		      unsigned int nr)
+{
+	uint32_t won[PULSE__WAKE_BATCH];
+	unsigned int n = 0, woken = 0;
+	bool live = false;
+	int err = pulse__ctx_check(ctx);
+
+	if (unlikely(err))
+		return err;
+	if (unlikely(!nr))
+		return 0;
+	if (unlikely(!indices || nr > INT_MAX))
+		return -EINVAL;
+
+	/* (A): pairs with (B), litmus: park_wake, park_wake_c11 */
+	pulse__full_barrier();
+	for (unsigned int i = 0; i < nr; i++) {
+		if (indices[i] >= ctx->max_workers ||
+		    !pulse__notify(ctx, indices[i]))
+			continue;
+		won[n++] = indices[i];
+		woken++;
+		if (n == PULSE__WAKE_BATCH) {
+			ctx->ops->wake(ctx, won, n);
+			n = 0;
+		}
+	}
+	if (n)
+		ctx->ops->wake(ctx, won, n);
+	if (woken)
+		return (int)woken;
+	for (unsigned int i = 0; i < nr && !live; i++)
+		live = pulse__worker_live(ctx, indices[i]);
+	return live ? 0 : -ESRCH;
+}
+
+bool pulse__any_idle(const struct pulse_ctx *ctx, const uint64_t *set)
+{
+	const uint64_t *word = ctx->idle;
+
+	for (unsigned int row = 0; row < ctx->nr_nodes; row++) {
+		for (unsigned int i = 0; i < ctx->idle_words; i++, word++) {
+			uint64_t bits = __atomic_load_n(word,
+					PULSE__FENCED(__ATOMIC_RELAXED));
+
+			if (bits & (set ? set[i] : ~0ULL))
+				return true;
+		}
+	}
+	return false;
+}
+
+unsigned int pulse__wake_set(struct pulse_ctx *ctx, const uint64_t *set,
+			     uint32_t row, unsigned int nr, bool spill)
+{
+	const uint16_t *order = ctx->order + (size_t)row * ctx->nr_nodes;
+	unsigned int rows = spill ? ctx->nr_nodes : 1;
+	uint32_t won[PULSE__WAKE_BATCH];
+	unsigned int n = 0, woken = 0;
+
+	for (unsigned int k = 0; k < rows && woken < nr; k++) {
+		uint64_t *idle = ctx->idle + (size_t)order[k] * ctx->idle_words;
+
+		for (unsigned int i = 0; i < ctx->idle_words; i++) {
+			uint64_t bits = __atomic_load_n(&idle[i],
+					PULSE__FENCED(__ATOMIC_RELAXED));
+
+			bits &= set ? set[i] : ~0ULL;
+			while (bits && woken < nr) {
+				uint32_t index = i * 64U +
+					(uint32_t)__builtin_ctzll(bits);
+
+				bits &= bits - 1;
+				if (index >= ctx->max_workers ||
+				    !pulse__notify(ctx, index))
+					continue;
+				won[n++] = index;
+				woken++;
+				if (n == PULSE__WAKE_BATCH) {
+					ctx->ops->wake(ctx, won, n);
+					n = 0;
+				}
+			}
+		}
+	}
+	if (n)
+		ctx->ops->wake(ctx, won, n);
+	return woken;
+}
+
+int pulse_worker_wake_node(struct pulse_ctx *ctx, int node, unsigned int nr,
+			   bool spill)
+{
+	int row, err = pulse__ctx_check(ctx);
+
+	if (unlikely(err))
+		return err;
+	row = pulse__ctx_row(ctx, node);
+	if (unlikely(row < 0 || !nr || nr > PULSE_MAX_WORKERS))
+		return -EINVAL;
+
+	/* (A): pairs with (B), litmus: park_wake, wake_node */
+	pulse__full_barrier();
+	if (!pulse__any_idle(ctx, NULL))
+		return 0;
+	if (ctx->ops->wake_node)
+		return ctx->ops->wake_node(ctx, (uint32_t)row, nr, spill);
+	return (int)pulse__wake_set(ctx, NULL, (uint32_t)row, nr, spill);
+}
+
+void pulse__ctx_lost_fd(struct pulse_ctx *ctx)
+{
+	/*
+	 * Before the next (B) of whoever calls this: a waker that wins against
+	 * that announcement sees the flag and uses the futex.
+	 */
+	if (!__atomic_exchange_n(&ctx->futex_only, 1, __ATOMIC_SEQ_CST) &&
+	    ctx->ops->kind == PULSE_BACKEND_KERNEL)
+		pulse_log(PULSE_LOG_ERROR,
+			  "the descriptor of a context was closed under it; it goes on with futexes, without the module");
+}
