@@ -47,9 +47,11 @@ void *pulse__malloc(size_t bytes)
 
 void *pulse__calloc(size_t nr, size_t bytes)
 {
-	/* calloc() itself refuses a product that does not fit. */
-	return pulse__alloc_fault() ? NULL : calloc(nr ? nr : 1,
-						    bytes ? bytes : 1);
+	size_t all;
+
+	if (pulse__alloc_fault() || pulse__mul_overflow(nr, bytes, &all))
+		return NULL;
+	return calloc(1, all ? all : 1);
 }
 
 void *pulse__aligned_alloc(size_t align, size_t bytes)
