@@ -2,8 +2,6 @@
 /*
  * KSTATE: what the kernel tells of a worker is what the worker does.
  */
-#include <poll.h>
-#include <sys/prctl.h>
 
 #include "dev.h"
 

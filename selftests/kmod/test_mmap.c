@@ -2,7 +2,6 @@
 /*
  * What may be mapped, how, and what becomes of it.
  */
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "dev.h"

@@ -2,8 +2,7 @@
 /*
  * PARK and WAKE: permits, deadlines, signals, closing, dying.
  */
-#include <poll.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "dev.h"
 
@@ -333,6 +332,80 @@ KT_TEST(stop_and_continue_lose_neither_the_park_nor_its_permit)
 	KT_EQ(waitpid(pid, &status, 0), pid);
 	KT_CHECKF(WIFEXITED(status) && !WEXITSTATUS(status), "status %#x", status);
 	munmap(s, 4096);
+}
+
+#define FREEZE_DIR	"/sys/fs/cgroup/pulse-freeze"
+
+static int cgroup_put(const char *name, const char *text)
+{
+	char path[128];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), FREEZE_DIR "/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : write(fd, text, strlen(text));
+	if (fd >= 0)
+		close(fd);
+	return n < 0 ? -errno : 0;
+}
+
+static bool cgroup_is_frozen(int yes)
+{
+	char line[64];
+	bool right = false;
+	FILE *f = fopen(FREEZE_DIR "/cgroup.events", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		right |= !strncmp(line, "frozen ", 7) && atoi(line + 7) == yes;
+	if (f)
+		fclose(f);
+	return right;
+}
+
+/* P12 */
+KT_TEST(the_freezer_stops_a_parked_process_and_lets_it_go_on)
+{
+	struct { int ready, go, ret; } *s;
+	int status;
+	pid_t pid;
+
+	NEED_DEVICE();
+	if (mkdir(FREEZE_DIR, 0755) || access(FREEZE_DIR "/cgroup.freeze", F_OK)) {
+		rmdir(FREEZE_DIR);
+		KT_SKIP("no freezer of cgroup version 2 here");
+	}
+	s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		 -1, 0);
+	KT_REQUIRE(s != MAP_FAILED);
+	pid = fork();
+	KT_REQUIRE(pid >= 0);
+	if (!pid) {
+		struct parker p = { .word = WORD };
+
+		if (cgroup_put("cgroup.procs", "0") || dev_begin(&d, 8) ||
+		    !parker_start(&p, &d, PULSE_NODE_ANY))
+			_exit(1);
+		__atomic_store_n(&s->ready, 1, __ATOMIC_SEQ_CST);
+		while (!__atomic_load_n(&s->go, __ATOMIC_SEQ_CST))
+			sleep_ms(1);
+		if (parker_returns(&p))
+			_exit(2);
+		parker_stop(&p);
+		_exit(p.last ? 3 : 0);
+	}
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&s->ready, __ATOMIC_SEQ_CST)));
+	for (int n = 0; n < 5; n++) {
+		KT_EQ(cgroup_put("cgroup.freeze", "1"), 0);
+		KT_CHECK(EVENTUALLY(cgroup_is_frozen(1)));
+		KT_EQ(cgroup_put("cgroup.freeze", "0"), 0);
+		KT_CHECK(EVENTUALLY(cgroup_is_frozen(0)));
+	}
+	__atomic_store_n(&s->go, 1, __ATOMIC_SEQ_CST);
+	KT_EQ(waitpid(pid, &status, 0), pid);
+	KT_CHECKF(WIFEXITED(status) && !WEXITSTATUS(status), "status %#x", status);
+	munmap(s, 4096);
+	KT_CHECK(EVENTUALLY(!rmdir(FREEZE_DIR)));
 }
 
 /* P06 */

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * K20: poll, epoll and io_uring on the descriptor, also when it is closed while
+ * they wait. A context has nothing to read, so that it never becomes ready.
+ */
+#include <linux/io_uring.h>
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include "dev.h"
+
+static struct dev d;
+
+KT_TEST(a_context_is_never_ready)
+{
+	struct pollfd p = { .events = POLLIN | POLLOUT | POLLPRI };
+
+	NEED_DEVICE();
+	p.fd = dev_open(O_RDWR);
+	KT_REQUIRE(p.fd >= 0);
+	KT_EQ(poll(&p, 1, 0), 0);
+	KT_EQ(dev_setup(p.fd, 4, 16, 0), 0);
+	KT_EQ(poll(&p, 1, 10), 0);
+	close(p.fd);
+}
+
+KT_TEST(read_write_and_seek_are_refused)
+{
+	char c = 0;
+	int fd;
+
+	NEED_DEVICE();
+	fd = dev_open(O_RDWR);
+	KT_REQUIRE(fd >= 0);
+	KT_CHECK(read(fd, &c, 1) < 0 && errno == EINVAL);
+	KT_CHECK(write(fd, &c, 1) < 0 && errno == EINVAL);
+	KT_CHECK(lseek(fd, 0, SEEK_SET) < 0 && errno == ESPIPE);
+	close(fd);
+}
+
+KT_TEST(a_descriptor_closed_in_an_epoll_set_leaves_it)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT };
+	long long contexts;
+	int ep;
+
+	NEED_DEVICE();
+	contexts = sysfs_read("contexts");
+	for (int n = 0; n < 100; n++) {
+		ep = epoll_create1(EPOLL_CLOEXEC);
+		KT_REQUIRE(ep >= 0);
+		KT_REQUIRE(!dev_begin(&d, 4));
+		KT_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, d.fd, &ev), 0);
+		KT_EQ(epoll_wait(ep, &ev, 1, 0), 0);
+		if (n & 1)
+			close(ep);
+		dev_end(&d);
+		if (!(n & 1)) {
+			KT_EQ(epoll_wait(ep, &ev, 1, 0), 0);
+			close(ep);
+		}
+	}
+	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
+}
+
+/* A mapping or a worker holds the file after close: the set holds it no more. */
+KT_TEST(an_epoll_set_may_outlive_descriptor_worker_and_mapping)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct parker p = { .word = 1, .end = 1 };
+	long long contexts;
+	int ep;
+
+	NEED_DEVICE();
+	contexts = sysfs_read("contexts");
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	KT_REQUIRE(ep >= 0);
+	KT_REQUIRE(!dev_begin(&d, 4));
+	KT_REQUIRE(parker_start(&p, &d, PULSE_NODE_ANY));
+	KT_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, d.fd, &ev), 0);
+	close(d.fd);
+	d.fd = -1;
+	KT_EQ(epoll_wait(ep, &ev, 1, 0), 0);
+	pthread_join(p.thread, NULL);
+	KT_EQ(p.last, -ECANCELED);
+	KT_EQ(epoll_wait(ep, &ev, 1, 0), 0);
+	dev_end(&d);
+	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
+	KT_EQ(epoll_wait(ep, &ev, 1, 0), 0);
+	close(ep);
+}
+
+struct uring {
+	int fd;
+	struct io_uring_params p;
+	char *sq, *sqes;
+};
+
+static int uring_begin(struct uring *u)
+{
+	memset(u, 0, sizeof(*u));
+	u->fd = (int)syscall(SYS_io_uring_setup, 8, &u->p);
+	if (u->fd < 0)
+		return -errno;
+	u->sq = mmap(NULL, u->p.sq_off.array + u->p.sq_entries * 4,
+		     PROT_READ | PROT_WRITE, MAP_SHARED, u->fd,
+		     IORING_OFF_SQ_RING);
+	u->sqes = mmap(NULL, u->p.sq_entries * sizeof(struct io_uring_sqe),
+		       PROT_READ | PROT_WRITE, MAP_SHARED, u->fd, IORING_OFF_SQES);
+	return u->sq == MAP_FAILED || u->sqes == MAP_FAILED ? -ENOMEM : 0;
+}
+
+/* One POLL_ADD, submitted and not waited for. */
+static int uring_poll(struct uring *u, int fd)
+{
+	struct io_uring_sqe *sqe = (void *)u->sqes;
+	unsigned int *tail = (void *)(u->sq + u->p.sq_off.tail);
+
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->fd = fd;
+	sqe->poll32_events = POLLIN;
+	((unsigned int *)(void *)(u->sq + u->p.sq_off.array))[0] = 0;
+	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
+	return (int)syscall(SYS_io_uring_enter, u->fd, 1, 0, 0, NULL, 0);
+}
+
+KT_TEST(an_io_uring_poll_ends_with_its_ring)
+{
+	long long contexts;
+	struct uring u;
+
+	NEED_DEVICE();
+	contexts = sysfs_read("contexts");
+	KT_REQUIRE(!dev_begin(&d, 4));
+	if (uring_begin(&u))
+		KT_SKIP("no io_uring here: %s", strerror(errno));
+	KT_EQ(uring_poll(&u, d.fd), 1);
+	dev_end(&d);
+	sleep_ms(10);
+	/* the ring still polls the file */
+	KT_EQ(sysfs_read("contexts"), contexts + 1);
+	munmap(u.sq, u.p.sq_off.array + u.p.sq_entries * 4);
+	munmap(u.sqes, u.p.sq_entries * sizeof(struct io_uring_sqe));
+	close(u.fd);
+	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
+}
+
+KT_MAIN()

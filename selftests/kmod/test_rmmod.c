@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module goes when nobody uses it and not before, comes back, and refuses
+ * to come with bad parameters. Leaves it loaded, as it was found.
+ */
+#include <sys/utsname.h>
+
+#include "dev.h"
+
+static struct dev d;
+
+static int unload(void)
+{
+	return syscall(SYS_delete_module, "pulse", O_NONBLOCK) ? -errno : 0;
+}
+
+/* It goes for good a moment after the last file: the reaper may be at it. */
+static int unload_soon(void)
+{
+	int ret = -1;
+
+	EVENTUALLY(!(ret = unload()));
+	return ret;
+}
+
+/* The file that was built for this kernel; PULSE_KO names another. */
+static const char *module_file(void)
+{
+	static char path[256];
+	const char *ko = getenv("PULSE_KO");
+	struct utsname u;
+	int major, minor;
+
+	if (ko)
+		return ko;
+	uname(&u);
+	if (sscanf(u.release, "%d.%d", &major, &minor) != 2)
+		return "";
+	snprintf(path, sizeof(path), "build/kmod/%d.%d/pulse.ko", major, minor);
+	return path;
+}
+
+static int load(const char *parameters)
+{
+	int fd = open(module_file(), O_RDONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+#define NEED_MODULE_FILE()						\
+	do {								\
+		NEED_DEVICE();						\
+		if (access(module_file(), R_OK))			\
+			KT_SKIP("no %s to load again", module_file());	\
+	} while (0)
+
+static bool anything_left(void)
+{
+	return !access(PULSE_DEVICE_PATH, F_OK) || !access(SYSFS_DIR, F_OK) ||
+	       !access("/sys/module/pulse", F_OK) ||
+	       !access("/sys/kernel/tracing/events/pulse", F_OK);
+}
+
+static void *add_and_wait(void *arg)
+{
+	worker_add(d.fd, PULSE_NODE_ANY);
+	(void)!read(*(int *)arg, &(char){ 0 }, 1);
+	return NULL;
+}
+
+/* L01 */
+KT_TEST(in_use_by_descriptor_mapping_or_worker_it_stays)
+{
+	struct parker p = { .word = 1 };
+	const void *hdr;
+	pthread_t t;
+	int fds[2];
+	int fd;
+
+	NEED_MODULE_FILE();
+	fd = dev_open(O_RDONLY);
+	KT_REQUIRE(fd >= 0);
+	KT_EQ(unload(), -EWOULDBLOCK);
+	close(fd);
+
+	/* a mapping alone */
+	KT_REQUIRE(!dev_begin(&d, 4));
+	hdr = d.hdr;
+	close(d.fd);
+	KT_EQ(unload(), -EWOULDBLOCK);
+	munmap(d.uwork, d.info.uwork_bytes);
+	munmap((void *)(uintptr_t)d.kstate, d.info.kstate_bytes);
+	KT_EQ(unload(), -EWOULDBLOCK);
+	munmap((void *)(uintptr_t)hdr, d.info.hdr_bytes);
+
+	/* a parked worker */
+	KT_REQUIRE(!dev_begin(&d, 4));
+	KT_REQUIRE(parker_start(&p, &d, PULSE_NODE_ANY));
+	KT_EQ(unload(), -EWOULDBLOCK);
+	parker_stop(&p);
+	dev_end(&d);
+
+	/* a worker alone, without descriptor and mapping */
+	KT_REQUIRE(!pipe(fds));
+	KT_REQUIRE(!dev_begin(&d, 4));
+	KT_REQUIRE(!pthread_create(&t, NULL, add_and_wait, &fds[0]));
+	KT_CHECK(EVENTUALLY(d.hdr->nr_workers == 1));
+	dev_end(&d);
+	KT_EQ(unload(), -EWOULDBLOCK);
+	KT_EQ(write(fds[1], "x", 1), 1);
+	pthread_join(t, NULL);
+	close(fds[0]);
+	close(fds[1]);
+
+	KT_EQ(unload_soon(), 0);
+	KT_CHECK(!anything_left());
+	KT_EQ(load(""), 0);
+}
+
+/* L02 */
+KT_TEST(it_goes_and_comes_back_again_and_again)
+{
+	NEED_MODULE_FILE();
+	for (int n = 0; n < 20; n++) {
+		KT_REQUIRE(!dev_begin(&d, 4));
+		KT_EQ(dev_join(&d, PULSE_NODE_ANY), 0);
+		dev_end(&d);
+		KT_EQ(unload_soon(), 0);
+		KT_CHECK(!anything_left());
+		KT_REQUIRE(!load(""));
+		KT_EQ(sysfs_read("contexts"), 0);
+		KT_EQ(sysfs_read("parks"), 0);
+	}
+}
+
+static int use_and_die(void *arg)
+{
+	struct parker p = { .word = 1 };
+
+	(void)arg;
+	if (dev_begin(&d, 8) || !parker_start(&p, &d, PULSE_NODE_ANY))
+		return 1;
+	raise(SIGKILL);
+	return 2;
+}
+
+/* The reaper and the unload meet. */
+KT_TEST(it_goes_right_after_a_process_was_killed)
+{
+	NEED_MODULE_FILE();
+	for (int n = 0; n < 10; n++) {
+		KT_EQ(in_child(use_and_die, NULL), -SIGKILL);
+		while (unload() == -EWOULDBLOCK)
+			;
+		KT_CHECK(!anything_left());
+		KT_REQUIRE(!load(""));
+	}
+}
+
+KT_TEST(parameters_outside_their_range_fail_the_load)
+{
+	static const char *const bad[] = {
+		"max_contexts_per_user=0", "max_workers_per_user=0",
+		"max_pages_per_user=0", "max_pages_per_user=4294967295",
+		"max_workers_per_user=-1", "max_contexts_per_user=many",
+	};
+
+	NEED_MODULE_FILE();
+	KT_EQ(unload_soon(), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		KT_CHECK(load(bad[i]) < 0);
+		KT_CHECK(!anything_left());
+	}
+	KT_EQ(load("max_workers_per_user=77"), 0);
+	KT_EQ(sysfs_read("max_workers_per_user"), 77);
+	KT_EQ(unload_soon(), 0);
+	KT_EQ(load(""), 0);
+}
+
+/* N10 */
+static volatile int reader_end;
+
+static void *reader(void *arg)
+{
+	while (!reader_end)
+		for (int i = 0; i < 3; i++)
+			sysfs_read(((const char *[]){ "parks", "abi",
+				   "max_pages_per_user" })[i]);
+	return arg;
+}
+
+KT_TEST(attributes_may_be_read_while_it_goes)
+{
+	pthread_t t;
+
+	NEED_MODULE_FILE();
+	reader_end = 0;
+	KT_REQUIRE(!pthread_create(&t, NULL, reader, NULL));
+	for (int n = 0; n < 20; n++) {
+		KT_EQ(unload_soon(), 0);
+		KT_REQUIRE(!load(""));
+	}
+	reader_end = 1;
+	pthread_join(t, NULL);
+}
+
+KT_TEST(it_has_no_alias_by_which_a_user_could_load_it)
+{
+	char line[512];
+	FILE *f;
+	int pulse = 0;
+
+	NEED_MODULE_FILE();
+	snprintf(line, sizeof(line), "modinfo -F alias %s 2>/dev/null",
+		 module_file());
+	f = popen(line, "r");
+	KT_REQUIRE(f);
+	while (fgets(line, sizeof(line), f))
+		pulse++;
+	pclose(f);
+	KT_EQ(pulse, 0);
+}
+
+KT_MAIN()
