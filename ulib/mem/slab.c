@@ -36,44 +36,31 @@ static void pulse__count(uint64_t *counter)
 	WRITE_ONCE(*counter, *counter + 1);
 }
 
-/* Locks a lane; false: somebody is inside, or its node is not known. */
-static bool pulse__lane_enter(struct pulse__slab_lane *lane, int cpu)
+/*
+ * The lane of the CPU we are on, locked; NULL: none, or somebody was preempted
+ * inside of it. After a migration it is still a lane, only another CPU's.
+ * (A neighbour's lane instead was tried and won nothing: it is busy.)
+ */
+static struct pulse__slab_lane *pulse__lane_get(struct pulse_slab *slab)
 {
-	int now, node;
+	int cpu = sched_getcpu(), now, node;
+	struct pulse__slab_lane *lane;
 
+	if (unlikely(cpu < 0 || (uint32_t)cpu >= slab->nr_lanes))
+		return NULL;
+	lane = &slab->lanes[cpu];
 	if (!pulse__lane_trylock(lane))
-		return false;
+		return NULL;
 	if (likely(lane->node >= 0))
-		return true;
+		return lane;
 	/* Its first use: only from the CPU itself is there a way to know. */
 	pulse__here(&now, &node);
 	if (now == cpu && node >= 0) {
 		WRITE_ONCE(lane->node, node);
-		return true;
+		return lane;
 	}
 	pulse__lane_unlock(lane);
-	return false;
-}
-
-/*
- * The lane of the CPU we are on, locked; or, when somebody was preempted
- * inside of it, its neighbour's. After a migration it is still a lane, only
- * another CPU's. NULL: neither is free.
- */
-static struct pulse__slab_lane *pulse__lane_get(struct pulse_slab *slab)
-{
-	int cpu = sched_getcpu(), next;
-
-	if (unlikely(cpu < 0 || (uint32_t)cpu >= slab->nr_lanes))
-		return NULL;
-	if (likely(pulse__lane_enter(&slab->lanes[cpu], cpu)))
-		return &slab->lanes[cpu];
-	next = (uint32_t)cpu + 1 < slab->nr_lanes ? cpu + 1 : 0;
-	if (READ_ONCE(slab->lanes[next].node) !=
-	    READ_ONCE(slab->lanes[cpu].node) ||
-	    !pulse__lane_enter(&slab->lanes[next], next))
-		return NULL;
-	return &slab->lanes[next];
+	return NULL;
 }
 
 /* Takes what the magazines of others hold back to the nodes. */

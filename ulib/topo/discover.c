@@ -197,7 +197,7 @@ static int pulse__apply_affinity(struct pulse_topology *t)
 	 * a worker that is pinned to one CPU already.
 	 */
 	err = pulse__affinity_read(getpid(), &set, &bytes);
-	if (err)
+	if (err && err != -ENOMEM)
 		err = pulse__affinity_read(0, &set, &bytes);
 	if (err)
 		return err == -ENOMEM ? err : 0;
