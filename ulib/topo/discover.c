@@ -17,8 +17,10 @@
 static int pulse__hwloc_load(hwloc_topology_t *out, const char *synthetic)
 {
 	hwloc_topology_t h;
-	int err = 0;
+	int err = synthetic ? 0 : pulse__sysfs_check();
 
+	if (err)
+		return err;
 	if (pulse__alloc_fault() || hwloc_topology_init(&h))
 		return -ENOMEM;
 	/* CPUs outside of our cpuset too: they have a node all the same. */

@@ -70,6 +70,11 @@ struct pulse_topology {
  */
 int pulse__topo_discover(struct pulse_topology *t, const char *synthetic);
 
+/* 0 hwloc can read this sysfs without harm to the process; -EIO; -ENOMEM. */
+int pulse__sysfs_check(void);
+/* "0-3,8" with numbers up to @most, not empty. */
+bool pulse__cpulist_sane(const char *text, uint32_t most);
+
 /* One node, and each CPU of the process a core. 0 or -ENOMEM. */
 int pulse__topo_fallback(struct pulse_topology *t);
 
