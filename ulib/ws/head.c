@@ -85,7 +85,7 @@ static bool version_ok(struct pulse__ws_head *head)
 	    v[7] < '0' || v[7] > '9')
 		return false;
 	head->minor = (uint8_t)(v[7] - '0');
-	head->used = head->mark;	/* not kept */
+	head->used = head->fields = head->mark;	/* not kept */
 	return true;
 }
 
@@ -207,10 +207,8 @@ const char *pulse__ws_head_target(const struct pulse__ws_head *head)
 bool pulse__ws_head_next(const struct pulse__ws_head *head,
 			 struct pulse__ws_field *f)
 {
-	if (!f->next) {
-		f->next = pulse__ws_head_target(head);
-		f->next += strlen(f->next) + 1;
-	}
+	if (!f->next)
+		f->next = head->text + head->fields;
 	if (f->next >= head->text + head->used)
 		return false;
 	f->name = f->next;

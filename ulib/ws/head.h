@@ -18,6 +18,7 @@ struct pulse__ws_head {
 	uint32_t max;		/* of bytes fed */
 	uint32_t fed;
 	uint32_t mark;		/* where the part under way began */
+	uint32_t fields;	/* where the fields begin */
 	uint8_t state;
 	uint8_t minor;		/* HTTP/1.minor */
 	bool done;

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * ws.h - WebSocket server (RFC 6455), and plain HTTP pages on the same port.
+ *
+ *	static void echo(struct pulse_ws_conn *conn, int opcode,
+ *			 const void *data, size_t len, void *arg)
+ *	{
+ *		pulse_ws_send(conn, opcode, data, len);
+ *	}
+ *	...
+ *	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo);
+ *	PULSE_OPTS(pulse_ws_opts, opts, .listen = "127.0.0.1:8080",
+ *		   .handlers = &h);
+ *	err = pulse_ws_server_create(&opts, &server);
+ *	if (!err)
+ *		err = pulse_ws_server_start(server);
+ *
+ * A server runs one or more loops, each on a thread of its own; a connection
+ * belongs to one of them for life. Handlers of one connection are called one
+ * after another by that thread (on_message and on_close by the pool's threads
+ * where a pool is given), those of different connections at the same time. A
+ * handler may do anything to any connection, but must not wait for a server.
+ */
+#ifndef PULSE_U_WS_H
+#define PULSE_U_WS_H
+
+#include <stdbool.h>
+
+#include <pulse-u/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pulse_ctx;
+struct pulse_pool;
+struct pulse_ws_server;
+struct pulse_ws_conn;
+struct pulse_ws_request;
+
+/* What a message or a control frame is. */
+enum pulse_ws_opcode {
+	PULSE_WS_TEXT = 1,	/* the sender says that it is UTF-8 */
+	PULSE_WS_BINARY = 2,
+	PULSE_WS_PING = 9,
+	PULSE_WS_PONG = 10,
+};
+
+/* Why a connection was closed: RFC 6455, section 7.4. 3000 to 4999 are free. */
+enum pulse_ws_code {
+	PULSE_WS_NORMAL = 1000,
+	PULSE_WS_GOING_AWAY = 1001,
+	PULSE_WS_PROTOCOL_ERROR = 1002,
+	PULSE_WS_UNSUPPORTED = 1003,
+	PULSE_WS_NO_CODE = 1005,	/* never sent: the peer gave none */
+	PULSE_WS_ABNORMAL = 1006,	/* never sent: ended without a close */
+	PULSE_WS_BAD_DATA = 1007,
+	PULSE_WS_POLICY = 1008,
+	PULSE_WS_TOO_BIG = 1009,
+	PULSE_WS_INTERNAL_ERROR = 1011,
+	PULSE_WS_RESTART = 1012,
+	PULSE_WS_TRY_LATER = 1013,
+};
+
+/**
+ * struct pulse_ws_answer - what a server says to an opening handshake
+ * @subprotocol: in: chosen from the lists of both sides, or NULL; out: one of
+ *	the server's list, or NULL for none
+ * @user: out: see pulse_ws_conn_user()
+ */
+struct pulse_ws_answer {
+	const char *subprotocol;
+	void *user;
+};
+
+/**
+ * struct pulse_ws_handlers - what a program does with its connections
+ * @sz: sizeof(struct pulse_ws_handlers)
+ * @on_request: an opening handshake is in order: 0 accepts it, an HTTP status
+ *	from 400 to 599 refuses it; default: accept
+ * @on_open: a connection is open
+ * @on_message: a whole message; @data lasts until the handler returns
+ * @on_ping: a ping came; it was answered already
+ * @on_pong: a pong came
+ * @on_drain: a send was refused with -EAGAIN; now there is room again
+ * @on_close: an open connection has ended: @code of the first close frame that
+ *	was seen, PULSE_WS_NO_CODE where that had none, PULSE_WS_ABNORMAL
+ *	where there was no such frame; @reason is @len bytes of UTF-8 and a 0.
+ *	Nothing follows on this connection
+ * @on_http: a GET or HEAD without an upgrade; answer it in the handler with
+ *	pulse_ws_http_reply(), otherwise it becomes 404; default: 426
+ *
+ * @arg is what the options say. A connection stays valid during a call; to
+ * keep it for longer, take a reference with pulse_ws_get().
+ */
+struct pulse_ws_handlers {
+	size_t sz;
+	int (*on_request)(struct pulse_ws_conn *conn,
+			  const struct pulse_ws_request *request,
+			  struct pulse_ws_answer *answer, void *arg);
+	void (*on_open)(struct pulse_ws_conn *conn, void *arg);
+	void (*on_message)(struct pulse_ws_conn *conn, int opcode,
+			   const void *data, size_t len, void *arg);
+	void (*on_ping)(struct pulse_ws_conn *conn, const void *data,
+			size_t len, void *arg);
+	void (*on_pong)(struct pulse_ws_conn *conn, const void *data,
+			size_t len, void *arg);
+	void (*on_drain)(struct pulse_ws_conn *conn, void *arg);
+	void (*on_close)(struct pulse_ws_conn *conn, int code,
+			 const char *reason, size_t len, void *arg);
+	void (*on_http)(struct pulse_ws_conn *conn,
+			const struct pulse_ws_request *request, void *arg);
+};
+
+/**
+ * struct pulse_ws_opts - a server's options
+ * @sz: sizeof(struct pulse_ws_opts)
+ * @listen: address, see transport.h; default "127.0.0.1:0"
+ * @handlers: copied; default: none, every message is dropped
+ * @arg: for the handlers
+ * @pool: on_message and on_close run as tasks of it, in order for each
+ *	connection; it must outlive the server. Default NULL: on the loops
+ * @ctx: the loops' threads become workers of it, so that their state shows;
+ *	it must outlive the server. Default NULL: none
+ * @subprotocols: those the server speaks, NULL at the end; the first of the
+ *	client's list that is among them is chosen; copied; default: none
+ * @origins: values of the Origin header that are let in, NULL at the end;
+ *	others get 403, requests without the header are let in; copied;
+ *	default NULL: all
+ * @threads: loops, 1 to 256; default 1
+ * @backlog: connections that may wait to be accepted; default 4096
+ * @max_message_bytes: longer messages close with 1009; default 16 MiB
+ * @max_head_bytes: longer request heads get 431, at least 1 KiB; default
+ *	512 KiB
+ * @send_high_bytes: with so much unsent, sends are refused with -EAGAIN and
+ *	the connection is read no further; one message may go beyond;
+ *	default 1 MiB
+ * @send_low_bytes: with no more than this unsent it goes on; default a
+ *	quarter of @send_high_bytes
+ * @handshake_timeout_ms: for the whole request head; default 10 s
+ * @ping_interval_ms: a connection that was silent for so long is pinged;
+ *	default 30 s
+ * @idle_timeout_ms: a connection that was silent for so long, answers to
+ *	pings included, is closed with 1001; default 90 s
+ * @write_timeout_ms: a peer that takes nothing for so long of what is unsent
+ *	is dropped; default 30 s
+ * @close_timeout_ms: how long a peer may take for its part of closing;
+ *	default 5 s
+ * @keepalive_s: TCP probes a silent peer after so many seconds; default 0: no
+ *
+ * A time below 0 means: no such limit.
+ */
+struct pulse_ws_opts {
+	size_t sz;
+	const char *listen;
+	const struct pulse_ws_handlers *handlers;
+	void *arg;
+	struct pulse_pool *pool;
+	struct pulse_ctx *ctx;
+	const char *const *subprotocols;
+	const char *const *origins;
+	uint32_t threads;
+	uint32_t backlog;
+	uint64_t max_message_bytes;
+	uint32_t max_head_bytes;
+	uint32_t send_high_bytes;
+	uint32_t send_low_bytes;
+	int32_t handshake_timeout_ms;
+	int32_t ping_interval_ms;
+	int32_t idle_timeout_ms;
+	int32_t write_timeout_ms;
+	int32_t close_timeout_ms;
+	uint32_t keepalive_s;
+	uint32_t reserved;
+};
+
+/* ---- server ------------------------------------------------------------- */
+
+/**
+ * pulse_ws_server_create() - make a server; it listens, but does not run yet
+ * @opts: or NULL for the defaults
+ * @out: the server
+ *
+ * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -EMFILE; -EADDRINUSE,
+ * -EADDRNOTAVAIL, -EACCES (said in the log, too).
+ */
+PULSE_API int pulse_ws_server_create(const struct pulse_ws_opts *opts,
+				     struct pulse_ws_server **out);
+
+/**
+ * pulse_ws_server_start() - start the loops' threads
+ * @server: the server
+ *
+ * Return: 0; -EINVAL; -EALREADY; -EAGAIN no thread to be had, or why one could
+ * not become a worker of the context (none runs then);
+ * -ESHUTDOWN it was drained; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_ws_server_start(struct pulse_ws_server *server);
+
+/**
+ * pulse_ws_server_drain() - close every connection, then the server
+ * @server: the server
+ * @deadline_ns: absolute CLOCK_MONOTONIC; what has not closed until then is
+ *	cut off; 0 or the past: cut off at once
+ *
+ * Accepts nobody any more, sends each connection what is unsent and a close
+ * frame with 1001, and waits. Not from a handler.
+ *
+ * Return: 0 all have closed in order; -ETIMEDOUT some were cut off; -EINVAL;
+ * -EDEADLK called by a handler; -EOWNERDEAD.
+ */
+PULSE_API int pulse_ws_server_drain(struct pulse_ws_server *server,
+				    int64_t deadline_ns);
+
+/**
+ * pulse_ws_server_destroy() - end a server
+ * @server: the server
+ *
+ * Cuts off what was not drained, with on_close for each, and waits for the
+ * threads and for tasks in the pool. Not from a handler. References to
+ * connections may outlive it.
+ *
+ * Return: 0; -EINVAL; -EDEADLK called by a handler.
+ */
+PULSE_API int pulse_ws_server_destroy(struct pulse_ws_server *server);
+
+/**
+ * pulse_ws_server_address() - where it listens, with the port that was chosen
+ * @server: the server
+ * @buf: out: the address as text
+ * @len: room in @buf; PULSE_ADDRESS_MAX of transport.h is always enough
+ *
+ * Return: 0; -EINVAL; -ENOSPC.
+ */
+PULSE_API int pulse_ws_server_address(struct pulse_ws_server *server,
+				      char *buf, size_t len);
+
+/* How connections ended, as counted in struct pulse_ws_stats. */
+enum pulse_ws_end {
+	PULSE_WS_END_PEER = 0,		/* the peer closed */
+	PULSE_WS_END_LOCAL = 1,		/* the program closed, or a drain */
+	PULSE_WS_END_PROTOCOL = 2,	/* closed with 1002 or 1007 */
+	PULSE_WS_END_TOO_BIG = 3,	/* closed with 1009 */
+	PULSE_WS_END_IDLE = 4,		/* silent for too long */
+	PULSE_WS_END_SLOW = 5,		/* did not read what it was sent */
+	PULSE_WS_END_LOST = 6,		/* reset, or ended without a close */
+	PULSE_WS_END_CUT = 7,		/* cut off, or closing took too long */
+	PULSE_WS_END_REFUSED = 8,	/* never opened: refused or too slow */
+	PULSE_WS_END_HTTP = 9,		/* never opened: a plain page */
+	PULSE_WS_END_COUNT = 10,
+};
+
+/**
+ * struct pulse_ws_stats - what a server has done
+ * @sz: sizeof(struct pulse_ws_stats), set by the caller
+ * @connections: now, those in their handshake included
+ * @accepted: connections since the start
+ * @opened: handshakes that succeeded
+ * @messages_in: whole messages received
+ * @messages_out: messages taken for sending
+ * @bytes_in: payload of those received
+ * @bytes_out: payload of those taken
+ * @reads: receives from the system
+ * @sends: sends to the system
+ * @ended: by enum pulse_ws_end
+ */
+struct pulse_ws_stats {
+	size_t sz;
+	uint64_t connections;
+	uint64_t accepted;
+	uint64_t opened;
+	uint64_t messages_in;
+	uint64_t messages_out;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t reads;
+	uint64_t sends;
+	uint64_t ended[PULSE_WS_END_COUNT];
+};
+
+/**
+ * pulse_ws_server_stats() - look at a server's figures
+ * @server: the server
+ * @out: the figures; its sz must be set
+ *
+ * From any thread; each figure is right, together they may be a moment apart.
+ *
+ * Return: 0 or -EINVAL.
+ */
+PULSE_API int pulse_ws_server_stats(const struct pulse_ws_server *server,
+				    struct pulse_ws_stats *out);
+
+/* ---- connections, from any thread ---------------------------------------- */
+
+/**
+ * pulse_ws_get() - take a reference
+ * @conn: a connection that is valid now
+ *
+ * Return: @conn; NULL for NULL.
+ */
+PULSE_API struct pulse_ws_conn *pulse_ws_get(struct pulse_ws_conn *conn);
+
+/**
+ * pulse_ws_put() - give a reference back
+ * @conn: the connection, or NULL
+ */
+PULSE_API void pulse_ws_put(struct pulse_ws_conn *conn);
+
+/**
+ * pulse_ws_send() - send a message, a ping or a pong
+ * @conn: the connection
+ * @opcode: enum pulse_ws_opcode; text must be UTF-8
+ * @data: copied, or sent, before this returns; may be NULL where @len is 0
+ * @len: bytes; up to 125 for a ping or a pong
+ *
+ * Messages of one thread arrive in their order. What a handler sends while a
+ * batch of messages is handled goes out together.
+ *
+ * Return: 0 taken; -EAGAIN too much is unsent, wait for on_drain; -EPIPE it
+ * is closing; -ESRCH it is gone; -EINVAL; -EMSGSIZE; -ENOMEM.
+ */
+PULSE_API int pulse_ws_send(struct pulse_ws_conn *conn, int opcode,
+			    const void *data, size_t len);
+
+/**
+ * pulse_ws_close() - close a connection
+ * @conn: the connection
+ * @code: PULSE_WS_NORMAL and the like, or 0 for none
+ * @reason: text for the peer, UTF-8, or NULL
+ * @len: bytes of @reason, up to 123
+ *
+ * What was sent before is still delivered. Messages that come afterwards are
+ * dropped; on_close follows.
+ *
+ * Return: 0; -EPIPE it is closing already; -ESRCH it is gone; -EINVAL a code
+ * that must not be sent; -EMSGSIZE; -ENOMEM.
+ */
+PULSE_API int pulse_ws_close(struct pulse_ws_conn *conn, int code,
+			     const char *reason, size_t len);
+
+/**
+ * pulse_ws_conn_user() - the program's own pointer
+ * @conn: the connection
+ *
+ * Return: what on_request or pulse_ws_conn_set_user() set, at first NULL.
+ */
+PULSE_API void *pulse_ws_conn_user(const struct pulse_ws_conn *conn);
+
+/**
+ * pulse_ws_conn_set_user() - set the program's own pointer
+ * @conn: the connection
+ * @user: anything; what it points to is the program's
+ *
+ * Return: 0 or -EINVAL.
+ */
+PULSE_API int pulse_ws_conn_set_user(struct pulse_ws_conn *conn, void *user);
+
+/**
+ * pulse_ws_conn_subprotocol() - what both sides agreed on
+ * @conn: the connection
+ *
+ * Return: as long as @conn; NULL: none.
+ */
+PULSE_API const char *
+pulse_ws_conn_subprotocol(const struct pulse_ws_conn *conn);
+
+/**
+ * pulse_ws_conn_queued() - what is unsent
+ * @conn: the connection
+ *
+ * Return: bytes; 0 for NULL. Stale when it is read.
+ */
+PULSE_API size_t pulse_ws_conn_queued(const struct pulse_ws_conn *conn);
+
+/**
+ * pulse_ws_conn_address() - where the peer is
+ * @conn: the connection
+ * @buf: out: the address as text
+ * @len: room in @buf; PULSE_ADDRESS_MAX of transport.h is always enough
+ *
+ * In a handler on the loop's thread, on_open for one.
+ *
+ * Return: 0; -EINVAL; -EPERM another thread; -ESRCH it is gone; -ENOSPC.
+ */
+PULSE_API int pulse_ws_conn_address(struct pulse_ws_conn *conn, char *buf,
+				    size_t len);
+
+/* ---- requests, in on_request and on_http ---------------------------------- */
+
+/**
+ * pulse_ws_request_method() - "GET" or "HEAD"
+ * @request: the request
+ *
+ * Return: lasts until the handler returns; NULL for NULL.
+ */
+PULSE_API const char *
+pulse_ws_request_method(const struct pulse_ws_request *request);
+
+/**
+ * pulse_ws_request_path() - what is asked for, without the query
+ * @request: the request
+ *
+ * Return: as it came, not decoded, begins with "/"; lasts until the handler
+ * returns; NULL for NULL.
+ */
+PULSE_API const char *
+pulse_ws_request_path(const struct pulse_ws_request *request);
+
+/**
+ * pulse_ws_request_query() - what stands behind the "?"
+ * @request: the request
+ *
+ * Return: as it came, not decoded; NULL: none. Lasts until the handler returns.
+ */
+PULSE_API const char *
+pulse_ws_request_query(const struct pulse_ws_request *request);
+
+/**
+ * pulse_ws_request_header() - a header field's value
+ * @request: the request
+ * @name: in any case
+ * @n: 0 for the first of this name, 1 for the second, ...
+ *
+ * Return: without blanks around it, lasts until the handler returns; NULL:
+ * there are not so many.
+ */
+PULSE_API const char *
+pulse_ws_request_header(const struct pulse_ws_request *request,
+			const char *name, unsigned int n);
+
+/**
+ * pulse_ws_http_reply() - answer a plain request; in on_http
+ * @conn: the connection
+ * @status: 200 to 599
+ * @type: content type, "text/html; charset=utf-8" for one
+ * @body: copied; may be NULL where @len is 0; left out for HEAD
+ * @len: bytes
+ *
+ * The connection is closed when the answer is out.
+ *
+ * Return: 0; -EINVAL, also where there is nothing to answer; -ENOMEM.
+ */
+PULSE_API int pulse_ws_http_reply(struct pulse_ws_conn *conn, int status,
+				  const char *type, const void *body,
+				  size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PULSE_U_WS_H */

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ws-echo - a WebSocket server that sends every message back.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <pulse-u/backend.h>
+#include <pulse-u/transport.h>
+#include <pulse-u/ws.h>
+
+#define DRAIN_NS	(5 * 1000000000LL)
+
+struct args {
+	const char *listen;
+	uint32_t threads;
+	uint64_t max_message;
+	int backend;
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: ws-echo [--listen ADDR:PORT] [--threads N]\n"
+	      "               [--backend auto|kernel|user] [--max-message BYTES]\n"
+	      "\n"
+	      "A WebSocket server that sends every message back, on any path.\n"
+	      "\n"
+	      "  --listen ADDR:PORT   default 127.0.0.1:8080; port 0: any free one\n"
+	      "  --threads N          loops, 1 to 256; default 1\n"
+	      "  --backend NAME       where workers are registered; default auto\n"
+	      "  --max-message BYTES  longer ones close with 1009; default 16777216\n"
+	      "  --help, --version\n"
+	      "\n"
+	      "SIGINT and SIGTERM close all connections with 1001 and end it.\n", to);
+}
+
+static int bad(const char *what, const char *value)
+{
+	fprintf(stderr, "ws-echo: %s: %s; see ws-echo --help\n", what, value);
+	return 2;
+}
+
+static int number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (errno || end == text || *end || *text < '0' || *text > '9' ||
+	    *out < min || *out > max)
+		return -EINVAL;
+	return 0;
+}
+
+static int backend(const char *name)
+{
+	static const char *const names[] = { "auto", "kernel", "user" };
+
+	for (int i = 0; i < 3; i++)
+		if (!strcmp(name, names[i]))
+			return i;
+	return -EINVAL;
+}
+
+/* 0: go on; otherwise 1 + the exit status. */
+static int parse(int argc, char **argv, struct args *a)
+{
+	static const struct option options[] = {
+		{ "listen", required_argument, NULL, 'l' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "backend", required_argument, NULL, 'b' },
+		{ "max-message", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
+	};
+	uint64_t n;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'l':
+			a->listen = optarg;
+			break;
+		case 't':
+			if (number(optarg, 1, 256, &n))
+				return 1 + bad("--threads takes 1 to 256", optarg);
+			a->threads = (uint32_t)n;
+			break;
+		case 'b':
+			a->backend = backend(optarg);
+			if (a->backend < 0)
+				return 1 + bad("--backend takes auto, kernel or user",
+					       optarg);
+			break;
+		case 'm':
+			if (number(optarg, 1, INT64_MAX, &a->max_message))
+				return 1 + bad("--max-message takes a number of bytes",
+					       optarg);
+			break;
+		case 'h':
+			usage(stdout);
+			return 1;
+		case 'v':
+			printf("ws-echo (Pulse) %s\n", pulse_version());
+			return 1;
+		default:
+			fputs("see ws-echo --help\n", stderr);
+			return 1 + 2;
+		}
+	}
+	if (optind < argc)
+		return 1 + bad("no such argument", argv[optind]);
+	return 0;
+}
+
+static void echo(struct pulse_ws_conn *conn, int opcode, const void *data,
+		 size_t len, void *arg)
+{
+	(void)arg;
+	pulse_ws_send(conn, opcode, data, len);
+}
+
+/* The library's own lines with our name, as all we say. */
+static void say(int level, const char *line, void *arg)
+{
+	(void)level;
+	(void)arg;
+	fprintf(stderr, "ws-echo: %s\n", line);
+}
+
+static int choose_backend(int kind)
+{
+	struct pulse_backend_info info = { .sz = sizeof(info) };
+	int err, info_err;
+
+	/* We say ourselves what the library would. */
+	if (!getenv("PULSE_LOG"))
+		pulse_log_set_level(PULSE_LOG_WARN);
+	err = kind ? pulse_backend_select(kind) : 0;
+	info_err = pulse_backend_info(&info);
+
+	if (!err)
+		err = info_err;
+	if (err) {
+		fprintf(stderr, "ws-echo: no %s backend: %s%s%s\n",
+			kind == PULSE_BACKEND_KERNEL ? "kernel" : "such",
+			info.reason ? info.reason : pulse_strerror(err),
+			info.fix && *info.fix ? "; " : "",
+			info.fix ? info.fix : "");
+		return err;
+	}
+	printf("backend: %s (%s)\n", info.name, info.reason);
+	return 0;
+}
+
+static int serve(const struct args *a, struct pulse_ctx *ctx, sigset_t *signals)
+{
+	PULSE_OPTS(pulse_ws_handlers, handlers, .on_message = echo);
+	PULSE_OPTS(pulse_ws_opts, opts, .listen = a->listen,
+		   .threads = a->threads, .handlers = &handlers, .ctx = ctx,
+		   .max_message_bytes = a->max_message);
+	struct pulse_ws_server *server;
+	char where[PULSE_ADDRESS_MAX];
+	int err, sig;
+
+	err = pulse_ws_server_create(&opts, &server);
+	if (err == -EINVAL)
+		return bad("--listen takes ADDR:PORT", a->listen);
+	if (!err)
+		err = pulse_ws_server_start(server);
+	if (err) {
+		fprintf(stderr, "ws-echo: cannot serve on %s: %s\n", a->listen,
+			pulse_strerror(err));
+		return 1;
+	}
+	pulse_ws_server_address(server, where, sizeof(where));
+	printf("listening on %s\n", where);
+	fflush(stdout);
+	sigwait(signals, &sig);
+	pulse_ws_server_drain(server, pulse_now_ns() + DRAIN_NS);
+	pulse_ws_server_destroy(server);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct args a = { .listen = "127.0.0.1:8080", .threads = 1 };
+	PULSE_OPTS(pulse_ctx_opts, co, .max_workers = 0);
+	struct pulse_ctx *ctx;
+	sigset_t signals;
+	int rc = parse(argc, argv, &a);
+
+	if (rc)
+		return rc - 1;
+	pulse_log_set_sink(say, NULL);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	if (choose_backend(a.backend))
+		return 1;
+	co.max_workers = a.threads;
+	rc = pulse_ctx_create(&co, &ctx);
+	if (rc) {
+		fprintf(stderr, "ws-echo: no context: %s\n", pulse_strerror(rc));
+		return 1;
+	}
+	rc = serve(&a, ctx, &signals);
+	pulse_ctx_destroy(ctx);
+	return rc;
+}

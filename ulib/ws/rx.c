@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * rx.c - from the transport to messages.
+ *
+ * Everything that one read brought is handled before the next. A message that
+ * lies in it whole is unmasked where it lies and handed out from there; of
+ * others, the connection holds a buffer of their size, and the rest is
+ * received straight into it.
+ */
+#include "ws/ws_int.h"
+
+/* From here on the rest of a frame is received into its message. */
+#define STRAIGHT	4096
+
+static const struct pulse__ws_rules server_rules = { .masked = true };
+
+void pulse__ws_rx_free(struct pulse_ws_conn *conn)
+{
+	pulse__free(conn->msg);
+	pulse__free(conn->ctl);
+	pulse__free(conn->stash);
+	conn->msg = conn->ctl = NULL;
+	conn->stash = NULL;
+	if (conn->head) {
+		pulse__ws_head_free(conn->head);
+		pulse__free(conn->head);
+		conn->head = NULL;
+	}
+}
+
+static void no_memory(struct pulse_ws_conn *conn)
+{
+	pulse__ws_fail(conn, PULSE_WS_INTERNAL_ERROR, "out of memory");
+}
+
+/* ---- payload ------------------------------------------------------------- */
+
+/* Room for so many bytes more; false: no memory. */
+static bool grow(struct pulse__ws_msg **msg, uint64_t more, bool last)
+{
+	struct pulse__ws_msg *m = *msg;
+	uint64_t len = m ? m->len : 0, room = len + more;
+
+	if (m && m->room >= room)
+		return true;
+	/* Of a message whose end is not in sight, more will come. */
+	if (m && !last)
+		room += room / 2;
+	m = pulse__realloc(m, sizeof(*m) + room);
+	if (!m)
+		return false;
+	m->len = len;
+	m->room = room;
+	*msg = m;
+	return true;
+}
+
+static void control(struct pulse_ws_conn *conn, uint8_t op, const uint8_t *data,
+		    size_t len)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	unsigned int code = PULSE_WS_NO_CODE;
+
+	if (op != PULSE__WS_CLOSE) {
+		if (pulse__ws_state(conn) != PULSE__WS_OPEN)
+			return;
+		if (op == PULSE__WS_PING &&
+		    pulse__ws_put_frame(conn, PULSE__WS_PONG, data, len))
+			no_memory(conn);
+		else if (op == PULSE__WS_PING && cfg->h.on_ping)
+			cfg->h.on_ping(conn, data, len, cfg->arg);
+		else if (op == PULSE__WS_PONG && cfg->h.on_pong)
+			cfg->h.on_pong(conn, data, len, cfg->arg);
+		return;
+	}
+	if (len >= 2) {
+		uint32_t utf8 = 0;
+
+		code = (unsigned int)data[0] << 8 | data[1];
+		if (!pulse__ws_code_valid(code)) {
+			pulse__ws_fail(conn, PULSE_WS_PROTOCOL_ERROR,
+				       "invalid close code");
+			return;
+		}
+		if (!conn->loop->codec->utf8(&utf8, data + 2, len - 2) || utf8) {
+			pulse__ws_fail(conn, PULSE_WS_BAD_DATA,
+				       "close reason is not UTF-8");
+			return;
+		}
+	} else if (len) {
+		pulse__ws_fail(conn, PULSE_WS_PROTOCOL_ERROR,
+			       "close frame of one byte");
+		return;
+	}
+	if (pulse__ws_state(conn) == PULSE__WS_OPEN) {
+		pulse__ws_note_close(conn, (int)code,
+				     len > 2 ? (const char *)data + 2 : NULL,
+				     len > 2 ? len - 2 : 0);
+		conn->end = PULSE_WS_END_PEER;
+		/* The same code back; where there is no memory, just the end. */
+		(void)pulse__ws_put_frame(conn, PULSE__WS_CLOSE, data,
+					  len < 2 ? 0 : 2);
+	}
+	pulse__ws_end(conn, conn->end);
+}
+
+static size_t control_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
+{
+	size_t take = n < conn->left ? n : (size_t)conn->left;
+	struct pulse__ws_msg *ctl;
+
+	conn->loop->codec->mask(p, take, conn->key);
+	conn->key = pulse__ws_key_after(conn->key, take);
+	if (likely(take == conn->left && !conn->ctl)) {
+		conn->left = 0;
+		conn->in_frame = false;
+		control(conn, conn->op, p, take);
+		return take;
+	}
+	if (!grow(&conn->ctl, conn->left, true)) {
+		no_memory(conn);
+		return take;
+	}
+	ctl = conn->ctl;
+	memcpy(ctl->data + ctl->len, p, take);
+	ctl->len += take;
+	conn->left -= take;
+	if (!conn->left) {
+		conn->in_frame = false;
+		conn->ctl = NULL;
+		control(conn, conn->op, ctl->data, ctl->len);
+		pulse__free(ctl);
+	}
+	return take;
+}
+
+/* A message is complete. */
+static void complete(struct pulse_ws_conn *conn, uint8_t *data, size_t len)
+{
+	uint8_t op = conn->msg_op;
+
+	conn->msg_op = 0;
+	if (unlikely(conn->utf8)) {
+		pulse__ws_fail(conn, PULSE_WS_BAD_DATA,
+			       "text ends within a character");
+		return;
+	}
+	pulse__ws_count(conn->loop, messages_in, 1);
+	pulse__ws_count(conn->loop, bytes_in, len);
+	pulse__ws_deliver(conn, op, data, len);
+}
+
+static void complete_msg(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_msg *msg = conn->msg;
+
+	conn->msg = NULL;
+	complete(conn, msg->data, msg->len);
+	pulse__free(msg);
+}
+
+/* Unmasks and checks the next bytes where they lie. */
+static bool decode(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
+{
+	conn->loop->codec->mask(p, n, conn->key);
+	conn->key = pulse__ws_key_after(conn->key, n);
+	if (conn->msg_op == PULSE__WS_TEXT &&
+	    unlikely(!conn->loop->codec->utf8(&conn->utf8, p, n))) {
+		pulse__ws_fail(conn, PULSE_WS_BAD_DATA, "text is not UTF-8");
+		return false;
+	}
+	return true;
+}
+
+/* The end of a frame whose bytes lie in conn->msg. */
+static void frame_in_msg_done(struct pulse_ws_conn *conn)
+{
+	conn->in_frame = false;
+	if (conn->fin)
+		complete_msg(conn);
+}
+
+static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
+{
+	size_t take = n < conn->left ? n : (size_t)conn->left;
+
+	if (unlikely(pulse__ws_state(conn) != PULSE__WS_OPEN)) {
+		conn->left -= take;	/* came after our close: dropped */
+		conn->in_frame = conn->left;
+		return take;
+	}
+	if (unlikely(!decode(conn, p, take)))
+		return take;
+	if (likely(take == conn->left && conn->fin && !conn->msg)) {
+		conn->left = 0;
+		conn->in_frame = false;
+		complete(conn, p, take);
+		return take;
+	}
+	if (!grow(&conn->msg, conn->left, conn->fin)) {
+		no_memory(conn);
+		return take;
+	}
+	memcpy(conn->msg->data + conn->msg->len, p, take);
+	conn->msg->len += take;
+	conn->left -= take;
+	if (!conn->left)
+		frame_in_msg_done(conn);
+	return take;
+}
+
+/* ---- headers ------------------------------------------------------------- */
+
+static void begin_frame(struct pulse_ws_conn *conn,
+			const struct pulse__ws_frame *f)
+{
+	uint64_t before = conn->msg ? conn->msg->len : 0;
+
+	conn->op = f->op;
+	conn->fin = f->fin;
+	conn->left = f->len;
+	conn->key = f->key;
+	conn->in_frame = true;
+	if (unlikely(pulse__ws_is_control(f->op)))
+		return;
+	if (unlikely((f->op == PULSE__WS_CONT) != (conn->msg_op != 0))) {
+		pulse__ws_fail(conn, PULSE_WS_PROTOCOL_ERROR,
+			       f->op == PULSE__WS_CONT ?
+			       "continuation of nothing" :
+			       "new message within a fragmented one");
+		return;
+	}
+	if (unlikely(f->len > conn->loop->cfg->max_message - before)) {
+		pulse__ws_fail(conn, PULSE_WS_TOO_BIG, "message too big");
+		return;
+	}
+	if (f->op != PULSE__WS_CONT) {
+		conn->msg_op = f->op;
+		conn->utf8 = 0;
+	}
+}
+
+/* Returns how many bytes it took; in_frame tells whether that was a header. */
+static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
+{
+	struct pulse__ws_frame f;
+	const char *why = NULL;
+	size_t used = 0;
+	int r;
+
+	if (likely(!conn->hdr_len)) {
+		r = pulse__ws_frame_read(p, n, &server_rules, &f, &why);
+		used = r > 0 ? (size_t)r : n;
+		if (!r) {
+			memcpy(conn->hdr, p, n);
+			conn->hdr_len = (uint8_t)n;
+		}
+	} else {
+		do {
+			conn->hdr[conn->hdr_len++] = p[used++];
+			r = pulse__ws_frame_read(conn->hdr, conn->hdr_len,
+						 &server_rules, &f, &why);
+		} while (!r && used < n);
+		if (r)
+			conn->hdr_len = 0;
+	}
+	if (likely(r > 0))
+		begin_frame(conn, &f);
+	else if (r < 0)
+		pulse__ws_fail(conn, PULSE_WS_PROTOCOL_ERROR, why);
+	return used;
+}
+
+/* ---- what was received --------------------------------------------------- */
+
+static size_t request_head(struct pulse_ws_conn *conn, const uint8_t *p,
+			   size_t n)
+{
+	int64_t used;
+
+	if (!conn->head) {
+		conn->head = pulse__malloc(sizeof(*conn->head));
+		if (!conn->head) {
+			pulse__ws_doom(conn, conn->end);
+			return n;
+		}
+		pulse__ws_head_init(conn->head, conn->loop->cfg->max_head);
+	}
+	used = pulse__ws_head_feed(conn->head, p, n);
+	if (used < 0) {
+		if (used == -ENOMEM)
+			pulse__ws_doom(conn, conn->end);
+		else
+			pulse__ws_refuse(conn, used == -E2BIG ? 431 : 400);
+		return n;
+	}
+	if (conn->head->done)
+		pulse__ws_upgrade(conn);
+	return (size_t)used;
+}
+
+static void put_aside(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
+{
+	struct pulse__ws_stash *stash = pulse__malloc(sizeof(*stash) + n);
+
+	if (!stash) {
+		no_memory(conn);
+		return;
+	}
+	stash->at = 0;
+	stash->len = n;
+	memcpy(stash->data, p, n);
+	conn->stash = stash;
+}
+
+/* Returns how many bytes were handled before something said stop. */
+static size_t handle(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
+{
+	size_t at = 0;
+
+	while (at < n || (conn->in_frame && !conn->left)) {
+		uint8_t state = pulse__ws_state(conn);
+
+		if (unlikely(conn->doomed || state >= PULSE__WS_ENDING))
+			return n;	/* nobody wants the rest */
+		if (unlikely(conn->stop))
+			return at;
+		if (unlikely(state == PULSE__WS_HEAD))
+			at += request_head(conn, p + at, n - at);
+		else if (!conn->in_frame)
+			at += header(conn, p + at, n - at);
+		else if (unlikely(pulse__ws_is_control(conn->op)))
+			at += control_payload(conn, p + at, n - at);
+		else
+			at += data_payload(conn, p + at, n - at);
+	}
+	return at;
+}
+
+void pulse__ws_rx(struct pulse_ws_conn *conn, uint8_t *data, size_t bytes)
+{
+	size_t used = handle(conn, data, bytes);
+
+	if (unlikely(used < bytes))
+		put_aside(conn, data + used, bytes - used);
+}
+
+void pulse__ws_resume(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_stash *stash = conn->stash;
+
+	conn->in_rx = true;
+	conn->stash = NULL;
+	stash->at += handle(conn, stash->data + stash->at,
+			    stash->len - stash->at);
+	if (stash->at < stash->len && pulse__ws_state(conn) < PULSE__WS_ENDING)
+		conn->stash = stash;
+	else
+		pulse__free(stash);
+	conn->in_rx = false;
+}
+
+/* ---- the transport ------------------------------------------------------- */
+
+static bool straight(const struct pulse_ws_conn *conn)
+{
+	return conn->in_frame && conn->left >= STRAIGHT && conn->msg &&
+	       !pulse__ws_is_control(conn->op) &&
+	       conn->msg->room - conn->msg->len >= conn->left &&
+	       pulse__ws_state(conn) == PULSE__WS_OPEN;
+}
+
+/* The rest of a large frame into its message, what follows into the loop's buffer. */
+static ssize_t receive_straight(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_msg *msg = conn->msg;
+	uint8_t *at = msg->data + msg->len;
+	struct iovec iov[2];
+	size_t first;
+	ssize_t n;
+
+	iov[0].iov_base = at;
+	iov[0].iov_len = (size_t)conn->left;
+	iov[1].iov_base = pulse_poller_buffer(conn->loop->poller,
+					      &iov[1].iov_len);
+	n = pulse_transport_recv(conn->t, iov, iov[1].iov_base ? 2 : 1);
+	if (n <= 0)
+		return n;
+	first = (size_t)n < conn->left ? (size_t)n : (size_t)conn->left;
+	msg->len += first;
+	conn->left -= first;
+	if (!decode(conn, at, first))
+		return n;
+	if (!conn->left)
+		frame_in_msg_done(conn);
+	if ((size_t)n > first)
+		pulse__ws_rx(conn, iov[1].iov_base, (size_t)n - first);
+	return n;
+}
+
+static void peer_ended(struct pulse_ws_conn *conn)
+{
+	conn->eof = true;
+	if (pulse__ws_state(conn) == PULSE__WS_HEAD)
+		pulse__ws_doom(conn, conn->end);
+	else
+		pulse__ws_end(conn, conn->end);
+}
+
+void pulse__ws_readable(struct pulse_ws_conn *conn)
+{
+	uint8_t *data;
+	ssize_t n;
+
+	conn->in_rx = true;
+	if (unlikely(straight(conn))) {
+		n = receive_straight(conn);
+	} else {
+		n = pulse_transport_view(conn->t, (void **)&data);
+		if (likely(n > 0))
+			pulse__ws_rx(conn, data, (size_t)n);
+	}
+	pulse__ws_count(conn->loop, reads, 1);
+	if (likely(n > 0)) {
+		if (likely(pulse__ws_state(conn) == PULSE__WS_OPEN)) {
+			conn->heard_tick = pulse__ws_tick(conn->loop);
+			conn->pinged = false;
+		}
+	} else if (n == 0) {
+		peer_ended(conn);
+	} else if (n != -EAGAIN) {
+		pulse__ws_doom(conn, conn->end);
+	}
+	conn->in_rx = false;
+}

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * server.c - a server: its options, its threads, drain, figures.
+ */
+#include "ws/ws_int.h"
+
+#include "io/tcp.h"
+
+#include <signal.h>
+#include <time.h>
+
+#define SERVER_MAGIC	0x57535256U	/* "WSRV" */
+
+/* ---- options -------------------------------------------------------------- */
+
+static void free_list(char **list)
+{
+	for (char **s = list; s && *s; s++)
+		pulse__free(*s);
+	pulse__free(list);
+}
+
+static int copy_list(const char *const *from, char ***to)
+{
+	size_t n = 0;
+
+	*to = NULL;
+	if (!from)
+		return 0;
+	while (from[n])
+		if (++n > UINT16_MAX - 1)
+			return -EINVAL;
+	*to = pulse__calloc(n + 1, sizeof(**to));
+	if (!*to)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		(*to)[i] = pulse__strdup(from[i]);
+		if (!(*to)[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* They are printed into heads and compared: tokens of a sane length. */
+static bool names_ok(const char *const *names)
+{
+	for (; names && *names; names++) {
+		size_t len = strlen(*names);
+
+		if (!len || len > 200 || strcspn(*names, " \t,;\"\r\n") != len)
+			return false;
+	}
+	return true;
+}
+
+static uint32_t ticks(int32_t ms, int32_t by_default)
+{
+	if (!ms)
+		ms = by_default;
+	if (ms < 0)
+		return 0;
+	return (uint32_t)(((int64_t)ms * PULSE__NSEC_PER_MSEC >>
+			   PULSE__WS_TICK_SHIFT) + 1);
+}
+
+static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
+		     const struct pulse_ws_opts *opts)
+{
+	int err = pulse__opts_load(o, sizeof(*o), sizeof(*o), opts);
+
+	if (!err)
+		err = pulse__opts_load(h, sizeof(*h), sizeof(*h), o->handlers);
+	if (err)
+		return err;
+	if (!o->listen)
+		o->listen = "127.0.0.1:0";
+	if (!o->threads)
+		o->threads = 1;
+	if (!o->max_message_bytes)
+		o->max_message_bytes = 16 << 20;
+	if (!o->max_head_bytes)
+		o->max_head_bytes = 512 << 10;
+	if (!o->send_high_bytes)
+		o->send_high_bytes = 1 << 20;
+	if (!o->send_low_bytes)
+		o->send_low_bytes = o->send_high_bytes / 4;
+	if (o->threads > 256 || o->reserved || o->max_head_bytes < 1024 ||
+	    o->max_head_bytes > INT32_MAX || o->backlog > INT32_MAX ||
+	    o->max_message_bytes > INT64_MAX ||
+	    o->send_low_bytes >= o->send_high_bytes || !names_ok(o->subprotocols))
+		return -EINVAL;
+	return 0;
+}
+
+static int set_cfg(struct pulse__ws_cfg *cfg, const struct pulse_ws_opts *o,
+		   const struct pulse_ws_handlers *h)
+{
+	cfg->h = *h;
+	cfg->arg = o->arg;
+	cfg->pool = o->pool;
+	cfg->max_message = o->max_message_bytes;
+	cfg->max_head = o->max_head_bytes;
+	cfg->high = o->send_high_bytes;
+	cfg->low = o->send_low_bytes;
+	cfg->handshake_ticks = ticks(o->handshake_timeout_ms, 10000);
+	cfg->ping_ticks = ticks(o->ping_interval_ms, 30000);
+	cfg->idle_ticks = ticks(o->idle_timeout_ms, 90000);
+	cfg->write_ticks = ticks(o->write_timeout_ms, 30000);
+	cfg->close_ticks = ticks(o->close_timeout_ms, 5000);
+	return copy_list(o->subprotocols, &cfg->subprotocols) ?:
+	       copy_list(o->origins, &cfg->origins);
+}
+
+/* ---- life ----------------------------------------------------------------- */
+
+void pulse__ws_server_put(struct pulse_ws_server *server)
+{
+	/* release: what this holder did; acquire: what the others did */
+	if (__atomic_fetch_sub(&server->refs, 1, __ATOMIC_ACQ_REL) != 1)
+		return;
+	free_list(server->cfg.subprotocols);
+	free_list(server->cfg.origins);
+	pthread_cond_destroy(&server->changed);
+	pthread_mutex_destroy(&server->lock);
+	pulse__free(server->loops);
+	pulse__free(server);
+}
+
+static int init_locks(struct pulse_ws_server *server)
+{
+	pthread_condattr_t attr;
+	int err;
+
+	err = pthread_mutex_init(&server->lock, NULL);
+	if (err)
+		return -err;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	err = pthread_cond_init(&server->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	if (err)
+		pthread_mutex_destroy(&server->lock);
+	return -err;
+}
+
+static int make_loops(struct pulse_ws_server *server,
+		      const struct pulse_ws_opts *o)
+{
+	const char *address = o->listen;
+	int err;
+
+	server->loops = pulse__calloc(o->threads, sizeof(*server->loops));
+	if (!server->loops)
+		return -ENOMEM;
+	if (o->threads > 1) {
+		err = pulse__listener_port_free(address);
+		if (err)
+			return err;
+	}
+	for (uint32_t i = 0; i < o->threads; i++) {
+		err = pulse__ws_loop_create(server, o, address,
+					    &server->loops[i]);
+		if (err)
+			return err;
+		server->nr_loops++;
+		if (!i)
+			pulse_listener_address(server->loops[0]->listener,
+					       server->address,
+					       sizeof(server->address));
+		address = server->address;	/* the port that was chosen */
+	}
+	return 0;
+}
+
+int pulse_ws_server_create(const struct pulse_ws_opts *opts,
+			   struct pulse_ws_server **out)
+{
+	struct pulse_ws_handlers h;
+	struct pulse_ws_opts o;
+	struct pulse_ws_server *server;
+	int err;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	err = load_opts(&o, &h, opts);
+	if (err)
+		return err;
+	server = pulse__calloc(1, sizeof(*server));
+	if (!server)
+		return -ENOMEM;
+	err = init_locks(server);
+	if (err) {
+		pulse__free(server);
+		return err;
+	}
+	server->refs = 1;
+	server->magic = SERVER_MAGIC;
+	server->fork_gen = pulse__fork_generation();
+	err = set_cfg(&server->cfg, &o, &h);
+	if (!err)
+		err = make_loops(server, &o);
+	if (err) {
+		pulse_ws_server_destroy(server);
+		return err;
+	}
+	*out = server;
+	return 0;
+}
+
+static bool called_by_handler(const struct pulse_ws_server *server)
+{
+	for (uint32_t i = 0; i < server->nr_loops; i++)
+		if (pulse__poller_current == server->loops[i]->poller)
+			return true;
+	return false;
+}
+
+/* Ends the first @n loops' threads and waits for them. */
+static void join_threads(struct pulse_ws_server *server, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		pulse_poller_post_task(server->loops[i]->poller,
+				       &server->loops[i]->end_task);
+	for (uint32_t i = 0; i < n; i++)
+		pthread_join(server->loops[i]->thread, NULL);
+}
+
+/* Under the lock. Signals are for the program's own threads. */
+static int start_threads(struct pulse_ws_server *server)
+{
+	sigset_t all, old;
+	uint32_t i;
+	int err = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	for (i = 0; i < server->nr_loops && !err; i++)
+		err = pthread_create(&server->loops[i]->thread, NULL,
+				     pulse__ws_loop_thread, server->loops[i]);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		i--;
+	while (server->running < i)
+		pthread_cond_wait(&server->changed, &server->lock);
+	err = err ? -err : server->start_err;
+	if (!err)
+		return 0;
+	pthread_mutex_unlock(&server->lock);
+	join_threads(server, i);
+	pthread_mutex_lock(&server->lock);
+	return err;
+}
+
+int pulse_ws_server_start(struct pulse_ws_server *server)
+{
+	int err = -EALREADY;
+
+	if (!server)
+		return -EINVAL;
+	if (pulse__forked(server->fork_gen))
+		return -EOWNERDEAD;
+	pthread_mutex_lock(&server->lock);
+	if (server->drained) {
+		err = -ESHUTDOWN;
+	} else if (!server->started) {
+		err = start_threads(server);
+		server->started = !err;
+		server->drained = err;	/* its listeners are closed */
+	}
+	pthread_mutex_unlock(&server->lock);
+	return err;
+}
+
+/* ---- drain ---------------------------------------------------------------- */
+
+void pulse__ws_tell(struct pulse_ws_server *server)
+{
+	/* pairs with wait_for(): the count was lowered before, by a seq_cst RMW */
+	if (likely(!__atomic_load_n(&server->waiting, __ATOMIC_SEQ_CST)))
+		return;
+	pthread_mutex_lock(&server->lock);
+	pthread_cond_broadcast(&server->changed);
+	pthread_mutex_unlock(&server->lock);
+}
+
+/* Under the lock: waits until a count is 0 and all loops have heard; false: late. */
+static bool wait_for(struct pulse_ws_server *server, const uint64_t *count,
+		     unsigned int acks, int64_t deadline_ns)
+{
+	struct timespec ts;
+
+	pulse__ns_to_timespec(deadline_ns, &ts);
+	/* pairs with pulse__ws_tell(): said before the count is read */
+	__atomic_store_n(&server->waiting, true, __ATOMIC_SEQ_CST);
+	while (server->acks < acks ||
+	       __atomic_load_n(count, __ATOMIC_SEQ_CST)) {
+		if (deadline_ns == PULSE_FOREVER)
+			pthread_cond_wait(&server->changed, &server->lock);
+		else if (pthread_cond_timedwait(&server->changed,
+						&server->lock, &ts))
+			return false;
+	}
+	return true;
+}
+
+static void post_all(struct pulse_ws_server *server, bool cut)
+{
+	for (uint32_t i = 0; i < server->nr_loops; i++) {
+		struct pulse__ws_loop *loop = server->loops[i];
+
+		pulse_poller_post_task(loop->poller, cut ? &loop->cut_task :
+				       &loop->drain_task);
+	}
+}
+
+int pulse_ws_server_drain(struct pulse_ws_server *server, int64_t deadline_ns)
+{
+	int err = 0;
+
+	if (!server)
+		return -EINVAL;
+	if (pulse__forked(server->fork_gen))
+		return -EOWNERDEAD;
+	if (called_by_handler(server))
+		return -EDEADLK;
+	pthread_mutex_lock(&server->lock);
+	if (!server->started) {
+		server->drained = true;
+		goto unlock;
+	}
+	if (!server->drained)
+		post_all(server, false);
+	server->drained = true;
+	if (!wait_for(server, &server->live, server->nr_loops, deadline_ns)) {
+		err = -ETIMEDOUT;
+		wait_for(server, &(const uint64_t){ 0 }, server->nr_loops,
+			 PULSE_FOREVER);
+		if (!server->cut)
+			post_all(server, true);
+		server->cut = true;
+		wait_for(server, &server->live, server->nr_loops,
+			 PULSE_FOREVER);
+	}
+unlock:
+	pthread_mutex_unlock(&server->lock);
+	return err;
+}
+
+int pulse_ws_server_destroy(struct pulse_ws_server *server)
+{
+	bool forked;
+
+	if (!server)
+		return -EINVAL;
+	pulse__obj_check(server, SERVER_MAGIC, "pulse_ws_server_destroy");
+	if (called_by_handler(server))
+		return -EDEADLK;
+	/* A forked child has no threads to wait for; the rest is the parent's. */
+	forked = pulse__forked(server->fork_gen);
+	if (server->started && !forked) {
+		join_threads(server, server->nr_loops);
+		pthread_mutex_lock(&server->lock);
+		wait_for(server, &server->strands, 0, PULSE_FOREVER);
+		pthread_mutex_unlock(&server->lock);
+	}
+	if (!forked)
+		for (uint32_t i = 0; i < server->nr_loops; i++)
+			pulse__ws_loop_end(server->loops[i]);
+	server->magic = PULSE__MAGIC_DEAD;
+	pulse__ws_server_put(server);
+	return 0;
+}
+
+/* ---- what it tells -------------------------------------------------------- */
+
+int pulse_ws_server_address(struct pulse_ws_server *server, char *buf,
+			    size_t len)
+{
+	if (!server || !buf || !len)
+		return -EINVAL;
+	if (strlen(server->address) >= len)
+		return -ENOSPC;
+	strcpy(buf, server->address);
+	return 0;
+}
+
+int pulse_ws_server_stats(const struct pulse_ws_server *server,
+			  struct pulse_ws_stats *out)
+{
+	struct pulse_ws_stats s = { 0 };
+	int err;
+
+	if (!server || !out)
+		return -EINVAL;
+	err = pulse__out_check(out, sizeof(*out));
+	if (err)
+		return err;
+	s.connections = READ_ONCE(server->live);
+	for (uint32_t i = 0; i < server->nr_loops; i++) {
+		const struct pulse__ws_figures *n = &server->loops[i]->n;
+
+		s.accepted += READ_ONCE(n->accepted);
+		s.opened += READ_ONCE(n->opened);
+		s.messages_in += READ_ONCE(n->messages_in);
+		s.messages_out += READ_ONCE(n->messages_out);
+		s.bytes_in += READ_ONCE(n->bytes_in);
+		s.bytes_out += READ_ONCE(n->bytes_out);
+		s.reads += READ_ONCE(n->reads);
+		s.sends += READ_ONCE(n->sends);
+		for (int k = 0; k < PULSE_WS_END_COUNT; k++)
+			s.ended[k] += READ_ONCE(n->ended[k]);
+	}
+	pulse__out_store(out, &s, sizeof(s));
+	return 0;
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * strand.c - handlers on a pool, one after another for each connection.
+ *
+ * The loop pushes copies of messages; whoever raises the count of unfinished
+ * ones from 0 submits a task, and the task that lowers it to 0 is through, so
+ * there is never more than one. What the task has taken off but not run is in
+ * todo, which the count hands from one task to the next.
+ *
+ *	loop				task
+ *	push onto in			run the oldest of todo (or of in)
+ *	count++ was 0 ? submit  (A)	count-- was 1 ? through	(B)
+ *
+ * A and B are acq_rel: the next task sees todo as the one before left it.
+ *
+ * Back-pressure: the loop says that it has paused and looks at the weight
+ * again; the task lowers the weight and then looks whether somebody paused
+ * (all seq_cst, so one sees the other) and has the loop come back.
+ */
+#include "ws/ws_int.h"
+
+#include <pulse-u/pool.h>
+
+/* Messages that one task runs before others of the pool get their turn. */
+#define BATCH	64
+
+struct item {
+	struct item *next;
+	uint8_t op;		/* PULSE__WS_CLOSE: on_close */
+	size_t len;
+	uint8_t data[];
+};
+
+struct pulse__ws_strand {
+	struct pulse_ws_conn *conn;
+	struct item *in;		/* newest first */
+	struct item *todo;		/* oldest first; the running task's */
+	uint32_t count;
+	uint32_t paused;		/* the loop waits for less weight */
+	uint32_t idle_wanted;		/* the loop waits for count 0 */
+	uint32_t kicked;		/* the task below is posted */
+	size_t weight;			/* bytes of unfinished items */
+	struct pulse_poller_task kick;
+	struct item close;
+};
+
+static size_t weight_of(const struct item *item)
+{
+	return sizeof(*item) + item->len;
+}
+
+static void run_strand(void *data);
+
+/* ---- the loop's side ------------------------------------------------------ */
+
+/* Light enough again, or empty: what was the loop waiting for? */
+static void run_kick(struct pulse_poller *poller, struct pulse_poller_task *task)
+{
+	struct pulse__ws_strand *s = container_of(task, struct pulse__ws_strand,
+						  kick);
+	struct pulse_ws_conn *conn = s->conn;
+	uint8_t state = pulse__ws_state(conn);
+
+	(void)poller;
+	__atomic_store_n(&s->kicked, 0, __ATOMIC_SEQ_CST);
+	if (state != PULSE__WS_GONE) {
+		if (!__atomic_load_n(&s->paused, __ATOMIC_SEQ_CST))
+			conn->stop &= (uint8_t)~PULSE__WS_STOP_STRAND;
+		if (conn->drain && state == PULSE__WS_OPEN)
+			pulse__ws_conn_drain(conn);
+		pulse__ws_mark_dirty(conn);
+	}
+	pulse_ws_put(conn);
+}
+
+static void kick(struct pulse__ws_strand *s)
+{
+	if (__atomic_exchange_n(&s->kicked, 1, __ATOMIC_SEQ_CST))
+		return;
+	pulse_ws_get(s->conn);
+	if (pulse_poller_post_task(s->conn->loop->poller, &s->kick))
+		pulse_ws_put(s->conn);	/* the loop has ended */
+}
+
+static struct pulse__ws_strand *strand_of(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_strand *s = conn->strand;
+
+	if (s)
+		return s;
+	s = pulse__calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->conn = conn;
+	s->kick.fn = run_kick;
+	s->close.op = PULSE__WS_CLOSE;
+	conn->strand = s;
+	return s;
+}
+
+static void push(struct pulse__ws_strand *s, struct item *item)
+{
+	struct pulse_ws_conn *conn = s->conn;
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	size_t weight;
+
+	weight = __atomic_add_fetch(&s->weight, weight_of(item),
+				    __ATOMIC_SEQ_CST);
+	item->next = READ_ONCE(s->in);
+	while (!pulse__cas(&s->in, &item->next, item, __ATOMIC_RELEASE,
+			   __ATOMIC_RELAXED))
+		;
+	/* (A) */
+	if (!__atomic_fetch_add(&s->count, 1, __ATOMIC_ACQ_REL)) {
+		pulse_ws_get(conn);
+		__atomic_fetch_add(&conn->loop->server->strands, 1,
+				   __ATOMIC_SEQ_CST);
+		/* A full pool: the loop does it, which slows the peers down. */
+		if (pulse_pool_submit(cfg->pool, run_strand, s))
+			run_strand(s);
+	}
+	if (likely(weight < cfg->high))
+		return;
+	conn->stop |= PULSE__WS_STOP_STRAND;
+	__atomic_store_n(&s->paused, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&s->weight, __ATOMIC_SEQ_CST) <= cfg->low &&
+	    __atomic_exchange_n(&s->paused, 0, __ATOMIC_SEQ_CST))
+		conn->stop &= (uint8_t)~PULSE__WS_STOP_STRAND;
+}
+
+void pulse__ws_deliver(struct pulse_ws_conn *conn, int op, const void *data,
+		       size_t len)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	struct pulse__ws_strand *s;
+	struct item *item;
+
+	if (!cfg->h.on_message)
+		return;
+	if (!cfg->pool) {
+		cfg->h.on_message(conn, op, data, len, cfg->arg);
+		return;
+	}
+	s = strand_of(conn);
+	item = s ? pulse__malloc(sizeof(*item) + len) : NULL;
+	if (!item) {
+		pulse__ws_fail(conn, PULSE_WS_INTERNAL_ERROR, "out of memory");
+		return;
+	}
+	item->op = (uint8_t)op;
+	item->len = len;
+	if (len)
+		memcpy(item->data, data, len);
+	push(s, item);
+}
+
+bool pulse__ws_strand_close(struct pulse_ws_conn *conn)
+{
+	/* No message has come: there is nothing that it could overtake. */
+	if (!conn->strand)
+		return false;
+	push(conn->strand, &conn->strand->close);
+	return true;
+}
+
+bool pulse__ws_strand_idle(const struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_strand *s = conn->strand;
+
+	if (!s || !__atomic_load_n(&s->count, __ATOMIC_SEQ_CST))
+		return true;
+	/* pairs with through(): said before the count is read again */
+	__atomic_store_n(&s->idle_wanted, 1, __ATOMIC_SEQ_CST);
+	return !__atomic_load_n(&s->count, __ATOMIC_SEQ_CST);
+}
+
+void pulse__ws_strand_free(struct pulse_ws_conn *conn)
+{
+	pulse__free(conn->strand);
+}
+
+/* ---- the task's side ------------------------------------------------------ */
+
+static struct item *take(struct pulse__ws_strand *s)
+{
+	struct item *item = s->todo;
+
+	if (!item) {
+		/* pairs with push(): the items' content */
+		struct item *newest = __atomic_exchange_n(&s->in, NULL,
+							  __ATOMIC_ACQUIRE);
+
+		while (newest) {
+			struct item *next = newest->next;
+
+			newest->next = item;
+			item = newest;
+			newest = next;
+		}
+	}
+	s->todo = item->next;
+	return item;
+}
+
+static void run_item(struct pulse_ws_conn *conn, const struct item *item)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	const char *reason = conn->close_reason;
+
+	if (item->op != PULSE__WS_CLOSE)
+		cfg->h.on_message(conn, item->op, item->data, item->len,
+				  cfg->arg);
+	else
+		cfg->h.on_close(conn, conn->close_code, reason ? reason : "",
+				reason ? strlen(reason) : 0, cfg->arg);
+}
+
+/* The last one is run; the strand may have its next task already. */
+static void through(struct pulse__ws_strand *s)
+{
+	struct pulse_ws_conn *conn = s->conn;
+	struct pulse_ws_server *server = conn->loop->server;
+
+	/* pairs with pulse__ws_strand_idle(): the count was lowered before */
+	if (__atomic_exchange_n(&s->idle_wanted, 0, __ATOMIC_SEQ_CST))
+		kick(s);
+	/* The server lasts as long as its connections. */
+	__atomic_fetch_add(&server->refs, 1, __ATOMIC_RELAXED);
+	pulse_ws_put(conn);
+	__atomic_fetch_sub(&server->strands, 1, __ATOMIC_SEQ_CST);
+	pulse__ws_tell(server);
+	pulse__ws_server_put(server);
+}
+
+static void run_strand(void *data)
+{
+	struct pulse__ws_strand *s = data;
+	const struct pulse__ws_cfg *cfg = s->conn->loop->cfg;
+
+	for (int i = 1;; i++) {
+		struct item *item = take(s);
+		size_t weight, mine = weight_of(item);
+
+		run_item(s->conn, item);
+		if (item != &s->close)
+			pulse__free(item);
+		weight = __atomic_sub_fetch(&s->weight, mine, __ATOMIC_SEQ_CST);
+		if (unlikely(__atomic_load_n(&s->paused, __ATOMIC_SEQ_CST)) &&
+		    weight <= cfg->low &&
+		    __atomic_exchange_n(&s->paused, 0, __ATOMIC_SEQ_CST))
+			kick(s);
+		/* (B) */
+		if (__atomic_fetch_sub(&s->count, 1, __ATOMIC_ACQ_REL) == 1) {
+			through(s);
+			return;
+		}
+		if (!(i % BATCH) && !pulse_pool_submit(cfg->pool, run_strand, s))
+			return;
+	}
+}

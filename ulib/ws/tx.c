@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * tx.c - from messages to the transport.
+ *
+ * While a batch of frames is handled, answers gather in one buffer of the
+ * loop's, which is given to the transport once, at the end of the read. What a
+ * transport does not take stays with the connection. Large messages go out
+ * from where they lie.
+ *
+ * Other threads: a send looks at out_bytes + posted_bytes without a lock, and
+ * where that is too much sets want_drain and looks again. The loop stores the
+ * lower count and then looks at want_drain, so one of the two sees the other:
+ * no sleeper waits for an on_drain that has been.
+ */
+#include "ws/ws_int.h"
+
+#define MAX_PIECES	16
+#define MAX_SPARE	4
+
+/* ---- buffers ------------------------------------------------------------- */
+
+static struct pulse__ws_obuf *obuf_new(struct pulse__ws_loop *loop,
+				       size_t room)
+{
+	struct pulse__ws_obuf *buf;
+
+	if (room == PULSE__WS_OBUF && loop->spare) {
+		buf = loop->spare;
+		loop->spare = buf->next;
+		loop->nr_spare--;
+	} else {
+		buf = pulse__malloc(sizeof(*buf) + room);
+		if (!buf)
+			return NULL;
+		buf->room = (uint32_t)room;
+	}
+	buf->next = NULL;
+	buf->head = buf->tail = 0;
+	return buf;
+}
+
+static void obuf_free(struct pulse__ws_loop *loop, struct pulse__ws_obuf *buf)
+{
+	if (buf->room == PULSE__WS_OBUF && loop->nr_spare < MAX_SPARE) {
+		buf->next = loop->spare;
+		loop->spare = buf;
+		loop->nr_spare++;
+	} else {
+		pulse__free(buf);
+	}
+}
+
+/*
+ * In a batch the loop's large buffer, which comes back at its end; otherwise
+ * one that fits, so that a message to thousands does not take thousands of
+ * large ones, growing where more and more is unsent.
+ */
+static size_t room_for(const struct pulse_ws_conn *conn, size_t bytes)
+{
+	size_t room = 1024;
+
+	if (conn->in_rx)
+		room = PULSE__WS_OBUF;
+	else if (conn->out_last)
+		room = 2 * (size_t)conn->out_last->room;
+	if (room > PULSE__WS_OBUF)
+		room = PULSE__WS_OBUF;
+	return bytes > room ? bytes : room;
+}
+
+static uint8_t *reserve(struct pulse_ws_conn *conn, size_t bytes)
+{
+	struct pulse__ws_obuf *buf = conn->out_last;
+
+	if (likely(buf && buf->room - buf->tail >= bytes))
+		return buf->data + buf->tail;
+	buf = obuf_new(conn->loop, room_for(conn, bytes));
+	if (!buf)
+		return NULL;
+	if (conn->out_last)
+		conn->out_last->next = buf;
+	else
+		conn->out_first = buf;
+	conn->out_last = buf;
+	return buf->data;
+}
+
+static void commit(struct pulse_ws_conn *conn, size_t bytes)
+{
+	conn->out_last->tail += (uint32_t)bytes;
+	WRITE_ONCE(conn->out_bytes, conn->out_bytes + bytes);
+	if (unlikely(conn->out_bytes >= conn->loop->cfg->high)) {
+		conn->over = true;
+		conn->stop |= PULSE__WS_STOP_OUT;
+	}
+}
+
+static void consume(struct pulse_ws_conn *conn, size_t bytes)
+{
+	WRITE_ONCE(conn->out_bytes, conn->out_bytes - bytes);
+	while (conn->out_first) {
+		struct pulse__ws_obuf *buf = conn->out_first;
+		size_t have = buf->tail - buf->head;
+
+		if (bytes < have) {
+			buf->head += (uint32_t)bytes;
+			return;
+		}
+		bytes -= have;
+		conn->out_first = buf->next;
+		obuf_free(conn->loop, buf);
+	}
+	conn->out_last = NULL;
+}
+
+/* What is left may stay for long: no large buffer for a small rest. */
+static void shrink(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_obuf *buf = conn->out_first, *small;
+	size_t have;
+
+	if (!buf || buf->next || buf->room != PULSE__WS_OBUF)
+		return;
+	have = buf->tail - buf->head;
+	if (have > PULSE__WS_OBUF / 4)
+		return;
+	small = obuf_new(conn->loop, have);
+	if (!small)
+		return;
+	memcpy(small->data, buf->data + buf->head, have);
+	small->tail = (uint32_t)have;
+	conn->out_first = conn->out_last = small;
+	obuf_free(conn->loop, buf);
+}
+
+void pulse__ws_tx_free(struct pulse_ws_conn *conn)
+{
+	while (conn->out_first) {
+		struct pulse__ws_obuf *buf = conn->out_first;
+
+		conn->out_first = buf->next;
+		obuf_free(conn->loop, buf);
+	}
+	conn->out_last = NULL;
+	WRITE_ONCE(conn->out_bytes, 0);
+}
+
+int pulse__ws_put_raw(struct pulse_ws_conn *conn, const void *data, size_t len)
+{
+	uint8_t *to = reserve(conn, len);
+
+	if (!to)
+		return -ENOMEM;
+	memcpy(to, data, len);
+	commit(conn, len);
+	return 0;
+}
+
+int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
+			const void *data, size_t len)
+{
+	uint8_t *to = reserve(conn, len + PULSE__WS_HEADER_MAX);
+	size_t n;
+
+	if (unlikely(!to))
+		return -ENOMEM;
+	n = pulse__ws_frame_write(to, PULSE__WS_FIN | op, len);
+	if (len)
+		memcpy(to + n, data, len);
+	commit(conn, n + len);
+	return 0;
+}
+
+/* ---- the transport ------------------------------------------------------- */
+
+static int gather(const struct pulse_ws_conn *conn, struct iovec *iov,
+		  size_t *bytes)
+{
+	int n = 0;
+
+	*bytes = 0;
+	for (struct pulse__ws_obuf *buf = conn->out_first;
+	     buf && n < MAX_PIECES; buf = buf->next, n++) {
+		iov[n].iov_base = buf->data + buf->head;
+		iov[n].iov_len = buf->tail - buf->head;
+		*bytes += iov[n].iov_len;
+	}
+	return n;
+}
+
+static void block(struct pulse_ws_conn *conn)
+{
+	conn->blocked = true;
+	conn->moved_tick = pulse__ws_tick(conn->loop);
+	shrink(conn);
+	pulse__ws_arm(conn);
+}
+
+static void lowered(struct pulse_ws_conn *conn)
+{
+	if (likely(!conn->over) || conn->out_bytes > conn->loop->cfg->low)
+		return;
+	conn->over = false;
+	conn->stop &= (uint8_t)~PULSE__WS_STOP_OUT;
+	/* pairs with refuse_now(): the lower count before want_drain */
+	__atomic_store_n(&conn->out_bytes, conn->out_bytes, __ATOMIC_SEQ_CST);
+}
+
+void pulse__ws_flush(struct pulse_ws_conn *conn)
+{
+	struct iovec iov[MAX_PIECES];
+
+	while (conn->out_first && !conn->blocked && !conn->in_flight) {
+		size_t bytes;
+		int nr = gather(conn, iov, &bytes);
+		ssize_t n = pulse_transport_send(conn->t, iov, nr);
+
+		pulse__ws_count(conn->loop, sends, 1);
+		if (likely(n > 0)) {
+			consume(conn, (size_t)n);
+			if (unlikely((size_t)n < bytes))
+				block(conn);
+		} else if (n == -EINPROGRESS) {
+			conn->in_flight = true;
+			conn->flight_bytes = bytes;
+			conn->moved_tick = pulse__ws_tick(conn->loop);
+			pulse__ws_arm(conn);
+		} else if (n == -EAGAIN) {
+			block(conn);
+		} else {
+			pulse__ws_doom(conn, conn->end);
+			return;
+		}
+	}
+	lowered(conn);
+}
+
+void pulse__ws_sent(struct pulse_ws_conn *conn)
+{
+	if (!conn->in_flight)
+		return;
+	conn->in_flight = false;
+	consume(conn, conn->flight_bytes);
+	lowered(conn);
+}
+
+void pulse__ws_maybe_drained(struct pulse_ws_conn *conn)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+
+	/* pairs with refuse_now() */
+	if (likely(!__atomic_load_n(&conn->want_drain, __ATOMIC_SEQ_CST)) ||
+	    pulse__ws_state(conn) != PULSE__WS_OPEN ||
+	    pulse_ws_conn_queued(conn) > cfg->low ||
+	    !__atomic_exchange_n(&conn->want_drain, 0, __ATOMIC_SEQ_CST))
+		return;
+	if (cfg->h.on_drain)
+		cfg->h.on_drain(conn, cfg->arg);
+}
+
+/* ---- the send API -------------------------------------------------------- */
+
+size_t pulse_ws_conn_queued(const struct pulse_ws_conn *conn)
+{
+	if (!conn)
+		return 0;
+	return __atomic_load_n(&conn->out_bytes, __ATOMIC_SEQ_CST) +
+	       __atomic_load_n(&conn->posted_bytes, __ATOMIC_SEQ_CST);
+}
+
+/* Too much is unsent: ask for on_drain, unless there is room by now. */
+static bool refuse_now(struct pulse_ws_conn *conn)
+{
+	uint32_t high = conn->loop->cfg->high;
+
+	if (likely(READ_ONCE(conn->out_bytes) +
+		   READ_ONCE(conn->posted_bytes) < high))
+		return false;
+	/* pairs with lowered() and pulse__ws_maybe_drained() */
+	__atomic_store_n(&conn->want_drain, 1, __ATOMIC_SEQ_CST);
+	return pulse_ws_conn_queued(conn) >= high;
+}
+
+/*
+ * Sends what is queued and the message, without copying it. What the
+ * transport leaves is copied behind.
+ */
+static int send_direct(struct pulse_ws_conn *conn, uint8_t op, const void *data,
+		       size_t len)
+{
+	struct iovec iov[MAX_PIECES + 2];
+	uint8_t hdr[PULSE__WS_HEADER_MAX];
+	size_t queued, hdr_len, skip;
+	int nr = gather(conn, iov, &queued), err = 0;
+	ssize_t n;
+
+	hdr_len = pulse__ws_frame_write(hdr, PULSE__WS_FIN | op, len);
+	iov[nr++] = (struct iovec){ hdr, hdr_len };
+	iov[nr++] = (struct iovec){ (void *)data, len };
+	n = pulse_transport_send(conn->t, iov, nr);
+	pulse__ws_count(conn->loop, sends, 1);
+	if (n == -EAGAIN)
+		n = 0;
+	if (n < 0) {
+		pulse__ws_doom(conn, conn->end);
+		return -EPIPE;
+	}
+	skip = (size_t)n > queued ? (size_t)n - queued : 0;
+	consume(conn, (size_t)n - skip);
+	if (skip == hdr_len + len)
+		return 0;
+	if (skip < hdr_len)
+		err = pulse__ws_put_raw(conn, hdr + skip, hdr_len - skip);
+	skip = skip < hdr_len ? 0 : skip - hdr_len;
+	if (!err)
+		err = pulse__ws_put_raw(conn, (const uint8_t *)data + skip,
+					len - skip);
+	if (err)	/* half a frame is out */
+		pulse__ws_doom(conn, conn->end);
+	else
+		block(conn);
+	return err;
+}
+
+static bool direct(const struct pulse_ws_conn *conn, size_t len)
+{
+	int pieces = 0;
+
+	if (likely(len < PULSE__WS_DIRECT) || conn->blocked || conn->in_flight ||
+	    pulse_transport_features(conn->t) & PULSE_TRANSPORT_ASYNC_SEND)
+		return false;
+	for (struct pulse__ws_obuf *b = conn->out_first; b; b = b->next)
+		if (++pieces > MAX_PIECES)
+			return false;
+	return true;
+}
+
+static int send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
+		    size_t len)
+{
+	int err;
+
+	if (unlikely(direct(conn, len)))
+		err = send_direct(conn, op, data, len);
+	else
+		err = pulse__ws_put_frame(conn, op, data, len);
+	if (unlikely(err))
+		return err;
+	if (likely(!pulse__ws_is_control(op))) {
+		pulse__ws_count(conn->loop, messages_out, 1);
+		pulse__ws_count(conn->loop, bytes_out, len);
+	}
+	pulse__ws_mark_dirty(conn);
+	return 0;
+}
+
+/* A message, or a close (op is PULSE__WS_CLOSE), on its way to the loop. */
+struct post {
+	struct pulse_poller_task task;
+	struct pulse_ws_conn *conn;
+	size_t len;
+	int code;
+	uint8_t op;
+	uint8_t data[];
+};
+
+/* Small messages weigh what they take. */
+static size_t cost(const struct post *post)
+{
+	return sizeof(*post) + post->len;
+}
+
+static void run_post(struct pulse_poller *poller, struct pulse_poller_task *task)
+{
+	struct post *post = container_of(task, struct post, task);
+	struct pulse_ws_conn *conn = post->conn;
+
+	(void)poller;
+	/* pairs with refuse_now(): less is posted, before want_drain is read */
+	__atomic_fetch_sub(&conn->posted_bytes, cost(post), __ATOMIC_SEQ_CST);
+	if (post->op == PULSE__WS_CLOSE)
+		pulse__ws_start_close(conn, post->code,
+				      (const char *)post->data, post->len,
+				      PULSE_WS_END_LOCAL);
+	else if (pulse__ws_state(conn) == PULSE__WS_OPEN && !conn->doomed)
+		send_now(conn, post->op, post->data, post->len);
+	if (pulse__ws_state(conn) != PULSE__WS_GONE)
+		pulse__ws_mark_dirty(conn);
+	pulse__free(post);
+	pulse_ws_put(conn);
+}
+
+static int post(struct pulse_ws_conn *conn, uint8_t op, int code,
+		const void *data, size_t len)
+{
+	struct post *p = pulse__malloc(sizeof(*p) + len);
+
+	if (!p)
+		return -ENOMEM;
+	*p = (struct post){ .task.fn = run_post, .len = len, .code = code,
+			    .op = op, .conn = pulse_ws_get(conn) };
+	if (len)
+		memcpy(p->data, data, len);
+	__atomic_fetch_add(&conn->posted_bytes, cost(p), __ATOMIC_SEQ_CST);
+	if (!pulse_poller_post_task(conn->loop->poller, &p->task))
+		return 0;
+	__atomic_fetch_sub(&conn->posted_bytes, cost(p), __ATOMIC_SEQ_CST);
+	pulse__free(p);
+	pulse_ws_put(conn);
+	return -ESRCH;
+}
+
+/* 0 in states that can send. The loop's own word is final, a stranger's not. */
+static int may_send(const struct pulse_ws_conn *conn)
+{
+	uint8_t state = pulse__ws_state(conn);
+
+	if (likely(state == PULSE__WS_OPEN))
+		return 0;
+	return state == PULSE__WS_GONE ? -ESRCH : -EPIPE;
+}
+
+int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
+		  size_t len)
+{
+	bool on_loop;
+	int err;
+
+	if (!conn || (!data && len) ||
+	    (opcode != PULSE_WS_TEXT && opcode != PULSE_WS_BINARY &&
+	     opcode != PULSE_WS_PING && opcode != PULSE_WS_PONG))
+		return -EINVAL;
+	if (opcode >= PULSE_WS_PING && len > PULSE__WS_CONTROL_MAX)
+		return -EMSGSIZE;
+	if (len > UINT32_MAX - PULSE__WS_HEADER_MAX)
+		return -EMSGSIZE;
+	/* In this order: a loop whose thread has ended has no connections left. */
+	on_loop = pulse__ws_on_loop(conn->loop);
+	err = may_send(conn);
+	if (unlikely(err))
+		return err;
+	if (unlikely(refuse_now(conn)))
+		return -EAGAIN;
+	if (unlikely(!on_loop))
+		return post(conn, (uint8_t)opcode, 0, data, len);
+	if (unlikely(conn->doomed))
+		return -EPIPE;
+	return send_now(conn, (uint8_t)opcode, data, len);
+}
+
+int pulse_ws_close(struct pulse_ws_conn *conn, int code, const char *reason,
+		   size_t len)
+{
+	bool on_loop;
+	int err;
+
+	if (!conn || (!reason && len) || (!code && len) ||
+	    (code && (code < 0 || !pulse__ws_code_valid((unsigned int)code))))
+		return -EINVAL;
+	if (len > PULSE__WS_CONTROL_MAX - 2)
+		return -EMSGSIZE;
+	on_loop = pulse__ws_on_loop(conn->loop);
+	err = may_send(conn);
+	if (err)
+		return err;
+	if (!on_loop)
+		return post(conn, PULSE__WS_CLOSE, code, reason, len);
+	return pulse__ws_start_close(conn, code, reason, len,
+				     PULSE_WS_END_LOCAL);
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * upgrade.c - the opening handshake (RFC 6455, section 4.2), once its request
+ * is complete.
+ */
+#include "ws/key.h"
+#include "ws/ws_int.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+/* Cuts the target into path and query; false: neither form a server knows. */
+static bool split_target(struct pulse__ws_head *head,
+			 struct pulse_ws_request *request)
+{
+	char *target = (char *)pulse__ws_head_target(head), *query;
+
+	if (*target != '/') {		/* http://host/path */
+		char *host = strstr(target, "://");
+
+		if (!host)
+			return false;
+		target = host + 3;
+		target += strcspn(target, "/?");
+	}
+	query = strchr(target, '?');
+	if (query)
+		*query++ = 0;
+	request->query = query;
+	request->path = *target ? target : "/";
+	return true;
+}
+
+/* The value of a field that must stand there exactly once. */
+static const char *once(const struct pulse__ws_head *head, const char *name)
+{
+	const char *value = pulse__ws_head_get(head, name, 0);
+
+	return value && !pulse__ws_head_get(head, name, 1) ? value : NULL;
+}
+
+static bool has_body(const struct pulse__ws_head *head)
+{
+	const char *len = pulse__ws_head_get(head, "content-length", 0);
+
+	return (len && strcmp(len, "0")) ||
+	       pulse__ws_head_get(head, "transfer-encoding", 0);
+}
+
+static int check(const struct pulse__ws_head *head)
+{
+	const char *version, *key;
+
+	if (strcmp(pulse__ws_head_method(head), "GET") || head->minor < 1 ||
+	    !pulse__ws_head_lists(head, "connection", "upgrade") ||
+	    has_body(head))
+		return 400;
+	version = once(head, "sec-websocket-version");
+	if (!version || strcmp(version, "13"))
+		return 426;
+	key = once(head, "sec-websocket-key");
+	return key && pulse__ws_key_valid(key) ? 0 : 400;
+}
+
+static bool origin_ok(const struct pulse__ws_cfg *cfg,
+		      const struct pulse__ws_head *head)
+{
+	const char *origin = pulse__ws_head_get(head, "origin", 0);
+
+	if (!cfg->origins || !origin)
+		return true;
+	if (!once(head, "origin"))
+		return false;
+	for (char **o = cfg->origins; *o; o++)
+		if (!strcasecmp(*o, origin))
+			return true;
+	return false;
+}
+
+/* The place of a name in the server's list, from 1; 0: not there. */
+static unsigned int find_subprotocol(const struct pulse__ws_cfg *cfg,
+				     const char *name, size_t len)
+{
+	for (unsigned int i = 0; cfg->subprotocols && cfg->subprotocols[i]; i++)
+		if (strlen(cfg->subprotocols[i]) == len &&
+		    !memcmp(cfg->subprotocols[i], name, len))
+			return i + 1;
+	return 0;
+}
+
+static unsigned int choose_subprotocol(const struct pulse__ws_cfg *cfg,
+				       const struct pulse__ws_head *head)
+{
+	struct pulse__ws_list list = { 0 };
+	const char *name;
+	size_t len;
+
+	if (!cfg->subprotocols)
+		return 0;
+	while ((name = pulse__ws_head_list_next(head, "sec-websocket-protocol",
+						&list, &len))) {
+		unsigned int n = find_subprotocol(cfg, name, len);
+
+		if (n)
+			return n;
+	}
+	return 0;
+}
+
+/* Asks the program; 0 or an HTTP status. */
+static int ask(struct pulse_ws_conn *conn, const struct pulse_ws_request *request)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	unsigned int n = choose_subprotocol(cfg, request->head);
+	struct pulse_ws_answer a = {
+		.subprotocol = n ? cfg->subprotocols[n - 1] : NULL,
+		.user = conn->user,
+	};
+	int status;
+
+	if (cfg->h.on_request) {
+		status = cfg->h.on_request(conn, request, &a, cfg->arg);
+		if (status)
+			return status >= 400 && status <= 599 ? status : 500;
+		n = a.subprotocol ? find_subprotocol(cfg, a.subprotocol,
+						     strlen(a.subprotocol)) : 0;
+		if (a.subprotocol && !n)
+			return 500;
+		WRITE_ONCE(conn->user, a.user);
+	}
+	conn->subprotocol = (uint16_t)n;
+	return 0;
+}
+
+static int say_yes(struct pulse_ws_conn *conn)
+{
+	char accept[PULSE__WS_ACCEPT_LEN + 1], text[512];
+	const char *sub = pulse_ws_conn_subprotocol(conn);
+	int n;
+
+	pulse__ws_key_accept(pulse__ws_head_get(conn->head, "sec-websocket-key",
+						0), accept);
+	n = snprintf(text, sizeof(text),
+		     "HTTP/1.1 101 Switching Protocols\r\n"
+		     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+		     "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept,
+		     sub ? "Sec-WebSocket-Protocol: " : "", sub ? sub : "",
+		     sub ? "\r\n" : "");
+	return pulse__ws_put_raw(conn, text, (size_t)n);
+}
+
+static void open_conn(struct pulse_ws_conn *conn)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+
+	if (say_yes(conn)) {
+		pulse__ws_doom(conn, conn->end);
+		return;
+	}
+	pulse__ws_head_free(conn->head);
+	pulse__free(conn->head);
+	conn->head = NULL;
+	__atomic_store_n(&conn->state, PULSE__WS_OPEN, __ATOMIC_RELAXED);
+	conn->opened = true;
+	conn->end = PULSE_WS_END_LOST;
+	conn->heard_tick = pulse__ws_tick(conn->loop);
+	pulse__ws_arm(conn);
+	pulse__ws_count(conn->loop, opened, 1);
+	if (cfg->h.on_open)
+		cfg->h.on_open(conn, cfg->arg);
+}
+
+void pulse__ws_upgrade(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_head *head = conn->head;
+	struct pulse_ws_request request = { .head = head };
+	const char *method = pulse__ws_head_method(head);
+	int status = 0;
+
+	conn->head_only = !strcmp(method, "HEAD");
+	if (strcmp(method, "GET") && !conn->head_only)
+		status = 405;
+	else if (!split_target(head, &request) ||
+		 (head->minor >= 1 ? !once(head, "host") :
+		  pulse__ws_head_get(head, "host", 1) != NULL))
+		status = 400;
+	else if (!pulse__ws_head_lists(head, "upgrade", "websocket")) {
+		pulse__ws_plain(conn, &request);
+		return;
+	}
+	if (!status)
+		status = check(head);
+	if (!status && !origin_ok(conn->loop->cfg, head))
+		status = 403;
+	if (!status)
+		status = ask(conn, &request);
+	if (status)
+		pulse__ws_refuse(conn, status);
+	else if (!conn->doomed)
+		open_conn(conn);
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * ws_int.h - servers, loops and connections inside.
+ *
+ * server <- loop <- connection, each holding a reference on the one before,
+ * so that a connection someone kept is safe to use when all is over. All of a
+ * connection is its loop thread's, but for the words marked "any thread".
+ *
+ *	server.c  options, threads, drain, figures
+ *	loop.c    a loop's thread: accepting, turns, the end
+ *	conn.c    a connection's life: states, timers, closing, references
+ *	rx.c      from the transport to messages
+ *	tx.c      from messages to the transport; the send API
+ *	upgrade.c the opening handshake; http.c plain answers
+ *	strand.c  handlers on a pool, in order
+ *
+ * A connection is torn down only at the top of its loop's stack (the end of a
+ * read, a timer, the hook): what fails deeper marks it doomed.
+ */
+#ifndef PULSE__WS_INT_H
+#define PULSE__WS_INT_H
+
+#include "base/base.h"
+#include "base/list.h"
+#include "io/poller_int.h"
+#include "ws/codec.h"
+#include "ws/frame.h"
+#include "ws/head.h"
+
+#include <pthread.h>
+
+#include <pulse-u/poller.h>
+#include <pulse-u/transport.h>
+#include <pulse-u/ws.h>
+
+/* An output buffer of a batch; what does not fit gets one of its own size. */
+#define PULSE__WS_OBUF		(68U << 10)
+/* Messages from here on are sent from where they lie, if they can be. */
+#define PULSE__WS_DIRECT	(16U << 10)
+/* Times are told in ticks of 2^20 ns, as the poller's wheel counts. */
+#define PULSE__WS_TICK_SHIFT	20
+
+/* ---- server ------------------------------------------------------------- */
+
+/* The options as they hold, and what handlers need; set once. */
+struct pulse__ws_cfg {
+	struct pulse_ws_handlers h;
+	void *arg;
+	struct pulse_pool *pool;
+	char **subprotocols;
+	char **origins;
+	uint64_t max_message;
+	uint32_t max_head;
+	uint32_t high;
+	uint32_t low;
+	/* Ticks; 0: no such limit. */
+	uint32_t handshake_ticks;
+	uint32_t ping_ticks;
+	uint32_t idle_ticks;
+	uint32_t write_ticks;
+	uint32_t close_ticks;
+};
+
+struct pulse__ws_loop;
+
+struct pulse_ws_server {
+	struct pulse__ws_cfg cfg;
+	struct pulse__ws_loop **loops;
+	uint32_t nr_loops;
+	uint32_t magic;
+	uint32_t fork_gen;
+	uint32_t refs;			/* any thread */
+	char address[PULSE_ADDRESS_MAX];
+
+	pthread_mutex_t lock;		/* the words below */
+	pthread_cond_t changed;
+	bool started;
+	bool drained;			/* the loops were told */
+	bool cut;			/* ... to cut off what is left */
+	int start_err;
+	unsigned int running;		/* loops that run, or have failed to */
+	unsigned int acks;		/* loops that have heard of a drain */
+	/* any thread; a change that a waiter may wait for is told by pulse__ws_tell() */
+	uint64_t live;			/* connections */
+	uint64_t strands;		/* strands with a task in the pool */
+	bool waiting;			/* somebody waits for these two */
+};
+
+/* Wakes whoever waits in drain or destroy for the counts to fall. */
+void pulse__ws_tell(struct pulse_ws_server *server);
+void pulse__ws_server_put(struct pulse_ws_server *server);
+
+/* ---- loop --------------------------------------------------------------- */
+
+/* Bytes on their way out: [head, tail) of data. */
+struct pulse__ws_obuf {
+	struct pulse__ws_obuf *next;
+	uint32_t head, tail, room;
+	uint8_t data[];
+};
+
+struct pulse__ws_figures {
+	uint64_t accepted, opened, messages_in, messages_out, bytes_in,
+		 bytes_out, reads, sends, ended[PULSE_WS_END_COUNT];
+};
+
+struct pulse__ws_loop {
+	struct pulse_poller *poller;
+	struct pulse_ws_server *server;
+	const struct pulse__ws_cfg *cfg;
+	const struct pulse__ws_codec *codec;
+	struct pulse_ws_conn *dirty;	/* to flush before the loop waits */
+	struct pulse__list buried;	/* to put, once nothing names them */
+	struct pulse__ws_obuf *spare;	/* of the standard size */
+	uint32_t nr_spare;
+	uint32_t refs;			/* any thread */
+	struct pulse__list conns;
+	struct pulse_listener *listener;
+	struct pulse_poller_hook hook;
+	/* Posted by the server, each once. */
+	struct pulse_poller_task hello_task, drain_task, cut_task, end_task;
+	pthread_t thread;
+	/* Written by the loop's thread, read by any. */
+	struct pulse__ws_figures n;
+};
+
+#define pulse__ws_count(loop, field, v)					\
+	WRITE_ONCE((loop)->n.field, (loop)->n.field + (v))
+
+int pulse__ws_loop_create(struct pulse_ws_server *server,
+			  const struct pulse_ws_opts *opts,
+			  const char *address,
+			  struct pulse__ws_loop **out);
+void pulse__ws_loop_put(struct pulse__ws_loop *loop);
+/* The thread of a loop, to be given to pthread_create(). */
+void *pulse__ws_loop_thread(void *loop);
+/* The loop's end, after its thread's; puts it. */
+void pulse__ws_loop_end(struct pulse__ws_loop *loop);
+
+static inline uint32_t pulse__ws_tick(const struct pulse__ws_loop *loop)
+{
+	return (uint32_t)((uint64_t)pulse_poller_now(loop->poller) >>
+			  PULSE__WS_TICK_SHIFT);
+}
+
+static inline bool pulse__ws_on_loop(const struct pulse__ws_loop *loop)
+{
+	return pulse__poller_mine(loop->poller);
+}
+
+/* ---- connection --------------------------------------------------------- */
+
+enum pulse__ws_state {
+	PULSE__WS_HEAD,		/* its request is being read */
+	PULSE__WS_OPEN,
+	PULSE__WS_CLOSING,	/* our close frame is out, the peer's is awaited */
+	PULSE__WS_ENDING,	/* all is said: flush, end our side, read to the end */
+	PULSE__WS_GONE,
+};
+
+/* Why nothing is received at the moment. */
+enum pulse__ws_stop {
+	PULSE__WS_STOP_OUT = 1,		/* too much is unsent */
+	PULSE__WS_STOP_STRAND = 2,	/* the pool is behind */
+	PULSE__WS_STOP_DRAIN = 4,	/* the strand is to become empty */
+};
+
+/* A message that comes in parts, or a part of one. */
+struct pulse__ws_msg {
+	uint64_t len, room;
+	uint8_t data[];
+};
+
+/* Bytes that were received while they could not be handled. */
+struct pulse__ws_stash {
+	size_t at, len;
+	uint8_t data[];
+};
+
+struct pulse__ws_strand;
+
+struct pulse_ws_conn {
+	struct pulse__ws_loop *loop;
+	struct pulse_transport *t;	/* NULL: gone */
+	void *user;
+	struct pulse__list link;	/* loop->conns or loop->buried */
+	struct pulse_poller_timer timer;
+	struct pulse_ws_conn *next;	/* loop->dirty */
+	uint32_t refs;			/* any thread */
+	uint8_t state;			/* enum pulse__ws_state; any thread reads */
+	uint8_t stop;			/* enum pulse__ws_stop */
+	uint8_t end;			/* enum pulse_ws_end, if it ended now */
+	bool in_rx : 1;			/* rx flushes when it is through */
+	bool is_dirty : 1;
+	bool doomed : 1;		/* to be torn down */
+	bool blocked : 1;		/* the transport takes no more now */
+	bool in_flight : 1;		/* ... until it says so (asynchronous) */
+	bool shut : 1;			/* our side has ended */
+	bool eof : 1;			/* the peer's side has ended */
+	bool opened : 1;		/* on_close is owed */
+	bool pinged : 1;		/* since the peer was last heard of */
+	bool over : 1;			/* out_bytes has reached the high mark */
+	bool head_only : 1;		/* HEAD: leave the body out */
+	bool in_http : 1;		/* may be answered with a page */
+	bool drain : 1;			/* close when the strand is empty */
+	uint8_t watched;		/* what the transport was told */
+
+	/* receiving: the frame under way */
+	uint8_t hdr[PULSE__WS_HEADER_MAX];
+	uint8_t hdr_len;
+	uint8_t op;			/* of the frame */
+	uint64_t left;			/* bytes of its payload to come */
+	uint32_t key;			/* as it stands at the next byte */
+	uint32_t utf8;			/* as it stands at the next byte */
+	uint8_t msg_op;			/* of the message, 0: none under way */
+	bool fin : 1;
+	bool in_frame : 1;
+	uint16_t close_code;		/* as on_close will be told */
+	uint16_t subprotocol;		/* index + 1 */
+	struct pulse__ws_msg *msg;	/* message so far; control frame: ctl */
+	struct pulse__ws_msg *ctl;
+	struct pulse__ws_stash *stash;
+	struct pulse__ws_head *head;	/* state HEAD */
+	struct pulse__ws_strand *strand;
+	char *close_reason;
+
+	/* sending */
+	struct pulse__ws_obuf *out_first, *out_last;
+	size_t out_bytes;		/* any thread reads */
+	size_t flight_bytes;		/* of them, those in flight */
+	size_t posted_bytes;		/* any thread: posted, not in out yet */
+	uint32_t want_drain;		/* any thread: somebody got -EAGAIN */
+	uint32_t heard_tick;		/* when the peer last sent something */
+	uint32_t moved_tick;		/* when it last took something */
+};
+
+static inline uint8_t pulse__ws_state(const struct pulse_ws_conn *conn)
+{
+	return __atomic_load_n(&conn->state, __ATOMIC_RELAXED);
+}
+
+/* conn.c */
+int pulse__ws_conn_new(struct pulse__ws_loop *loop, struct pulse_transport *t,
+		       struct pulse_ws_conn **out);
+/* Makes it ENDING: nothing more is handled; tells on_close if that is owed. */
+void pulse__ws_end(struct pulse_ws_conn *conn, int end);
+/* A close frame with this, then ENDING. */
+void pulse__ws_fail(struct pulse_ws_conn *conn, int code, const char *why);
+/* To be torn down at the top of the stack; ABNORMAL unless closed before. */
+void pulse__ws_doom(struct pulse_ws_conn *conn, int end);
+/* Tears down; at the top of the stack only. */
+void pulse__ws_bury(struct pulse_ws_conn *conn);
+/* At the top of the stack, after anything: flush, go on, or tear down. */
+void pulse__ws_after(struct pulse_ws_conn *conn);
+/* Starts closing from our side; 0, -EPIPE, -ESRCH, -ENOMEM. */
+int pulse__ws_start_close(struct pulse_ws_conn *conn, int code,
+			  const char *reason, size_t len, int end);
+/* A drain: close as soon as the strand is empty. */
+void pulse__ws_conn_drain(struct pulse_ws_conn *conn);
+/* Sets the timer to whatever is due first. */
+void pulse__ws_arm(struct pulse_ws_conn *conn);
+/* Tells the transport what is wanted now. */
+void pulse__ws_watch(struct pulse_ws_conn *conn);
+/* Remembers what on_close will be told; @reason may be NULL. */
+void pulse__ws_note_close(struct pulse_ws_conn *conn, int code,
+			  const char *reason, size_t len);
+void pulse__ws_mark_dirty(struct pulse_ws_conn *conn);
+
+/* rx.c */
+void pulse__ws_readable(struct pulse_ws_conn *conn);
+/* Handles bytes in any state; they may be changed. */
+void pulse__ws_rx(struct pulse_ws_conn *conn, uint8_t *data, size_t bytes);
+/* A reason to stop has gone: handles what was put aside. */
+void pulse__ws_resume(struct pulse_ws_conn *conn);
+void pulse__ws_rx_free(struct pulse_ws_conn *conn);
+
+/* tx.c */
+/* Appends a frame without a mask. */
+int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
+			const void *data, size_t len);
+/* Appends bytes as they are. */
+int pulse__ws_put_raw(struct pulse_ws_conn *conn, const void *data,
+		      size_t len);
+/* Gives the transport what it takes. */
+void pulse__ws_flush(struct pulse_ws_conn *conn);
+/* The send that was in flight is through. */
+void pulse__ws_sent(struct pulse_ws_conn *conn);
+/* Tells on_drain, if somebody waits for it and there is room. */
+void pulse__ws_maybe_drained(struct pulse_ws_conn *conn);
+void pulse__ws_tx_free(struct pulse_ws_conn *conn);
+
+/* upgrade.c */
+/* The head is complete: open, answer or refuse. */
+void pulse__ws_upgrade(struct pulse_ws_conn *conn);
+
+struct pulse_ws_request {
+	const struct pulse__ws_head *head;
+	const char *path;
+	const char *query;	/* NULL: none */
+};
+
+/* http.c */
+/* An answer with the status's own words, then the end. */
+void pulse__ws_refuse(struct pulse_ws_conn *conn, int status);
+/* A request without an upgrade. */
+void pulse__ws_plain(struct pulse_ws_conn *conn,
+		     const struct pulse_ws_request *request);
+
+/* strand.c */
+/* Runs on_message, or has it run by the pool. */
+void pulse__ws_deliver(struct pulse_ws_conn *conn, int op, const void *data,
+		       size_t len);
+/* on_close after all messages: false when the caller has to call it now. */
+bool pulse__ws_strand_close(struct pulse_ws_conn *conn);
+bool pulse__ws_strand_idle(const struct pulse_ws_conn *conn);
+void pulse__ws_strand_free(struct pulse_ws_conn *conn);
+
+#endif /* PULSE__WS_INT_H */
