@@ -6,6 +6,8 @@
  * shows: WAKE, WAKE_NODE and a waker's death lose no wake-up (one worker)
  * case two: two workers, one woken by its index and any one by its node
  * case nodes: two workers, two that publish for all and wake one each
+ * case long: as nodes, and no job ever ends, so each needs a worker of its own; who takes work and sees more wakes one more
+ * twin keep_the_rest: as long, but who takes work does not care for the rest
  * twin no_recheck: the parker does not look again after it said PARKING
  * twin permit_before_state: PARK looks at the permit, then makes itself a sleeper
  * twin wake_before_permit: WAKE wakes the sleeper, then gives the permit
@@ -24,6 +26,10 @@
  * What stands between semicolons is one step. Which orderings make a machine
  * keep to these steps: selftests/litmus/park_*.litmus, wake_node*.litmus.
  */
+#if defined(CASE_long) || defined(TWIN_keep_the_rest)
+#define LONG_JOBS
+#define CASE_nodes
+#endif
 #if defined(CASE_two) || defined(CASE_nodes)
 #define N		2
 #define SPURIOUS	0
@@ -96,16 +102,55 @@ end:	died;
 	od
 }
 
+/* ulib park.c:pulse_worker_wake_node, then node.c:pulse_wake_members, nr = 1 */
+inline pulse_worker_wake_node(i, may, had)
+{
+	i = (comes[0] || comes[N - 1] -> 0 : N);	/* pulse__any_idle */
+					/* (D) full barrier, in the kernel */
+	do
+	:: i < N ->
+		had = true;
+		if
+		:: permit[i]		/* as good as awake */
+		:: else ->
+			may = idle[i];	/* pulse_may_sleep */
+#ifndef TWIN_node_looks_at_idle
+			may = (may || STATE(park[i]) == PARKING);
+#endif
+			if
+			:: may -> may = false; pulse_give(i, had)
+			:: else
+			fi
+		fi;
+		if
+		:: had -> had = false
+		:: else -> break
+		fi;
+		i++
+	:: else -> break
+	od;
+	i = 0
+}
+
 /* ---- user ---- */
 
 proctype worker(byte me)
 {
 	byte word;			/* its epoch is slot->epoch */
 	bool slept, found;
+#ifdef LONG_JOBS
+	byte i;
+	bool may, had;
+#endif
 
 look:	if
 	:: atomic { inbox[me] > 0 -> inbox[me]-- }; goto look
-	:: atomic { ring > 0 -> ring-- }; goto look
+	:: atomic { ring > 0 -> ring-- };
+#ifdef LONG_JOBS
+		goto busy
+#else
+		goto look
+#endif
 	:: inbox[me] == 0 && ring == 0
 	fi;
 
@@ -170,7 +215,18 @@ leave:	skip;
 	d_step { idle[me] = false; slept = false };
 	park[me] = word - PARKING + RUNNING;
 	comes[me] = false;
-	goto look
+	goto look;
+
+#ifdef LONG_JOBS
+busy:	skip;
+#ifndef TWIN_keep_the_rest
+	if				/* full barrier before */
+	:: ring > 0 -> pulse_worker_wake_node(i, may, had)
+	:: else
+	fi;
+#endif
+endb:	false
+#endif
 }
 
 /* Publishes for one worker and wakes it, or dies on the way. */
@@ -202,41 +258,14 @@ proctype waker(byte to; bool dies)
 	fi
 }
 
-/* Publishes for all and wakes one: node.c:pulse_wake_members, nr = 1. */
+/* Publishes for all and wakes one. */
 proctype node_waker()
 {
 	byte i;
 	bool may, had;
 
 	ring++;				/* (A) full barrier after */
-	if				/* ulib park.c:pulse__any_idle */
-	:: comes[0] || comes[N - 1]
-	:: else -> goto none
-	fi;
-					/* (D) full barrier, in the kernel */
-	do
-	:: i < N ->
-		if
-		:: permit[i]		/* as good as awake */
-		:: else ->
-			may = idle[i];	/* pulse_may_sleep */
-#ifndef TWIN_node_looks_at_idle
-			may = (may || STATE(park[i]) == PARKING);
-#endif
-			had = true;
-			if
-			:: may -> may = false; pulse_give(i, had)
-			:: else
-			fi;
-			if
-			:: !had -> break
-			:: else -> had = false
-			fi
-		fi;
-		i++
-	:: else -> break
-	od;
-none:	skip
+	pulse_worker_wake_node(i, may, had)
 }
 
 init
