@@ -112,21 +112,14 @@ static bool pulse_take(struct pulse_worker *w, int bit)
 	       atomic_fetch_andnot(bit, &w->wake_bits) & bit;
 }
 
-/*
- * What the parker finds when it looks: 0 a permit, or why it must not sleep,
- * or 1: sleep.
- */
-static int pulse_park_look(struct pulse_worker *w, ktime_t deadline)
+/* Why a parker without a permit must not sleep on, or 0. */
+static int pulse_park_over(struct pulse_worker *w, ktime_t deadline)
 {
-	if (pulse_take(w, PULSE_PERMIT))
-		return 0;
 	if (pulse_take(w, PULSE_CANCEL))
 		return -ECANCELED;
 	if (deadline != KTIME_MAX && ktime_get() >= deadline)
 		return -ETIMEDOUT;
-	if (signal_pending(current))
-		return -ERESTARTSYS;
-	return 1;
+	return signal_pending(current) ? -ERESTARTSYS : 0;
 }
 
 static int pulse_park_sleep(struct pulse_worker *w, const struct pulse_park *arg,
@@ -142,13 +135,15 @@ static int pulse_park_sleep(struct pulse_worker *w, const struct pulse_park *arg
 		 * park_permit
 		 */
 		set_current_state(PULSE_TASK_PARKED);
-		ret = pulse_park_look(w, deadline);
-		if (ret <= 0)
+		if (pulse_take(w, PULSE_PERMIT))
+			return 0;
+		/* Untrusted, and read this once. */
+		if (!*slept && READ_ONCE(w->uwork->park) != arg->word)
+			return -EAGAIN;
+		ret = pulse_park_over(w, deadline);
+		if (ret)
 			return ret;
 		if (!*slept) {
-			/* Untrusted, and read this once. */
-			if (READ_ONCE(w->uwork->park) != arg->word)
-				return -EAGAIN;
 			*slept = true;
 			pulse_node_idle(w);
 			w->parking = true;

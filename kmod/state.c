@@ -47,6 +47,12 @@ static __always_inline void pulse_kstate_end(struct pulse_kstate *ks)
 #define pulse_kstate_add(ks, field, n) \
 	WRITE_ONCE((ks)->field, (ks)->field + (n))
 
+/* The fast clock may step back by a little when it is adjusted. */
+static __always_inline u64 pulse_elapsed(u64 now, u64 since)
+{
+	return now > since ? now - since : 0;
+}
+
 static void pulse_sched_in(struct preempt_notifier *notifier, int cpu)
 {
 	struct pulse_worker *w =
@@ -60,7 +66,8 @@ static void pulse_sched_in(struct preempt_notifier *notifier, int cpu)
 		WRITE_ONCE(ks->wait_ns,
 			   pulse_run_delay_ns(current) - w->wait_base_ns);
 	else if (ks->state == PULSE_STATE_PREEMPTED)
-		pulse_kstate_add(ks, wait_ns, now - ks->last_out_ns);
+		pulse_kstate_add(ks, wait_ns,
+				 pulse_elapsed(now, ks->last_out_ns));
 	WRITE_ONCE(ks->state, PULSE_STATE_RUNNING);
 	if (ks->cpu != cpu) {
 		WRITE_ONCE(ks->cpu, cpu);
@@ -109,7 +116,7 @@ static void pulse_sched_out(struct preempt_notifier *notifier,
 		pulse_kstate_add(ks, n_block, 1);
 	}
 	WRITE_ONCE(ks->state, state);
-	pulse_kstate_add(ks, run_ns, now - ks->last_in_ns);
+	pulse_kstate_add(ks, run_ns, pulse_elapsed(now, ks->last_in_ns));
 	WRITE_ONCE(ks->last_out_ns, now);
 	pulse_kstate_end(ks);
 

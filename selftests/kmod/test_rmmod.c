@@ -126,7 +126,7 @@ KT_TEST(in_use_by_descriptor_mapping_or_worker_it_stays)
 KT_TEST(it_goes_and_comes_back_again_and_again)
 {
 	NEED_MODULE_FILE();
-	for (int n = 0; n < 20; n++) {
+	for (int n = 0; n < 6; n++) {
 		KT_REQUIRE(!dev_begin(&d, 4));
 		KT_EQ(dev_join(&d, PULSE_NODE_ANY), 0);
 		dev_end(&d);
@@ -153,7 +153,7 @@ static int use_and_die(void *arg)
 KT_TEST(it_goes_right_after_a_process_was_killed)
 {
 	NEED_MODULE_FILE();
-	for (int n = 0; n < 10; n++) {
+	for (int n = 0; n < 5; n++) {
 		KT_EQ(in_child(use_and_die, NULL), -SIGKILL);
 		while (unload() == -EWOULDBLOCK)
 			;
@@ -201,7 +201,7 @@ KT_TEST(attributes_may_be_read_while_it_goes)
 	NEED_MODULE_FILE();
 	reader_end = 0;
 	KT_REQUIRE(!pthread_create(&t, NULL, reader, NULL));
-	for (int n = 0; n < 20; n++) {
+	for (int n = 0; n < 6; n++) {
 		KT_EQ(unload_soon(), 0);
 		KT_REQUIRE(!load(""));
 	}

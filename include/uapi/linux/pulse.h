@@ -7,6 +7,14 @@
  * *worker* is a thread that registered itself and is named by its index in
  * the context. Nodes are always the kernel's NUMA node numbers.
  *
+ * Life and death
+ *   A context lives as long as its open file: descriptors, mappings and
+ *   workers each hold it. A worker ends with WORKER_DEL, with its thread, or
+ *   with exec; so closing the last descriptor ends its PARKs (ECANCELED) and
+ *   not the worker. Open with O_CLOEXEC: nothing forces it, but a program after
+ *   exec can do nothing with a descriptor of the program before it. A forked
+ *   child is no worker, has no mappings, and gets EPERM for each command.
+ *
  * Growing without breaking
  *   Each command's argument begins with its own size. Shorter than this
  *   kernel knows: the missing fields take their defaults (zero). Longer: all
@@ -16,12 +24,15 @@
  *   version for ever, so that a number never changes; any other size or
  *   direction in a number is another, unknown command: ENOTTY.
  *
- * Errors that every command shares
+ * Errors that every command shares, in the order of the checks
+ *   ENOTTY  unknown command
+ *   EBADF   the descriptor was opened without write access (all but INFO)
  *   ENXIO   the context was not set up yet (all but INFO and SETUP)
  *   EPERM   the caller does not share the mm that set the context up
- *   EBADF   the descriptor was opened without write access
  *   EFAULT  the argument cannot be read or written; nothing was changed
- *   ENOTTY  unknown command
+ *   EINVAL, E2BIG  see above
+ *
+ * open() itself says EDQUOT when the user has as many contexts as it may.
  */
 #ifndef _UAPI_LINUX_PULSE_H
 #define _UAPI_LINUX_PULSE_H
@@ -172,11 +183,13 @@ struct pulse_worker_del {
  *
  * Returns 0 when a permit was taken, also one that came before. A signal ends
  * it with EINTR, or restarts it where SA_RESTART says so; the deadline is
- * absolute, so a restart does not move it.
+ * absolute, so a restart does not move it. A permit goes before the park word,
+ * and that before a deadline that is past (0: look, do not sleep).
  *
  * Errors: EAGAIN the park word moved, ETIMEDOUT, EINTR, EINVAL a negative
  * deadline, ESRCH no such worker, EPERM another thread's worker, ECANCELED a
- * descriptor of the context was closed meanwhile: look whether it was yours.
+ * descriptor of the context was closed in this mm since the worker's last PARK:
+ * look whether it was yours.
  */
 struct pulse_park {
 	__u32 size;
@@ -193,9 +206,11 @@ struct pulse_park {
  * @flags: must be 0
  * @indices: address of an array of __u32 worker indices
  * @nr: length of the array, 0 to limit_workers
- * @woken: out: workers that were given a permit; the rest named no live worker
+ * @woken: out: live workers of the list, each counted once; the rest of the
+ *	list named nobody
  *
- * Permits do not add up: a worker has one or none.
+ * Permits do not add up: a worker has one or none. The order of the list is of
+ * no account.
  *
  * Errors: E2BIG @nr over the limit, ESRCH @nr is not 0 and no entry named a
  * live worker.
@@ -218,7 +233,8 @@ struct pulse_wake {
  * @flags: PULSE_WAKE_SPILL or 0
  * @node: an online node
  * @nr: how many, 1 to limit_workers
- * @woken: out: how many workers were given a permit
+ * @woken: out: how many workers were given a permit; those that had one
+ *	already are awake, or as good as, and do not count
  * @reserved: must be 0
  *
  * Chooses workers that are parked, or whose park word says PARKING (they are
@@ -255,6 +271,12 @@ struct pulse_wake_node {
  * HDR and KSTATE are read-only and stay so; UWORK and the node rings are read
  * and write. No region can be made executable, grown or inherited by fork.
  * The pages live until the last mapping goes, also after close().
+ *
+ * Errors: ENXIO, EPERM as for commands; EINVAL no such region, another length,
+ * MAP_PRIVATE; EPERM writing to HDR or KSTATE, execution of any.
+ *
+ * A futex in these pages must be a private one (FUTEX_PRIVATE_FLAG): the pages
+ * belong to no file and no address space, which a shared futex is found by.
  */
 #define PULSE_REGION_HDR	0U
 #define PULSE_REGION_KSTATE	1U
@@ -320,7 +342,7 @@ struct pulse_hdr {
  * @cpu: CPU it runs on, or ran on last
  * @node: that CPU's node
  * @tid: thread id in the pid namespace of the context's creator
- * @exit_code: as in wait(2), once DEAD
+ * @exit_code: as in wait(2), once DEAD, and until the slot is given out again
  * @beats: heartbeats that were delivered
  * @missed: heartbeats that came too late to be delivered one by one
  * @n_preempt: times it lost the CPU while it was runnable
