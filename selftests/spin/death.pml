@@ -40,7 +40,7 @@ byte files = 2;				/* references: the descriptor, slots, calls */
 
 inline pulse_give(s, had)
 {
-	d_step { had = permit; permit = true };	/* (C) */
+	d_step { had = permit; permit = true };	/* (D) */
 	if
 	:: !had ->
 #ifndef TWIN_no_rcu
@@ -61,12 +61,12 @@ inline pulse_give(s, had)
 	fi
 }
 
-/* PARK, from (B) on; "die": a fatal signal also ends the sleep. */
+/* PARK, from (C) on; "die": a fatal signal also ends the sleep. */
 inline pulse_park(me, word, mortal)
 {
 	sleeper = me;
 	do
-	:: parked[me] = true;		/* (B) */
+	:: parked[me] = true;		/* (C) */
 		if
 		:: permit -> permit = false; break
 		:: else

@@ -1,86 +1,116 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The work-stealing deque (ulib/lockfree/deque.c, Chase and Lev): its owner
- * pushes and takes at the bottom, two thieves steal at the top.
+ * The work-stealing deque (ulib/lockfree/deque_inline.h, Chase and Lev): its
+ * owner pushes and takes at the bottom, two thieves steal at the top.
  *
  * shows: each item is had exactly once, also the last one and over a wrap
+ * case grow: the buffer doubles under the thieves
  * twin take_without_cas: the owner keeps the last item without asking top
  * twin steal_without_cas: a thief raises top without looking whether it moved
  * twin steal_reads_late: a thief reads the slot after it raised top
  * twin take_without_fence: the owner's load of top overtakes its store of bottom
+ * twin buf_first: as grow, but a thief loads the buffer before top and bottom
  *
- * Which orderings make the real machine behave like this model is what
- * selftests/litmus/chase_lev_*.litmus say; the last twin is what a missing one
- * looks like. The buffer holds two items and three are pushed, so that a slot
- * is written again while a thief may still look at it.
+ * Which orderings make a machine behave like this model is what
+ * selftests/litmus/chase_lev*.litmus say; take_without_fence is what a missing
+ * one looks like. Without growth the buffer holds two items and three are
+ * pushed, so that a slot is written again while a thief may still look at it.
  */
-#define SLOTS	2
 #define PUSHES	3
-#define TAKES	3
+#define TAKES	2
 #define STEALS	2			/* attempts of each thief */
 #define THIEVES	2
 
-/* Signed, and bottom may be one below top for a moment, as in the code. */
+#if defined(CASE_grow) || defined(TWIN_buf_first)
+#define MAX_MASK 3
+#else
+#define MAX_MASK 1
+#endif
+
+/* Signed: bottom is one below top for the moment of a take. */
 short top, bottom;
-byte slot[SLOTS];
+byte buf;				/* which one is d->buf: 0, then 1 */
+byte slot[8];				/* buffer 0: 0-3, buffer 1: 4-7 */
 byte had[PUSHES + 1];			/* ghost: how often each item was had */
 byte pushed;
+
+#define MASK(which)	(1 + 2 * (which))
+#define SLOT(which, pos) slot[4 * (which) + ((pos) & MASK(which))]
 
 inline have(item)
 {
 	d_step {
 		assert(item != 0);
 		had[item]++;
-		assert(had[item] == 1)
+		assert(had[item] == 1);
+		item = 0
 	}
 }
 
 proctype owner()
 {
-	short b, t;
+	short b, t, top_seen;
 	byte takes, item;
 
 	do
-	:: pushed < PUSHES ->
+	:: pushed < PUSHES ->		/* pulse__deque_push */
 		b = bottom;
-		t = top;				/* acquire */
 		if
-		:: b - t >= SLOTS			/* full */
+		:: b - top_seen > MASK(buf) -> top_seen = top	/* acquire */
+		:: else
+		fi;
+		if
+		:: b - top_seen > MASK(buf) && MASK(buf) == MAX_MASK	/* full */
 		:: else ->
-			slot[b % SLOTS] = pushed + 1;
+			if
+			:: b - top_seen > MASK(buf) ->	/* pulse__deque_grow */
+				t = top_seen;
+				do
+				:: t < b -> SLOT(1, t) = SLOT(0, t); t++
+				:: else -> break
+				od;
+				buf = 1			/* release */
+			:: else
+			fi;
+			SLOT(buf, b) = pushed + 1;
 			pushed++;
 			bottom = b + 1			/* release */
 		fi
-	:: takes < TAKES ->
+	:: takes < TAKES ->		/* pulse__deque_take */
 		takes++;
-		b = bottom - 1;
-#ifdef TWIN_take_without_fence
+		b = bottom;
 		t = top;
-		bottom = b;
-#else
-		bottom = b;
-		/* seq_cst fence, litmus: chase_lev_take */
-		t = top;
-#endif
 		if
-		:: t > b ->				/* empty */
-			bottom = b + 1
-		:: t == b ->				/* the last one */
-			item = slot[b % SLOTS];
-#ifdef TWIN_take_without_cas
-			have(item);
-#else
-			atomic {
-				if
-				:: top == t -> top = t + 1; have(item)
-				:: else				/* a thief was faster */
-				fi
-			}
-#endif
-			bottom = b + 1
+		:: t == b				/* empty, no fence needed */
 		:: else ->
-			item = slot[b % SLOTS];
-			have(item)
+			b--;
+#ifdef TWIN_take_without_fence
+			t = top;
+			bottom = b;
+#else
+			bottom = b;
+			t = top;			/* A before */
+#endif
+			if
+			:: b > t ->
+				item = SLOT(buf, b);
+				have(item)
+			:: b == t ->			/* the last one */
+				item = SLOT(buf, b);
+#ifdef TWIN_take_without_cas
+				have(item);
+#else
+				atomic {
+					if
+					:: top == t -> top = t + 1; have(item)
+					:: else		/* a thief was faster */
+					fi
+				}
+#endif
+				bottom = b + 1
+			:: b < t ->			/* empty after all */
+				bottom = b + 1
+			fi
 		fi
 	:: break
 	od
@@ -89,41 +119,53 @@ proctype owner()
 proctype thief()
 {
 	short b, t;
-	byte n, item;
+	byte n, item, which;
 
 	do
-	:: n == STEALS -> break
-	:: else ->
+	:: n < STEALS ->		/* pulse__deque_steal */
 		n++;
+#ifdef TWIN_buf_first
+		which = buf;
+#endif
 		t = top;				/* acquire */
-		/* seq_cst fence, litmus: chase_lev_take */
-		b = bottom;				/* acquire, litmus: chase_lev_push */
+		b = bottom;				/* a look, no more */
 		if
-		:: t >= b				/* empty */
-		:: else ->
-			item = slot[t % SLOTS];
-#ifdef TWIN_steal_without_cas
-			top = t + 1;
-			have(item)
-#else
-			atomic {
-				if
-				:: top == t ->
-					top = t + 1;
-#ifdef TWIN_steal_reads_late
-					goto late
-#else
-					have(item)
-#endif
-				:: else			/* somebody was faster */
-				fi
-			}
-#endif
+		:: b - t <= 0 -> goto none
+		:: else
 		fi;
-		goto next;
-late:		item = slot[t % SLOTS];
+		b = bottom;				/* B before; acquire */
+		if
+		:: b - t <= 0 -> goto none
+		:: else
+		fi;
+#ifndef TWIN_buf_first
+		which = buf;				/* acquire */
+#endif
+#ifndef TWIN_steal_reads_late
+		item = SLOT(which, t);
+#endif
+#ifdef TWIN_steal_without_cas
+		top = t + 1;
 		have(item);
-next:		skip
+#else
+		atomic {
+			if
+			:: top != t -> goto none	/* somebody was faster */
+			:: else ->
+				top = t + 1;
+#ifndef TWIN_steal_reads_late
+				have(item)
+#endif
+			fi
+		};
+#ifdef TWIN_steal_reads_late
+		item = SLOT(which, t);
+		have(item);
+#endif
+#endif
+none:		skip;
+		d_step { item = 0; which = 0; b = 0; t = 0 }
+	:: else -> break
 	od
 }
 

@@ -33,7 +33,7 @@ bool member[2] = true;			/* slot is live, and in its node's set */
 
 inline pulse_give(i, had)
 {
-	d_step { had = permit[i]; permit[i] = true };	/* (C) */
+	d_step { had = permit[i]; permit[i] = true };	/* (D) */
 	if
 	:: !had -> parked[i] = (sleeper[i] -> false : parked[i])
 	:: else
@@ -166,7 +166,7 @@ proctype publisher()
 	byte i;
 	bool may, had;
 
-	ring++;					/* (A), (D) full barrier after */
+	ring++;					/* (A), (E) full barrier after */
 	if
 	:: BY_WORD -> pulse_wake_set(i, may, had)
 	:: else -> pulse_wake_node(i, may, had)

@@ -68,7 +68,7 @@ inline pulse_give(w, had)
 	parked[w] = (sleeper[w] -> false : parked[w]);
 	d_step { had = permit[w]; permit[w] = true }
 #else
-	d_step { had = permit[w]; permit[w] = true };	/* (C) atomic_fetch_or */
+	d_step { had = permit[w]; permit[w] = true };	/* (D) atomic_fetch_or */
 	if
 	:: !had ->			/* wake_up_process(sleeper) */
 		parked[w] = (sleeper[w] -> false : parked[w])
@@ -106,7 +106,7 @@ end:	died;
 inline pulse_worker_wake_node(i, may, had)
 {
 	i = (comes[0] || comes[N - 1] -> 0 : N);	/* pulse__any_idle */
-					/* (D) full barrier, in the kernel */
+					/* (E) full barrier, in the kernel */
 	do
 	:: i < N ->
 		had = true;
@@ -189,7 +189,7 @@ look:	if
 	fi;
 #endif
 	sleeper[me] = true;
-again:	parked[me] = true;		/* (B) set_current_state */
+again:	parked[me] = true;		/* (C) set_current_state */
 #ifndef TWIN_permit_before_state
 	if
 	:: permit[me] -> permit[me] = false; goto leave

@@ -19,7 +19,7 @@ cd "$here"
 
 echo "KTAP version 1"
 for tool in spin gcc; do
-	command -v "$tool" > /dev/null || { echo "1..0 # SKIP $tool is not installed"; exit 0; }
+	command -v "$tool" > /dev/null || { echo "1..0 # SKIP $tool is not installed"; exit 77; }
 done
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
