@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The turn scheme of the node rings (include/uapi/linux/pulse.h, struct
- * pulse_nring_hdr; ulib/lockfree/ring.c): many producers, many consumers.
+ * pulse_nring_hdr; ulib/lockfree/ring.c and ring_inline.h): many producers, many
+ * consumers.
  *
  * shows: no loss, no duplicate, no half-written entry, first in first out
+ * case batch: one claim takes two neighbouring places where two are ready
+ * twin batch_looks_at_first: as batch, but it looks at the turn of the first place only
  * twin claim_without_cas: a position is claimed by a load and a store
  * twin turn_before_data: the push passes the turn on before it wrote the data
  * twin turn_before_read: the pop passes the turn on before it read the data
@@ -19,6 +22,12 @@
 #define CONSUMERS	2
 #define ITEMS		2		/* of each producer */
 #define TOTAL		4
+
+#if defined(CASE_batch) || defined(TWIN_batch_looks_at_first)
+#define BATCH		2
+#else
+#define BATCH		1
+#endif
 
 #define HALF		99
 #define VALUE(p, n)	((p) * ITEMS + (n) + 1)
@@ -41,24 +50,39 @@ byte order[TOTAL];			/* ghost: value pushed at each position */
 bool popped[TOTAL + 1];			/* ghost: by value */
 byte nr_popped;
 
-/* claimed: cmpxchg(&word, pos, pos + 1), or the twin's load and store */
+/* claimed: cmpxchg(&word, pos, pos + nr), or the twin's load and store */
 #ifdef TWIN_claim_without_cas
-#define CLAIM(word, pos)						\
+#define CLAIM(word, pos, nr)						\
 	if								\
-	:: word == pos -> word = pos + 1; claimed = true		\
+	:: word == pos -> word = pos + nr; claimed = true		\
 	:: else -> claimed = false					\
 	fi
 #else
-#define CLAIM(word, pos)						\
+#define CLAIM(word, pos, nr)						\
+	skip;		/* a step for READY to end at */		\
 	d_step {							\
 		claimed = (word == pos);				\
-		word = (claimed -> pos + 1 : word)			\
+		word = (claimed -> pos + nr : word)			\
 	}
+#endif
+
+/* nr: places from pos on that are ready, up to BATCH; pos itself is */
+#ifdef TWIN_batch_looks_at_first
+#define READY(nr, pos, want, most)					\
+	nr = (most < BATCH -> most : BATCH)
+#else
+#define READY(nr, pos, want, most)					\
+	nr = 1;								\
+	do								\
+	:: nr < BATCH && nr < most &&					\
+	   turn[(pos + nr) % ENTRIES] == want(pos + nr) -> nr++		\
+	:: else -> break						\
+	od
 #endif
 
 proctype producer(byte me)
 {
-	byte n, pos, i;
+	byte n, pos, i, nr;
 	bool claimed;
 
 	do
@@ -70,9 +94,10 @@ proctype producer(byte me)
 		if
 		:: turn[pos % ENTRIES] != TURN_PUSH(pos)	/* full, or pos is old */
 		:: else ->
-			CLAIM(enqueue, pos);
-			if
-			:: !claimed
+			READY(nr, pos, TURN_PUSH, ITEMS - n);
+			CLAIM(enqueue, pos, nr);
+			do
+			:: !claimed || nr == 0 -> break
 			:: else ->
 				i = pos % ENTRIES;
 				order[pos] = VALUE(me, n);
@@ -84,15 +109,18 @@ proctype producer(byte me)
 #ifndef TWIN_turn_before_data
 				turn[i] = TURN_POP(pos);	/* release */
 #endif
-				n++
-			fi
+				n++;
+				nr--;
+				pos++
+			od;
+			nr = 0
 		fi
 	od
 }
 
 proctype consumer()
 {
-	byte pos, i, value;
+	byte pos, i, nr, value;
 	byte last[PRODUCERS];
 	bool claimed;
 
@@ -103,9 +131,10 @@ proctype consumer()
 		if
 		:: turn[pos % ENTRIES] != TURN_POP(pos)		/* empty, or pos is old */
 		:: else ->
-			CLAIM(dequeue, pos);
-			if
-			:: !claimed
+			READY(nr, pos, TURN_POP, TOTAL - pos);
+			CLAIM(dequeue, pos, nr);
+			do
+			:: !claimed || nr == 0 -> break
 			:: else ->
 				i = pos % ENTRIES;
 #ifdef TWIN_turn_before_read
@@ -125,8 +154,11 @@ proctype consumer()
 					assert(value > last[PRODUCER_OF(value)]);
 					last[PRODUCER_OF(value)] = value;
 					value = 0
-				}
-			fi
+				};
+				nr--;
+				pos++
+			od;
+			nr = 0
 		fi
 	od
 }
