@@ -197,7 +197,7 @@ bool pulse__any_idle(const struct pulse_ctx *ctx, const uint64_t *set)
 			uint64_t bits = __atomic_load_n(word,
 					PULSE__FENCED(__ATOMIC_RELAXED));
 
-			if (bits & (set ? set[i] : ~0ULL))
+			if (bits & (set ? READ_ONCE(set[i]) : ~0ULL))
 				return true;
 		}
 	}
@@ -219,7 +219,7 @@ unsigned int pulse__wake_set(struct pulse_ctx *ctx, const uint64_t *set,
 			uint64_t bits = __atomic_load_n(&idle[i],
 					PULSE__FENCED(__ATOMIC_RELAXED));
 
-			bits &= set ? set[i] : ~0ULL;
+			bits &= set ? READ_ONCE(set[i]) : ~0ULL;
 			while (bits && woken < nr) {
 				uint32_t index = i * 64U +
 					(uint32_t)__builtin_ctzll(bits);

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * pool.h - a pool of worker threads that run tasks.
+ *
+ * A task is a function and its argument; it is run exactly once, or cancelled
+ * (pulse_pool_stop()), or refused when it is submitted. A task that a worker
+ * submits goes to the worker's own deque, from which idle workers steal; other
+ * tasks go to the queue of a NUMA node, one for each priority. Workers without
+ * work look around for a short time, then park: an idle pool costs nothing.
+ *
+ * What a task must not do: longjmp out of itself, or throw a C++ exception.
+ * What it may do: submit, block, call pthread_exit() (its worker is replaced),
+ * exit the process. A process that it forks must exec or _exit; if the task
+ * returns there, the child ends with EXIT_FAILURE.
+ */
+#ifndef PULSE_U_POOL_H
+#define PULSE_U_POOL_H
+
+#include <pulse-u/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pulse_ctx;
+struct pulse_pool;
+
+/**
+ * typedef pulse_task_fn - what a task does
+ * @data: as it was submitted
+ */
+typedef void (*pulse_task_fn)(void *data);
+
+/**
+ * typedef pulse_pool_worker_fn - a worker begins or ends
+ * @hook_arg: of struct pulse_pool_opts
+ * @worker: its index in the pool
+ *
+ * Called in the worker's thread.
+ */
+typedef void (*pulse_pool_worker_fn)(void *hook_arg, int worker);
+
+/**
+ * typedef pulse_pool_cancel_fn - a task will not be run
+ * @hook_arg: of struct pulse_pool_opts
+ * @fn: the task's function
+ * @data: its argument, which this call may give back
+ *
+ * Called in any thread, once for each task that is cancelled.
+ */
+typedef void (*pulse_pool_cancel_fn)(void *hook_arg, pulse_task_fn fn,
+				     void *data);
+
+/**
+ * struct pulse_pool_opts - options of pulse_pool_create()
+ * @sz: sizeof(struct pulse_pool_opts)
+ * @name: first part of the threads' names; copied; default "pulse"
+ * @ctx: a context to share, with room for the workers; it must outlive the
+ *	pool. NULL: the pool makes one of its own.
+ * @num_workers: 1 to 4096; default: the physical cores that the process may
+ *	use, but no more than its cgroup's CPU quota
+ * @task_queue_size: how many tasks each worker's deque holds, and each node's
+ *	queue of each priority; 1 to 1048576, rounded up to a power of two from
+ *	2; default 1024
+ * @spin_us: how long a worker without work looks around before it parks;
+ *	default 20, or none where the process may use one CPU only; PULSE_OFF:
+ *	not at all
+ * @enable_work_stealing: take tasks from other workers' deques; default on
+ * @enable_topology_aware: spread workers over cores before hardware threads,
+ *	and look for work nearby first; default on
+ * @enable_numa_aware: a queue for each node, workers bound to their nodes,
+ *	node hints; default on. Off: the pool is one node.
+ * @enable_statistics: count steals, parks and wakes; default on
+ * @pin: bind each worker to one CPU; default off
+ * @reserved: 0
+ * @on_worker_start: called before a worker's first task, or NULL
+ * @on_worker_stop: called after its last, or NULL
+ * @on_cancel: called for each task that is cancelled, or NULL
+ * @hook_arg: for these three
+ */
+struct pulse_pool_opts {
+	size_t sz;
+	const char *name;
+	struct pulse_ctx *ctx;
+	uint32_t num_workers;
+	uint32_t task_queue_size;
+	int32_t spin_us;
+	int32_t enable_work_stealing;
+	int32_t enable_topology_aware;
+	int32_t enable_numa_aware;
+	int32_t enable_statistics;
+	int32_t pin;
+	uint64_t reserved;
+	pulse_pool_worker_fn on_worker_start;
+	pulse_pool_worker_fn on_worker_stop;
+	pulse_pool_cancel_fn on_cancel;
+	void *hook_arg;
+};
+
+/**
+ * pulse_pool_create() - start a pool
+ * @opts: or NULL for the defaults
+ * @out: the pool; its workers run
+ *
+ * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -ENOSPC the shared
+ * context has not room enough; -EAGAIN no more threads can be had (those that
+ * could are ended again); or as pulse_ctx_create().
+ */
+PULSE_API int pulse_pool_create(const struct pulse_pool_opts *opts,
+				struct pulse_pool **out);
+
+/**
+ * pulse_pool_destroy() - end a pool and give all of it back
+ * @pool: the pool; nobody else may use it any more
+ *
+ * Waits until all tasks that were accepted are done, as pulse_pool_shutdown()
+ * does without a limit; to drop what is queued, call pulse_pool_stop() before.
+ *
+ * Return: 0; -EINVAL; -EDEADLK from inside one of its tasks (nothing was
+ * done); -EOWNERDEAD in a forked child (its memory is given back all the same).
+ */
+PULSE_API int pulse_pool_destroy(struct pulse_pool *pool);
+
+/**
+ * pulse_pool_submit() - have a task run, at normal priority
+ * @pool: the pool
+ * @fn: the task
+ * @data: its argument
+ *
+ * From any thread, also from inside tasks. Never blocks. Wakes at most one
+ * worker.
+ *
+ * Return: 0; -EAGAIN the queues are full, try again later; -ESHUTDOWN;
+ * -ENOMEM; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_submit(struct pulse_pool *pool, pulse_task_fn fn,
+				void *data);
+
+/*
+ * Priorities are strict: no worker begins a task while it sees one of a higher
+ * priority. So that nothing starves, one task in 64 is taken out of turn.
+ */
+enum pulse_priority {
+	PULSE_PRIO_LOW = -1,
+	PULSE_PRIO_NORMAL = 0,
+	PULSE_PRIO_HIGH = 1,
+};
+
+/* For struct pulse_task.node; 0 there is no hint. */
+#define PULSE_TASK_NODE(n)	((n) + 1)
+
+/**
+ * struct pulse_task - a task with its wishes
+ * @sz: sizeof(struct pulse_task)
+ * @fn: what to run
+ * @data: its argument
+ * @priority: enum pulse_priority
+ * @node: PULSE_TASK_NODE(n): run it on NUMA node n, or as near as there is a
+ *	free worker; 0: near the thread that submits
+ */
+struct pulse_task {
+	size_t sz;
+	pulse_task_fn fn;
+	void *data;
+	int32_t priority;
+	int32_t node;
+};
+
+/**
+ * pulse_pool_submit_task() - have a task run, with its wishes
+ * @pool: the pool
+ * @task: copied
+ *
+ * Return: as pulse_pool_submit(); -EINVAL also: no such priority; -E2BIG
+ * unknown wishes.
+ */
+PULSE_API int pulse_pool_submit_task(struct pulse_pool *pool,
+				     const struct pulse_task *task);
+
+/**
+ * pulse_pool_submit_batch() - have several tasks run
+ * @pool: the pool
+ * @tasks: an array whose elements have the sz of the first; copied
+ * @nr: its length, at least 1
+ *
+ * As many calls of pulse_pool_submit_task() until one fails, but with one look
+ * for parked workers, and one call that wakes as many as there are tasks.
+ *
+ * Return: how many were accepted, the first ones, 1 to @nr; or, where the
+ * first was not, as pulse_pool_submit_task().
+ */
+PULSE_API int pulse_pool_submit_batch(struct pulse_pool *pool,
+				      const struct pulse_task *tasks,
+				      unsigned int nr);
+
+/**
+ * pulse_pool_wait() - until all tasks submitted so far are done
+ * @pool: the pool
+ *
+ * Those that they submit count too, and those that these submit, and so on.
+ * What others submit meanwhile does not. Cancelled is done.
+ *
+ * Return: 0; -EDEADLK from inside one of the pool's workers; -EINVAL;
+ * -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_wait(struct pulse_pool *pool);
+
+/**
+ * pulse_pool_wait_until() - likewise, but not longer than that
+ * @pool: the pool
+ * @deadline_ns: absolute CLOCK_MONOTONIC, or PULSE_FOREVER
+ *
+ * Return: as pulse_pool_wait(); -ETIMEDOUT; -EINVAL also: a negative deadline.
+ */
+PULSE_API int pulse_pool_wait_until(struct pulse_pool *pool,
+				    int64_t deadline_ns);
+
+/**
+ * pulse_pool_shutdown() - take no more tasks, finish those there are
+ * @pool: the pool
+ * @grace_ns: how long to wait for them, or PULSE_FOREVER; then what is still
+ *	queued is cancelled, as by pulse_pool_stop()
+ *
+ * From the call on every submit answers -ESHUTDOWN, from inside tasks too.
+ * Several threads may call it; all get their answer when the work is done.
+ * From inside a task it begins the shutdown and does not wait.
+ *
+ * Return: 0 all was done; -ETIMEDOUT the grace was over: what was queued is
+ * cancelled, tasks may still run; -ECANCELED none runs any more, but tasks were
+ * cancelled by somebody else; -EINPROGRESS from inside one of the pool's
+ * workers; -EINVAL also: a negative grace; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_shutdown(struct pulse_pool *pool, int64_t grace_ns);
+
+/**
+ * pulse_pool_stop() - take no more tasks, cancel those that are queued
+ * @pool: the pool
+ *
+ * Does not wait for tasks that run. From any thread, also from inside tasks.
+ *
+ * Return: how many tasks this call cancelled (0 or more); -EINVAL; -EOWNERDEAD
+ * in a forked child.
+ */
+PULSE_API int pulse_pool_stop(struct pulse_pool *pool);
+
+/**
+ * pulse_pool_is_running() - does it take tasks?
+ * @pool: the pool
+ *
+ * Return: 1 or 0; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_is_running(const struct pulse_pool *pool);
+
+/**
+ * pulse_pool_queue_length() - tasks that wait for a worker, about
+ * @pool: the pool
+ *
+ * Return: 0 or more; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_queue_length(const struct pulse_pool *pool);
+
+/**
+ * pulse_pool_active_workers() - workers that are inside a task now
+ * @pool: the pool
+ *
+ * Return: 0 or more; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_active_workers(const struct pulse_pool *pool);
+
+/**
+ * pulse_pool_num_workers() - workers there are
+ * @pool: the pool
+ *
+ * Return: 1 or more; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_num_workers(const struct pulse_pool *pool);
+
+/**
+ * pulse_pool_current() - the pool whose worker the calling thread is
+ *
+ * Return: the pool, or NULL.
+ */
+PULSE_API struct pulse_pool *pulse_pool_current(void);
+
+/**
+ * pulse_pool_current_worker() - which worker the calling thread is
+ *
+ * Return: its index in its pool, 0 or more; -ESRCH it is no pool's worker.
+ */
+PULSE_API int pulse_pool_current_worker(void);
+
+/**
+ * struct pulse_pool_stats - what a pool has done
+ * @sz: sizeof(struct pulse_pool_stats), set by the caller
+ * @submitted: tasks accepted
+ * @completed: tasks run
+ * @cancelled: tasks cancelled
+ * @stolen: tasks run by another worker than the one that submitted them, taken
+ *	out of its deque
+ * @parks: times a worker parked
+ * @wakes: workers woken because there was work
+ * @queued: tasks waiting
+ * @num_workers: workers
+ * @active_workers: workers inside a task
+ * @num_nodes: NUMA nodes that have a worker
+ * @reserved: 0
+ *
+ * Summed up without stopping anybody. When nothing is under way, @submitted is
+ * @completed + @cancelled. @stolen, @parks and @wakes are 0 with
+ * enable_statistics off.
+ */
+struct pulse_pool_stats {
+	size_t sz;
+	uint64_t submitted;
+	uint64_t completed;
+	uint64_t cancelled;
+	uint64_t stolen;
+	uint64_t parks;
+	uint64_t wakes;
+	uint64_t queued;
+	uint32_t num_workers;
+	uint32_t active_workers;
+	uint32_t num_nodes;
+	uint32_t reserved;
+};
+
+/**
+ * pulse_pool_stats() - read a pool's statistics
+ * @pool: the pool
+ * @out: the answer; its sz must be set
+ *
+ * Return: 0; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_stats(struct pulse_pool *pool,
+			       struct pulse_pool_stats *out);
+
+/**
+ * struct pulse_pool_worker_stats - what a worker has done, and what it does
+ * @sz: sizeof(struct pulse_pool_worker_stats), set by the caller
+ * @executed: tasks it ran
+ * @submitted: tasks it submitted
+ * @stolen: tasks it took out of others' deques
+ * @parks: times it parked
+ * @wakes: times it was woken from that
+ * @queued: tasks in its deque
+ * @state: PULSE_STATE_* of <linux/pulse.h>, and the rest as in struct
+ *	pulse_worker_state of <pulse-u/backend.h>
+ * @tid: thread id
+ * @cpu: where it runs or ran last
+ * @node: that CPU's node
+ * @home_node: the node whose queue is its own
+ * @pinned_cpu: the CPU it is bound to, or -1
+ * @n_preempt: times it lost the CPU while runnable
+ * @n_block: times it went to sleep
+ * @n_migrate: times it changed the CPU
+ * @run_ns: time on a CPU
+ * @wait_ns: time runnable without a CPU
+ */
+struct pulse_pool_worker_stats {
+	size_t sz;
+	uint64_t executed;
+	uint64_t submitted;
+	uint64_t stolen;
+	uint64_t parks;
+	uint64_t wakes;
+	uint64_t queued;
+	uint32_t state;
+	int32_t tid;
+	uint32_t cpu;
+	int32_t node;
+	int32_t home_node;
+	int32_t pinned_cpu;
+	uint64_t n_preempt;
+	uint64_t n_block;
+	uint64_t n_migrate;
+	uint64_t run_ns;
+	uint64_t wait_ns;
+};
+
+/**
+ * pulse_pool_worker_stats() - look at a worker
+ * @pool: the pool
+ * @worker: its index, from 0
+ * @out: the answer; its sz must be set
+ *
+ * Costs what pulse_worker_state() costs.
+ *
+ * Return: 0; -EINVAL also: no such worker; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_worker_stats(struct pulse_pool *pool, int worker,
+				      struct pulse_pool_worker_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PULSE_U_POOL_H */

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Starting a pool where something is lacking: memory (U04), threads (U05),
+ * CPUs (U06); and the CPU quota of cgroups.
+ */
+#include <dlfcn.h>
+#include <sched.h>
+#include <sys/stat.h>
+
+#include "helpers.h"
+#include "pool/pool.h"
+
+/* Stands before libc's; the library's calls come here too. */
+static int create_fails_at;	/* 1 = the next one; 0 = never */
+static int create_calls;
+
+int pthread_create(pthread_t *t, const pthread_attr_t *attr,
+		   void *(*fn)(void *), void *arg)
+{
+	static int (*real)(pthread_t *, const pthread_attr_t *,
+			   void *(*)(void *), void *);
+
+	if (!real) {
+		void *sym = dlsym(RTLD_NEXT, "pthread_create");
+
+		memcpy(&real, &sym, sizeof(sym));
+	}
+	ATOMIC_INC(create_calls);
+	if (ATOMIC_GET(create_fails_at) &&
+	    !__atomic_sub_fetch(&create_fails_at, 1, __ATOMIC_SEQ_CST))
+		return EAGAIN;
+	return real(t, attr, fn, arg);
+}
+
+static int threads_of_this_process(void)
+{
+	char line[128];
+	FILE *f = fopen("/proc/self/status", "r");
+	int n = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "Threads: %d", &n);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+KT_TEST(which_backend)
+{
+	note_backend();
+	KT_CHECK(1);
+}
+
+/* U05 */
+KT_TEST(a_thread_that_cannot_be_had_unwinds_the_rest)
+{
+	int before;
+
+	pulse_pool_destroy(pool_of(1, 0));
+	before = threads_of_this_process();
+	for (int i = 1; i <= 5; i++) {
+		struct pulse_pool *pool;
+
+		PULSE_OPTS(pulse_pool_opts, opts, .num_workers = 5);
+		ATOMIC_SET(create_fails_at, i);
+		KT_EQ(pulse_pool_create(&opts, &pool), -EAGAIN);
+		KT_CHECK(!pool);
+		KT_EQ(ATOMIC_GET(create_fails_at), 0);
+		KT_CHECK(EVENTUALLY(threads_of_this_process() == before));
+	}
+}
+
+static void ends_thread(void *arg)
+{
+	count_task(arg);
+	pthread_exit(NULL);
+}
+
+static void spawns_and_ends_thread(void *arg)
+{
+	for (int i = 0; i < 10; i++)
+		pulse_pool_submit(pulse_pool_current(), count_task, arg);
+	pthread_exit(NULL);
+}
+
+static int log_lines;
+
+static void count_log(int level, const char *line, void *arg)
+{
+	(void)line;
+	(void)arg;
+	if (level == PULSE_LOG_ERROR)
+		ATOMIC_INC(log_lines);
+}
+
+KT_TEST(a_worker_that_cannot_be_replaced_leaves_its_tasks_to_the_others)
+{
+	struct pulse_pool *pool = pool_of(2, 0);
+	long n = 0;
+
+	KT_REQUIRE(pool);
+	pulse_log_set_sink(count_log, NULL);
+	log_lines = 0;
+	ATOMIC_SET(create_fails_at, 1);
+	KT_EQ(pulse_pool_submit(pool, spawns_and_ends_thread, &n), 0);
+	KT_EQ(pulse_pool_wait(pool), 0);
+	KT_EQ(n, 10);
+	KT_CHECK(EVENTUALLY(ATOMIC_GET(log_lines) == 1));
+	for (int i = 0; i < 100; i++)
+		KT_EQ(pulse_pool_submit(pool, count_task, &n), 0);
+	KT_EQ(pulse_pool_wait(pool), 0);
+	KT_EQ(n, 110);
+	/* And the last one: nobody is left, so nobody is let in. */
+	ATOMIC_SET(create_fails_at, 1);
+	KT_EQ(pulse_pool_submit(pool, ends_thread, &n), 0);
+	KT_CHECK(EVENTUALLY(pulse_pool_submit(pool, nothing_task, NULL) ==
+			    -ESHUTDOWN));
+	KT_EQ(pulse_pool_wait(pool), 0);
+	KT_EQ(n, 111);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+	pulse_log_set_sink(NULL, NULL);
+}
+
+/* U04 */
+KT_TEST(create_survives_each_failing_allocation)
+{
+	PULSE_OPTS(pulse_pool_opts, opts, .num_workers = 3, .name = "frail");
+	int failed = 0;
+
+	for (long i = 1; i < 1000; i++) {
+		struct pulse_pool *pool;
+		int err;
+
+		pulse__alloc_fail_at(i);
+		err = pulse_pool_create(&opts, &pool);
+		if (!pulse__alloc_failed()) {
+			pulse__alloc_fail_at(0);
+			KT_EQ(err, 0);
+			KT_EQ(pulse_pool_destroy(pool), 0);
+			kt_note("%ld places that can fail, %d did no harm",
+				i - 1, (int)i - 1 - failed);
+			break;
+		}
+		if (err) {
+			KT_EQ(err, -ENOMEM);
+			KT_CHECK(!pool);
+			failed++;
+		} else {	/* a wish that failed, such as a place */
+			long n = 0;
+
+			KT_EQ(pulse_pool_submit(pool, count_task, &n), 0);
+			KT_EQ(pulse_pool_destroy(pool), 0);
+			KT_EQ(n, 1);
+		}
+	}
+	KT_CHECK(failed > 10);
+}
+
+static void submit_each(void *arg)
+{
+	struct pulse_pool *pool = pulse_pool_current();
+	int in = 0, err;
+
+	/* More than a deque begins with: it grows, or goes on elsewhere. */
+	for (int i = 0; i < 200; i++) {
+		pulse__alloc_fail_at(1);
+		err = pulse_pool_submit(pool, count_task, arg);
+		pulse__alloc_fail_at(0);
+		KT_CHECK(err == 0 || err == -ENOMEM);
+		in += !err;
+		if (err)
+			KT_EQ(pulse_pool_submit(pool, count_task, arg), 0);
+		in += !!err;
+	}
+	KT_EQ(in, 200);
+}
+
+/* U04 */
+KT_TEST(submit_survives_a_failing_allocation)
+{
+	struct pulse_pool *pool = pool_of(1, 0);
+	long n = 0;
+
+	KT_REQUIRE(pool);
+	pulse__alloc_fail_at(1);
+	KT_EQ(pulse_pool_submit(pool, count_task, &n), -ENOMEM);
+	pulse__alloc_fail_at(0);
+	KT_EQ(stats_of(pool).submitted, 0);
+	KT_EQ(pulse_pool_submit(pool, count_task, &n), 0);
+	KT_EQ(pulse_pool_wait(pool), 0);
+	KT_EQ(n, 1);
+	KT_EQ(pulse_pool_submit(pool, submit_each, &n), 0);
+	KT_EQ(pulse_pool_wait(pool), 0);
+	KT_EQ(n, 201);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+static int on_one_cpu(void *arg)
+{
+	struct pulse_pool *pool;
+	cpu_set_t set;
+	long n = 0;
+
+	(void)arg;
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		return 1;
+	if (pulse_pool_create(NULL, &pool))
+		return 2;
+	if (pulse_pool_num_workers(pool) != 1)
+		return 3;
+	if (((struct pulse_pool *)pool)->spin_ns)
+		return 4;
+	for (int i = 0; i < 500; i++)
+		pulse_pool_submit(pool, count_task, &n);
+	if (pulse_pool_destroy(pool))
+		return 5;
+	if (n != 500)
+		return 6;
+	/* More workers than CPUs are what was asked for. */
+	pool = pool_of(4, 0);
+	if (!pool || pulse_pool_num_workers(pool) != 4)
+		return 7;
+	for (int i = 0; i < 500; i++)
+		pulse_pool_submit(pool, count_task, &n);
+	return pulse_pool_destroy(pool) || n != 1000 ? 8 : 0;
+}
+
+/* U06 */
+KT_TEST(with_one_cpu_allowed_there_is_one_worker)
+{
+	KT_EQ(in_child(on_one_cpu, NULL), 0);
+}
+
+/* U06 */
+KT_TEST(many_more_workers_than_cpus)
+{
+	struct pulse_pool *pool = pool_of(200, 0);
+	struct gate g;
+
+	KT_REQUIRE(pool);
+	KT_EQ(pulse_pool_num_workers(pool), 200);
+	KT_CHECK(gate_close(&g, pool));	/* all of them at once */
+	KT_EQ(pulse_pool_active_workers(pool), 200);
+	gate_open(&g, pool);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+static char root[64];
+
+static void put(const char *name, const char *text)
+{
+	char path[256], *slash;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	for (slash = path + strlen(root) + 1; (slash = strchr(slash, '/'));
+	     slash++) {
+		*slash = 0;
+		mkdir(path, 0755);
+		*slash = '/';
+	}
+	f = fopen(path, "w");
+	if (f) {
+		fputs(text, f);
+		fclose(f);
+	}
+}
+
+static unsigned int quota(const char *self)
+{
+	char path[128];
+
+	put("self", self);
+	snprintf(path, sizeof(path), "%s/self", root);
+	return pulse__quota_cpus(path, root);
+}
+
+KT_TEST(the_tightest_cpu_quota_of_all_groups_counts)
+{
+	char cmd[128];
+
+	strcpy(root, "/tmp/pulse-quota-XXXXXX");
+	KT_REQUIRE(mkdtemp(root));
+	put("a/b/c/cpu.max", "max 100000\n");
+	KT_EQ(quota("0::/a/b/c\n"), 0);
+	put("a/cpu.max", "350000 100000\n");
+	KT_EQ(quota("0::/a/b/c\n"), 4);		/* rounded up */
+	put("a/b/cpu.max", "50000 100000\n");
+	KT_EQ(quota("0::/a/b/c\n"), 1);
+	KT_EQ(quota("0::/a\n"), 4);
+	KT_EQ(quota("0::/\n"), 0);
+	KT_EQ(quota("0::/a/gone\n"), 4);	/* a namespace hides it */
+	put("cpu.max", "200000 100000\n");
+	KT_EQ(quota("0::/\n"), 2);
+	put("cpu.max", "rubbish\n");
+	KT_EQ(quota("0::/\n"), 0);
+	put("cpu.max", "-5 0\n");
+	KT_EQ(quota("0::/\n"), 0);
+	put("cpu/x/cpu.cfs_quota_us", "250000\n");
+	put("cpu/x/cpu.cfs_period_us", "100000\n");
+	KT_EQ(quota("4:memory:/y\n3:cpu,cpuacct:/x\n0::/\n"), 3);
+	put("cpu/x/cpu.cfs_quota_us", "-1\n");
+	KT_EQ(quota("3:cpuacct,cpu:/x\n"), 0);
+	KT_EQ(quota("3:cpuset:/x\n"), 0);
+	KT_EQ(quota("no colons at all\n:\n::\n"), 0);
+	KT_EQ(pulse__quota_cpus("/nonexistent", root), 0);
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", root);
+	KT_EQ(system(cmd), 0);
+}
+
+KT_TEST(workers_are_spread_over_what_the_thread_may_use)
+{
+	struct pulse__place p[64];
+	cpu_set_t may;
+
+	KT_REQUIRE(!sched_getaffinity(0, sizeof(may), &may));
+	for (int spread = 0; spread < 2; spread++) {
+		KT_EQ(pulse__place(64, spread, p), 0);
+		for (int i = 0; i < 64; i++) {
+			KT_CHECK(CPU_ISSET(p[i].cpu, &may));
+			/* All CPUs once before any of them twice. */
+			for (int k = 0; k < i && i < CPU_COUNT(&may); k++)
+				KT_CHECK(p[k].cpu != p[i].cpu);
+		}
+	}
+}
+
+KT_MAIN()

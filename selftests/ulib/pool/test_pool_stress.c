@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each task exactly once, whatever happens at the same time: many producers,
+ * tasks that submit tasks, waiters, sleepers; each proved by a bitmap of what
+ * ran.
+ */
+#include <sched.h>
+
+#include "helpers.h"
+
+static unsigned char *ran;	/* a byte a task: how often it ran */
+
+static void mark(void *arg)
+{
+	__atomic_fetch_add(&ran[(uintptr_t)arg], 1, __ATOMIC_RELAXED);
+}
+
+static void check_ran(long n)
+{
+	long never = 0, twice = 0;
+
+	for (long i = 0; i < n; i++) {
+		never += ran[i] == 0;
+		twice += ran[i] > 1;
+	}
+	KT_CHECKF(!never && !twice, "%ld never, %ld more than once", never,
+		  twice);
+}
+
+static void submit_or_yield(struct pulse_pool *pool, pulse_task_fn fn,
+			    void *arg)
+{
+	int err;
+
+	while ((err = pulse_pool_submit(pool, fn, arg)) == -EAGAIN)
+		sched_yield();
+	if (err)
+		KT_FAIL("submit: %s", pulse_strerror(err));
+}
+
+struct producer {
+	struct pulse_pool *pool;
+	pthread_t thread;
+	long first, nr;
+	int style;
+};
+
+static void *producer_main(void *arg)
+{
+	struct producer *p = arg;
+	struct pulse_task batch[16];
+	long i = 0;
+
+	while (i < p->nr) {
+		unsigned int n = p->style == 2 ? 16 : 1;
+
+		if ((long)n > p->nr - i)
+			n = (unsigned int)(p->nr - i);
+		for (unsigned int k = 0; k < n; k++)
+			batch[k] = (struct pulse_task){
+				.sz = sizeof(*batch), .fn = mark,
+				.data = (void *)(p->first + i + (long)k),
+				.priority = (int)((i + (long)k) % 3) - 1,
+				.node = (int)(i % 3),
+			};
+		if (p->style == 0) {
+			submit_or_yield(p->pool, mark, batch[0].data);
+		} else {
+			int got = pulse_pool_submit_batch(p->pool, batch, n);
+
+			if (got < 0) {
+				KT_CHECK(got == -EAGAIN);
+				sched_yield();
+				continue;
+			}
+			n = (unsigned int)got;
+		}
+		i += n;
+		/* Let the pool fall asleep now and then. */
+		if (i % 4096 < n && p->style == 1)
+			nap_us(300);
+	}
+	return NULL;
+}
+
+static void many_producers(uint32_t workers, int producers, long total)
+{
+	struct pulse_pool *pool = pool_of(workers, 256);
+	struct producer p[8];
+	long each = total / producers;
+	struct pulse_pool_stats s;
+
+	KT_REQUIRE(pool && producers <= 8);
+	ran = calloc((size_t)(each * producers), 1);
+	KT_REQUIRE(ran);
+	for (int i = 0; i < producers; i++) {
+		p[i] = (struct producer){ .pool = pool, .first = i * each,
+					  .nr = each, .style = i % 3 };
+		KT_REQUIRE(!pthread_create(&p[i].thread, NULL, producer_main,
+					   &p[i]));
+	}
+	for (int i = 0; i < producers; i++)
+		pthread_join(p[i].thread, NULL);
+	KT_EQ(pulse_pool_wait(pool), 0);
+	check_ran(each * producers);
+	s = stats_of(pool);
+	KT_EQ(s.submitted, each * producers);
+	KT_EQ(s.completed, each * producers);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+	free(ran);
+}
+
+KT_TEST(which_backend)
+{
+	note_backend();
+	KT_CHECK(1);
+}
+
+KT_TEST(one_producer_one_worker)
+{
+	many_producers(1, 1, kt_scale(300000));
+}
+
+KT_TEST(many_producers_many_workers)
+{
+	many_producers(4, 6, kt_scale(600000));
+}
+
+KT_TEST(many_producers_one_worker)
+{
+	many_producers(1, 4, kt_scale(300000));
+}
+
+struct chain {
+	struct pulse_pool *pool;
+	long left;
+	long ran;
+};
+
+static void chain_task(void *arg)
+{
+	struct chain *c = arg;
+
+	c->ran++;
+	if (--c->left)
+		submit_or_yield(c->pool, chain_task, c);
+}
+
+/* U07: a million submits deep, and neither stack nor queue grows. */
+KT_TEST(a_chain_of_nested_submits)
+{
+	struct chain c[3];
+	struct pulse_pool *pool = pool_of(2, 64);
+	long n = kt_scale(1000000);
+	int64_t t0 = pulse_now_ns();
+
+	KT_REQUIRE(pool);
+	for (int i = 0; i < 3; i++) {
+		c[i] = (struct chain){ .pool = pool, .left = n / 3 };
+		KT_EQ(pulse_pool_submit(pool, chain_task, &c[i]), 0);
+	}
+	KT_EQ(pulse_pool_wait(pool), 0);
+	for (int i = 0; i < 3; i++)
+		KT_EQ(c[i].ran, n / 3);
+	kt_note("%ld links, %.0f ns each", n,
+		(double)(pulse_now_ns() - t0) / (double)n);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+struct spread {
+	struct pulse_pool *pool;
+	uintptr_t first, nr;
+};
+
+/* Splits its range in two until a leaf marks its byte. */
+static void spread_task(void *arg)
+{
+	struct spread *s = arg, *half;
+
+	while (s->nr > 1) {
+		half = malloc(sizeof(*half));
+		*half = (struct spread){ s->pool, s->first + s->nr / 2,
+					 s->nr - s->nr / 2 };
+		s->nr /= 2;
+		submit_or_yield(s->pool, spread_task, half);
+	}
+	mark((void *)s->first);
+	free(s);
+}
+
+KT_TEST(trees_of_tasks_while_others_wait)
+{
+	struct pulse_pool *pool = pool_of(4, 1024);
+	long n = 4096;
+
+	KT_REQUIRE(pool);
+	for (long round = 0; round < kt_scale(50); round++) {
+		struct spread *s = malloc(sizeof(*s));
+
+		ran = calloc((size_t)n, 1);
+		KT_REQUIRE(ran && s);
+		*s = (struct spread){ pool, 0, (uintptr_t)n };
+		KT_EQ(pulse_pool_submit(pool, spread_task, s), 0);
+		KT_EQ(pulse_pool_wait(pool), 0);
+		check_ran(n);
+		free(ran);
+	}
+	kt_note("%llu of %llu stolen",
+		(unsigned long long)stats_of(pool).stolen,
+		(unsigned long long)stats_of(pool).completed);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+struct waiting {
+	struct pulse_pool *pool;
+	long rounds;
+};
+
+/* Each waits for its own tasks only, and must never return too early. */
+static void *waiting_main(void *arg)
+{
+	struct waiting *w = arg;
+	long mine;
+
+	for (long i = 0; i < w->rounds; i++) {
+		mine = 0;
+		for (int k = 0; k < 10; k++)
+			submit_or_yield(w->pool, count_task, &mine);
+		KT_EQ(pulse_pool_wait(w->pool), 0);
+		/* Plain: the wait makes what the tasks wrote visible. */
+		KT_EQ(mine, 10);
+	}
+	return NULL;
+}
+
+KT_TEST(many_waiters_each_see_their_own_tasks_done)
+{
+	struct pulse_pool *pool = pool_of(3, 0);
+	struct waiting w = { .pool = pool, .rounds = kt_scale(3000) };
+	pthread_t t[4];
+
+	KT_REQUIRE(pool);
+	for (int i = 0; i < 4; i++)
+		KT_REQUIRE(!pthread_create(&t[i], NULL, waiting_main, &w));
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+/* One task at a time into a sleeping pool: each must wake somebody. */
+KT_TEST(a_task_for_a_sleeping_pool_is_never_left_lying)
+{
+	struct pulse_pool *pool = pool_of(3, 0);
+	long n = 0, rounds = kt_scale(20000);
+
+	KT_REQUIRE(pool);
+	for (long i = 1; i <= rounds; i++) {
+		KT_EQ(pulse_pool_submit(pool, count_task, &n), 0);
+		/* Not pulse_pool_wait(): nothing but the wake may help. */
+		if (!EVENTUALLY(__atomic_load_n(&n, __ATOMIC_RELAXED) == i)) {
+			KT_FAIL("task %ld was left lying", i);
+			break;
+		}
+	}
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+struct pingpong {
+	struct pulse_pool *to[2];
+	long left;
+	int done;
+};
+
+static void pong(void *arg)
+{
+	struct pingpong *p = arg;
+	long left = __atomic_sub_fetch(&p->left, 1, __ATOMIC_RELAXED);
+
+	if (left <= 0)
+		ATOMIC_SET(p->done, 1);
+	else
+		submit_or_yield(p->to[left & 1], pong, p);
+}
+
+/* From one pool into the other and back: each hop wakes a parked worker. */
+KT_TEST(a_task_goes_to_and_fro_between_two_pools)
+{
+	struct pingpong p = { .left = kt_scale(50000) };
+
+	p.to[0] = pool_of(1, 0);
+	p.to[1] = pool_of(1, 0);
+	KT_REQUIRE(p.to[0] && p.to[1]);
+	KT_EQ(pulse_pool_submit(p.to[0], pong, &p), 0);
+	for (long last = -1; !ATOMIC_GET(p.done);) {
+		long now = __atomic_load_n(&p.left, __ATOMIC_RELAXED);
+
+		nap_us(5000);
+		if (now != last)
+			alarm(60);
+		last = now;
+	}
+	KT_EQ(pulse_pool_destroy(p.to[0]), 0);
+	KT_EQ(pulse_pool_destroy(p.to[1]), 0);
+	KT_CHECK(ATOMIC_GET(p.done));
+}
+
+KT_TEST(pools_come_and_go)
+{
+	long n = 0, rounds = kt_scale(200);
+
+	for (long i = 0; i < rounds; i++) {
+		struct pulse_pool *pool = pool_of(1 + (uint32_t)(i % 4), 0);
+
+		KT_REQUIRE(pool);
+		KT_EQ(pulse_pool_submit(pool, count_task, &n), 0);
+		KT_EQ(pulse_pool_destroy(pool), 0);
+	}
+	KT_EQ(n, rounds);
+}
+
+KT_MAIN()

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * create.c - making a pool, all of it or nothing, and giving it back.
+ */
+#include <stdio.h>
+
+#include "pool/pool.h"
+
+#define PULSE__POOL_OPTS_VER0	PULSE__END(struct pulse_pool_opts, hook_arg)
+/* A deque begins small and grows to task_queue_size. */
+#define PULSE__DEQUE_FIRST	64U
+
+static bool pulse__switch(int32_t value, bool by_default)
+{
+	return value == PULSE_DEFAULT ? by_default : value == PULSE_ON;
+}
+
+static bool pulse__is_switch(int32_t value)
+{
+	return value >= PULSE_OFF && value <= PULSE_ON;
+}
+
+static int pulse__pool_opts(struct pulse_pool *pool,
+			    const struct pulse_pool_opts *o)
+{
+	uint32_t queue = o->task_queue_size ? o->task_queue_size :
+					      PULSE__POOL_QUEUE;
+	int cpus;
+
+	if (o->reserved || o->num_workers > PULSE_MAX_WORKERS ||
+	    queue > PULSE__POOL_QUEUE_MAX || o->spin_us < PULSE_OFF ||
+	    !pulse__is_switch(o->enable_work_stealing) ||
+	    !pulse__is_switch(o->enable_topology_aware) ||
+	    !pulse__is_switch(o->enable_numa_aware) ||
+	    !pulse__is_switch(o->enable_statistics) ||
+	    !pulse__is_switch(o->pin))
+		return -EINVAL;
+	cpus = pulse__place_default();
+	if (cpus < 0)
+		return cpus;
+	pool->nr_workers = o->num_workers ? o->num_workers : (uint32_t)cpus;
+	pool->queue_size = (uint32_t)pulse__pow2_up(queue < 2 ? 2 : queue);
+	if (o->spin_us == PULSE_DEFAULT)
+		pool->spin_ns = cpus > 1 ? PULSE__POOL_SPIN_US *
+					   PULSE__NSEC_PER_USEC : 0;
+	else if (o->spin_us > 0)
+		pool->spin_ns = o->spin_us * PULSE__NSEC_PER_USEC;
+	pool->stealing = pulse__switch(o->enable_work_stealing, true);
+	pool->numa = pulse__switch(o->enable_numa_aware, true);
+	pool->statistics = pulse__switch(o->enable_statistics, true);
+	pool->pin = pulse__switch(o->pin, false);
+	pool->on_worker_start = o->on_worker_start;
+	pool->on_worker_stop = o->on_worker_stop;
+	pool->on_cancel = o->on_cancel;
+	pool->hook_arg = o->hook_arg;
+	snprintf(pool->name, sizeof(pool->name), "%s",
+		 o->name && *o->name ? o->name : "pulse");
+	return 0;
+}
+
+static int pulse__pool_ctx(struct pulse_pool *pool, struct pulse_ctx *shared)
+{
+	/* Its node rings are not used: as small as they can be. */
+	PULSE_OPTS(pulse_ctx_opts, opts, .max_workers = pool->nr_workers,
+		   .ring_entries = 2);
+	int err = 0;
+
+	pool->ctx = shared;
+	if (shared) {
+		err = pulse__ctx_check(shared);
+	} else {
+		err = pulse_ctx_create(&opts, &pool->ctx);
+		pool->own_ctx = !err;
+	}
+	if (err)
+		return err;
+	pool->members = pulse__calloc(pool->ctx->idle_words,
+				      sizeof(*pool->members));
+	return pool->members ? 0 : -ENOMEM;
+}
+
+static int pulse__workers_new(struct pulse_pool *pool)
+{
+	uint32_t first = pool->queue_size < PULSE__DEQUE_FIRST ?
+			 pool->queue_size : PULSE__DEQUE_FIRST;
+
+	pool->worker = pulse__calloc(pool->nr_workers,
+				     sizeof(struct pulse__worker *));
+	if (!pool->worker)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < pool->nr_workers; i++) {
+		struct pulse__worker *w;
+
+		w = pulse__aligned_alloc(PULSE_CACHE_PAIR, sizeof(*w));
+		if (!w)
+			return -ENOMEM;
+		pool->worker[i] = w;
+		w->pool = pool;
+		w->number = i;
+		w->index = -1;
+		w->cpu = -1;
+		w->seed = 2654435761U * (i + 1);
+		if (pulse__deque_init(&w->deque, first, pool->queue_size, 0))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int pulse__pool_slab(struct pulse_pool *pool)
+{
+	PULSE_OPTS(pulse_slab_opts, opts,
+		   .object_bytes = sizeof(struct pulse__task),
+		   .align = PULSE_CACHE_LINE);
+
+	return pulse_slab_create(&opts, &pool->slab);
+}
+
+/* Starts the threads; all of them run, or none is left. */
+static int pulse__pool_start(struct pulse_pool *pool)
+{
+	uint32_t n = 0;
+	int err = 0;
+
+	for (; n < pool->nr_workers && !err; n++) {
+		struct pulse__worker *w = pool->worker[n];
+
+		err = pulse__worker_spawn(w, &w->thread);
+		w->started = !err;
+	}
+	n -= !!err;
+	pthread_mutex_lock(&pool->lock);
+	while (pool->nr_started < n)
+		pthread_cond_wait(&pool->cond, &pool->lock);
+	if (!err)
+		err = pool->start_err;
+	pool->go = err ? -1 : 1;
+	pthread_cond_broadcast(&pool->cond);
+	pthread_mutex_unlock(&pool->lock);
+	return err;
+}
+
+static void pulse__pool_join(struct pulse_pool *pool)
+{
+	for (uint32_t i = 0; pool->worker && i < pool->nr_workers; i++) {
+		struct pulse__worker *w = pool->worker[i];
+		pthread_t thread;
+
+		if (!w || !w->started)
+			continue;
+		/* A worker that was replaced in its last moment. */
+		pthread_mutex_lock(&pool->lock);
+		thread = w->thread;
+		pthread_mutex_unlock(&pool->lock);
+		pthread_join(thread, NULL);
+	}
+}
+
+static void pulse__pool_free(struct pulse_pool *pool)
+{
+	for (uint32_t i = 0; pool->worker && i < pool->nr_workers; i++) {
+		struct pulse__worker *w = pool->worker[i];
+
+		if (!w)
+			continue;
+		pulse__deque_fini(&w->deque);
+		pulse__free(w->victims);
+		pulse__free(w);
+	}
+	for (uint32_t i = 0; i < pool->nr_nodes; i++) {
+		for (int lane = 0; lane < PULSE__LANES; lane++)
+			pulse__mpmc_fini(&pool->node[i]->queue[lane]);
+		pulse__free(pool->node[i]);
+	}
+	if (pool->slab)
+		pulse_slab_destroy(pool->slab);
+	if (pool->own_ctx)
+		pulse_ctx_destroy(pool->ctx);
+	pulse__free(pool->worker);
+	pulse__free(pool->node);
+	pulse__free(pool->order);
+	pulse__free(pool->near_row);
+	pulse__free(pool->by_node);
+	pulse__free(pool->members);
+	pool->magic = PULSE__MAGIC_DEAD;
+	pulse__free(pool);
+}
+
+int pulse_pool_create(const struct pulse_pool_opts *user,
+		      struct pulse_pool **out)
+{
+	struct pulse_pool_opts opts;
+	struct pulse_pool *pool;
+	int err;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	err = pulse__opts_load(&opts, sizeof(opts), PULSE__POOL_OPTS_VER0,
+			       user);
+	if (err)
+		return err;
+	pool = pulse__aligned_alloc(PULSE_CACHE_PAIR, sizeof(*pool));
+	if (!pool)
+		return -ENOMEM;
+	pool->magic = PULSE__POOL_MAGIC;
+	pool->fork_gen = pulse__fork_generation();
+	pthread_mutex_init(&pool->lock, NULL);
+	err = pulse__wait_init(pool);
+	if (!err)
+		err = pulse__pool_opts(pool, &opts);
+	if (!err)
+		err = pulse__pool_ctx(pool, opts.ctx);
+	if (!err)
+		err = pulse__workers_new(pool);
+	if (!err)
+		err = pulse__pool_layout(pool, pulse__switch(
+					 opts.enable_topology_aware, true));
+	if (!err)
+		err = pulse__pool_slab(pool);
+	if (!err)
+		err = pulse__pool_start(pool);
+	if (err) {
+		pulse__pool_join(pool);
+		pthread_cond_destroy(&pool->cond);
+		pthread_mutex_destroy(&pool->lock);
+		pulse__pool_free(pool);
+		return err;
+	}
+	*out = pool;
+	return 0;
+}
+
+int pulse_pool_destroy(struct pulse_pool *pool)
+{
+	int err = pulse__pool_check(pool);
+
+	if (err == -EOWNERDEAD) {
+		/* The threads, and who held the lock, are the parent's. */
+		pulse__pool_free(pool);
+		return err;
+	}
+	if (err)
+		return err;
+	if (pulse__pool_self_in(pool))
+		return -EDEADLK;
+	pulse_pool_shutdown(pool, PULSE_FOREVER);
+	pulse__pool_join(pool);
+	pthread_cond_destroy(&pool->cond);
+	pthread_mutex_destroy(&pool->lock);
+	pulse__pool_free(pool);
+	return 0;
+}

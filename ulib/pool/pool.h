@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * pool.h - the inside of a pool: who writes which word.
+ *
+ *   pool ---- node[] (those with a worker) ---- queue[priority]: MPMC
+ *     |                                          what is submitted from
+ *     |                                          outside, or with a wish
+ *     +------ worker[] ---- deque: what its own tasks submit
+ *
+ * A task is an object of the pool's slab from submit until a worker begins it.
+ * It is in one queue or in one worker's hands; who gets it out of a queue owns
+ * it.
+ *
+ * Counting. Each task belongs to one of two epochs, and each epoch counts what
+ * was submitted and what is done; equal sums mean that the epoch is empty
+ * (wait.c). Workers count in words of their own; other threads in their node's.
+ * A task is counted as submitted before it can be seen by a worker, so done
+ * never overtakes submitted.
+ *
+ * Lock order: pool->lock is a leaf but for the context's lock and malloc.
+ */
+#ifndef PULSE__POOL_H
+#define PULSE__POOL_H
+
+#include <pthread.h>
+
+#include <pulse-u/memory.h>
+#include <pulse-u/pool.h>
+
+#include "backend/backend.h"
+#include "lockfree/deque_inline.h"
+#include "lockfree/ring_inline.h"
+
+#define PULSE__POOL_MAGIC	0x4c4f4f50U	/* "POOL" */
+#define PULSE__POOL_QUEUE	1024U		/* default task_queue_size */
+#define PULSE__POOL_QUEUE_MAX	(1U << 20)
+#define PULSE__POOL_SPIN_US	20		/* default spin_us */
+#define PULSE__POOL_SPARE	64U		/* free tasks a worker keeps */
+#define PULSE__GUARD_MASK	63U		/* one task in 64 out of turn */
+
+/* Places in pulse__pnode.queue, most urgent first. */
+enum pulse__lane {
+	PULSE__LANE_HIGH,
+	PULSE__LANE_NORMAL,
+	PULSE__LANE_LOW,
+	PULSE__LANES,
+};
+
+struct pulse__task {
+	pulse_task_fn fn;
+	void *data;
+	struct pulse__task *next;	/* in a list of free ones */
+	uint32_t epoch;
+} PULSE__ALIGNED(PULSE_CACHE_LINE);
+
+enum pulse__pool_state {
+	PULSE__POOL_RUNNING,
+	PULSE__POOL_DRAINING,	/* takes no more, does what there is */
+	PULSE__POOL_STOPPING,	/* what is queued is cancelled */
+	PULSE__POOL_STOPPED,	/* drained: nothing is queued, nothing comes */
+};
+
+/* A NUMA node with at least one worker. */
+struct pulse__pnode {
+	struct pulse__mpmc queue[PULSE__LANES];
+	uint64_t submitted[2] PULSE__PAIR_ALIGNED; /* by non-workers; atomic */
+
+	/* constant */
+	int id PULSE__PAIR_ALIGNED;	/* node number */
+	uint32_t ctx_row;
+	uint32_t first, nr;		/* workers, in pool->by_node */
+};
+
+struct pulse__worker {
+	struct pulse__deque deque;
+
+	/* Its own words: it alone writes, anybody reads. */
+	uint64_t submitted[2] PULSE__PAIR_ALIGNED;
+	uint64_t done[2];
+	uint64_t executed;
+	uint64_t stolen;
+	uint64_t parks;
+	uint64_t wakes;
+	uint32_t in_task;
+	uint32_t gone;			/* ended inside a task, not replaced */
+
+	/* Nobody else's business. */
+	struct pulse__task *spare PULSE__PAIR_ALIGNED;
+	uint32_t nr_spare;
+	uint32_t epoch;			/* of the task in hand */
+	uint32_t tick;
+	uint32_t seed;
+	bool searching;			/* counted in pool->search */
+	bool forced;			/* there was work: look once, uncounted */
+	bool drain_dirty;		/* finished something since the check */
+	uint32_t drain_seen;
+
+	/* constant once it runs; index changes when a thread is replaced */
+	struct pulse_pool *pool PULSE__PAIR_ALIGNED;
+	struct pulse__pnode *node;
+	uint32_t *victims;		/* other workers, nearest first */
+	uint32_t nr_near;		/* so many of them are of its node */
+	uint32_t number;
+	uint32_t row;			/* node, in pool->node */
+	int cpu;			/* bound to it, or -1 */
+	int index;			/* in the context */
+	pthread_t thread;		/* under pool->lock */
+	pthread_t replaced;		/* to be joined by its successor */
+	bool has_replaced;
+	bool started;			/* there is a thread to join */
+};
+
+struct pulse_pool {
+	/* constant */
+	uint32_t magic;
+	uint32_t fork_gen;
+	struct pulse_ctx *ctx;
+	bool own_ctx;
+	bool stealing;
+	bool statistics;
+	bool numa;
+	bool bind_node;
+	bool pin;
+	bool fence_done;	/* no membarrier: fence after each task */
+	uint32_t nr_workers;
+	uint32_t nr_nodes;
+	uint32_t queue_size;
+	int64_t spin_ns;
+	struct pulse__worker **worker;
+	struct pulse__pnode **node;
+	uint16_t *order;	/* [row][k]: nodes of the pool, nearest first */
+	uint16_t *near_row;	/* [node number]: the pool's nearest node */
+	uint32_t nr_near_row;
+	uint32_t *by_node;	/* worker numbers, node after node */
+	struct pulse_slab *slab;
+	pulse_pool_worker_fn on_worker_start;
+	pulse_pool_worker_fn on_worker_stop;
+	pulse_pool_cancel_fn on_cancel;
+	void *hook_arg;
+	char name[16];
+
+	/* Read at each task, written seldom. */
+	uint32_t state PULSE__PAIR_ALIGNED;	/* enum pulse__pool_state */
+	uint32_t epoch;		/* of what is submitted from outside: 0 or 1 */
+	uint32_t drain;		/* not 0: somebody waits, see wait.c */
+	uint64_t *members;	/* bit i: worker i of the context is ours */
+
+	/* Searchers, and wakes that nobody took yet; see wake.c. */
+	uint32_t search PULSE__PAIR_ALIGNED;
+
+	/* Seldom. */
+	uint64_t cancelled[2] PULSE__PAIR_ALIGNED;	/* atomic */
+	uint64_t wakes;					/* atomic */
+
+	/* Under the lock. */
+	pthread_mutex_t lock;
+	pthread_cond_t cond;	/* CLOCK_MONOTONIC; all that is waited for */
+	uint32_t nr_started;
+	int start_err;
+	int go;			/* workers: 0 wait, 1 run, -1 leave again */
+	uint32_t nr_gone;
+	uint64_t flips_begun, flips_done;
+	bool flip_led;		/* somebody sleeps for the current flip */
+	uint32_t drain_seq;
+};
+
+/* The calling thread's worker, of whichever pool; NULL outside. */
+extern __thread struct pulse__worker *pulse__pool_self
+	__attribute__((tls_model("initial-exec")));
+
+static inline struct pulse__worker *
+pulse__pool_self_in(const struct pulse_pool *pool)
+{
+	struct pulse__worker *w = pulse__pool_self;
+
+	return w && w->pool == pool ? w : NULL;
+}
+
+/* 0, -EINVAL or -EOWNERDEAD: may this pool be used here? */
+static inline int pulse__pool_check(const struct pulse_pool *pool)
+{
+	if (unlikely(!pool))
+		return -EINVAL;
+	pulse__obj_check(pool, PULSE__POOL_MAGIC, "struct pulse_pool");
+	if (pulse__forked(pool->fork_gen))
+		return -EOWNERDEAD;
+	return 0;
+}
+
+static inline uint32_t pulse__pool_state(const struct pulse_pool *pool)
+{
+	return __atomic_load_n(&pool->state, __ATOMIC_ACQUIRE);
+}
+
+/* One writer: no read-modify-write, nothing for the others to wait for. */
+#define pulse__count_own(p)						\
+	__atomic_store_n((p), *(p) + 1, __ATOMIC_RELAXED)
+#define pulse__stat_own(w, field)					\
+	do {								\
+		if ((w)->pool->statistics)				\
+			pulse__count_own(&(w)->field);			\
+	} while (0)
+
+/* ---- worker.c ---------------------------------------------------------- */
+
+void *pulse__worker_main(void *arg);
+/* Starts a thread with the signals that belong to it. 0 or -errno. */
+int pulse__worker_spawn(struct pulse__worker *w, pthread_t *thread);
+void pulse__task_free(struct pulse_pool *pool, struct pulse__worker *w,
+		      struct pulse__task *t);
+
+/* ---- find.c: where the next task comes from ---------------------------- */
+
+/* High ones, the own deque, the own node's queue. */
+struct pulse__task *pulse__find_local(struct pulse__worker *w);
+/* Once around everywhere; @steal: other workers' deques too. */
+struct pulse__task *pulse__find_around(struct pulse__worker *w, bool steal);
+/* Is there a task that somebody could take now? After a full barrier. */
+bool pulse__pool_has_work(const struct pulse_pool *pool);
+
+/* ---- wake.c: who looks for work, who is woken --------------------------- */
+
+/* After a push and a full barrier: see that somebody looks for it. */
+void pulse__pool_notify(struct pulse_pool *pool, uint32_t row, unsigned int nr);
+/* A worker without work: may it search? Then it is counted. */
+bool pulse__search_begin(struct pulse__worker *w);
+/* It does not search any more: it found something, or nothing. */
+void pulse__search_found(struct pulse__worker *w);
+void pulse__search_nothing(struct pulse__worker *w);
+void pulse__pool_park(struct pulse__worker *w);
+void pulse__pool_wake_all(struct pulse_pool *pool);
+
+/* ---- wait.c: when all is done ------------------------------------------ */
+
+int pulse__wait_init(struct pulse_pool *pool);
+int pulse__pool_drain(struct pulse_pool *pool, int64_t deadline_ns);
+/* Somebody waits, and perhaps for what was just done. */
+void pulse__drain_look(struct pulse_pool *pool, uint32_t drain);
+
+/*
+ * After a task, before the next one (NULL: there is none at hand).
+ *
+ * The load of drain may pass the store of done before it: the waiter's
+ * membarrier is the barrier between the two, see wait.c.
+ */
+static inline void pulse__drain_poll(struct pulse__worker *w,
+				     const struct pulse__task *next)
+{
+	uint32_t drain = READ_ONCE(w->pool->drain);
+
+	if (likely(!drain))
+		return;
+	/* More of that epoch at hand: it is not empty yet. */
+	if (next && next->epoch == (drain & 1))
+		return;
+	if (!w->drain_dirty && w->drain_seen == drain)
+		return;
+	w->drain_dirty = false;
+	w->drain_seen = drain;
+	pulse__drain_look(w->pool, drain);
+}
+
+/* ---- stop.c ------------------------------------------------------------ */
+
+/* Cancels what is queued; how many. In STOPPING only. */
+uint64_t pulse__pool_sweep(struct pulse_pool *pool);
+void pulse__task_cancel(struct pulse_pool *pool, struct pulse__task *t);
+/* Moves the state to STOPPING or STOPPED where it is not there yet. */
+void pulse__pool_end(struct pulse_pool *pool, enum pulse__pool_state state);
+
+/* ---- place.c, quota.c: how many workers, and where --------------------- */
+
+/* CPUs that the cgroup's quota allows, rounded up; 0 = no limit. */
+unsigned int pulse__quota_cpus(const char *proc_self_cgroup,
+			       const char *cgroup_root);
+
+struct pulse__place {
+	int cpu;
+	int node;
+};
+
+/* Default number of workers. 1 or more, or -errno. */
+int pulse__place_default(void);
+/* Places for @nr workers; @spread: over cores and nodes. 0 or -errno. */
+int pulse__place(uint32_t nr, bool spread, struct pulse__place *out);
+/* Nodes, victims and members of a pool whose worker[] is allocated. */
+int pulse__pool_layout(struct pulse_pool *pool, bool by_distance);
+/* What the calling worker may run on. */
+void pulse__place_bind(struct pulse__worker *w);
+
+#endif /* PULSE__POOL_H */

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * wake.c - who looks for work, who parks, who is woken.
+ *
+ * A worker without work *searches*: it looks around for spin_ns, then parks. At
+ * most half of the workers search. As long as one does, nobody needs to be
+ * woken: the searcher finds what is there, and the last one that finds
+ * something wakes the next if there is more.
+ *
+ * pool->search counts searchers in its low half. A waker counts a searcher in
+ * before it wakes one, and leaves a *grant* in the high half; whoever comes
+ * back from parking takes the grant, and with it the place that was counted.
+ * So the time a woken worker takes to come up counts as search, and a burst of
+ * submits wakes one worker, not all.
+ *
+ * No lost wake-up. A submitter pushes, (A) full barrier, looks. A worker
+ * that parks announces it, (B) full barrier, and looks at all queues
+ * (backend/park.c; litmus: park_wake). The cases of the submitter's look:
+ *
+ *  - Nobody parks: whoever parks later has its (B) after our (A) and sees the
+ *    push.
+ *  - Somebody searches: it leaves by a read-modify-write of search after our
+ *    look, then a full barrier; if it found nothing it parks and so looks at
+ *    all queues, if it found something it looks whether there is more, and
+ *    notifies as if it had pushed that.
+ *  - What we took for a searcher was a grant that its waker took back because
+ *    it found nobody to wake: the waker looks after that whether there is work
+ *    and wakes without a count, so that nobody can rely on it again. Whom it
+ *    does not find parking then will announce it later than this look, and
+ *    sees the push.
+ *  - Somebody parks, nobody searches: we wake it. It comes back, takes a grant
+ *    if there is one, and looks.
+ */
+#include "pool/pool.h"
+
+#define PULSE__SEARCHER		1U
+#define PULSE__GRANT		(1U << 16)
+#define PULSE__SEARCHERS(s)	((s) & 0xffffU)
+
+/* Takes up to @nr grants back, with the searchers they stand for. */
+static void pulse__grants_return(struct pulse_pool *pool, uint32_t nr)
+{
+	uint32_t s = READ_ONCE(pool->search), n;
+
+	do {
+		/* Less where others took them: those really search. */
+		n = s / PULSE__GRANT < nr ? s / PULSE__GRANT : nr;
+	} while (n && !pulse__cas(&pool->search, &s,
+				  s - n * (PULSE__GRANT + PULSE__SEARCHER),
+				  __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+}
+
+static bool pulse__grant_take(struct pulse_pool *pool)
+{
+	uint32_t s = READ_ONCE(pool->search);
+
+	while (s >= PULSE__GRANT) {
+		if (pulse__cas(&pool->search, &s, s - PULSE__GRANT,
+			       __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+			return true;
+	}
+	return false;
+}
+
+static unsigned int pulse__wake_some(struct pulse_pool *pool, uint32_t row,
+				     unsigned int nr)
+{
+	unsigned int woken = pulse__wake_set(pool->ctx, pool->members,
+					     pool->node[row]->ctx_row, nr,
+					     true);
+
+	if (woken && pool->statistics)
+		pulse__add_relaxed(&pool->wakes, woken);
+	return woken;
+}
+
+void pulse__pool_notify(struct pulse_pool *pool, uint32_t row, unsigned int nr)
+{
+	uint32_t none = 0;
+	unsigned int woken;
+
+	if (__atomic_load_n(&pool->search, PULSE__FENCED(__ATOMIC_RELAXED)))
+		return;
+	if (!pulse__any_idle(pool->ctx, pool->members))
+		return;
+	if (nr > pool->nr_workers)
+		nr = pool->nr_workers;
+	if (!pulse__cas(&pool->search, &none,
+			nr * (PULSE__GRANT + PULSE__SEARCHER),
+			__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		return;		/* somebody searches since */
+	woken = pulse__wake_some(pool, row, nr);
+	if (woken == nr)
+		return;
+	pulse__grants_return(pool, nr - woken);
+	if (woken)
+		return;
+	/* Others may have relied on the grant meanwhile. */
+	pulse__full_barrier();
+	if (pulse__pool_has_work(pool))
+		pulse__wake_some(pool, row, 1);
+}
+
+bool pulse__search_begin(struct pulse__worker *w)
+{
+	struct pulse_pool *pool = w->pool;
+	uint32_t s = READ_ONCE(pool->search);
+
+	/* A grant is a place that is counted already. */
+	if (pulse__grant_take(pool)) {
+		w->searching = true;
+		return true;
+	}
+	if (PULSE__SEARCHERS(s) &&
+	    2 * (PULSE__SEARCHERS(s) + 1) > pool->nr_workers)
+		return false;
+	__atomic_fetch_add(&pool->search, PULSE__SEARCHER, __ATOMIC_SEQ_CST);
+	w->searching = true;
+	return true;
+}
+
+void pulse__search_nothing(struct pulse__worker *w)
+{
+	w->searching = false;
+	__atomic_fetch_sub(&w->pool->search, PULSE__SEARCHER,
+			   __ATOMIC_SEQ_CST);
+	/* It parks next: (B) and the look at all queues come after this. */
+}
+
+void pulse__search_found(struct pulse__worker *w)
+{
+	struct pulse_pool *pool = w->pool;
+	uint32_t s;
+
+	w->searching = false;
+	s = __atomic_fetch_sub(&pool->search, PULSE__SEARCHER,
+			       __ATOMIC_SEQ_CST);
+	if (PULSE__SEARCHERS(s) != 1)
+		return;
+	/* The last one: who relied on it pushed before its look at search. */
+	pulse__full_barrier();
+	if (pulse__any_idle(pool->ctx, pool->members) &&
+	    pulse__pool_has_work(pool))
+		pulse__pool_notify(pool, w->row, 1);
+}
+
+/* After (B). All queues, whoever else may be searching. */
+static bool pulse__recheck(void *arg)
+{
+	struct pulse__worker *w = arg;
+	struct pulse_pool *pool = w->pool;
+	uint32_t drain = __atomic_load_n(&pool->drain, __ATOMIC_SEQ_CST);
+
+	if (__atomic_load_n(&pool->state, __ATOMIC_SEQ_CST) >=
+	    PULSE__POOL_STOPPING)
+		return true;
+	if (drain && w->drain_seen != drain)
+		return true;
+	return pulse__pool_has_work(pool);
+}
+
+void pulse__pool_park(struct pulse__worker *w)
+{
+	struct pulse_pool *pool = w->pool;
+	int ret = pulse_worker_park(pool->ctx, w->index, PULSE_FOREVER,
+				    pulse__recheck, w);
+
+	if (ret == 1) {
+		w->forced = true;
+	} else {
+		pulse__stat_own(w, parks);
+		if (ret == 0)
+			pulse__stat_own(w, wakes);
+		else if (unlikely(ret != -EINTR))
+			pulse__ctx_lost_fd(pool->ctx);
+	}
+	w->searching = pulse__grant_take(pool);
+	pulse__drain_poll(w, NULL);
+}
+
+void pulse__pool_wake_all(struct pulse_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->nr_workers; i++) {
+		int index = READ_ONCE(pool->worker[i]->index);
+		uint32_t one = (uint32_t)index;
+
+		if (index >= 0)
+			pulse_worker_wake(pool->ctx, &one, 1);
+	}
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * worker.c - a worker's thread: its life, and the loop that runs tasks.
+ *
+ * A task may end its thread with pthread_exit(). The task then counts as done,
+ * and another thread takes the worker over: its deque, its counters, its place.
+ * The successor joins its predecessor first, so that one thread at a time is
+ * the owner.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "pool/pool.h"
+
+__thread struct pulse__worker *pulse__pool_self
+	__attribute__((tls_model("initial-exec")));
+
+/* Looks at the clock once in so many pauses while it searches. */
+#define PULSE__PAUSES 32
+
+void pulse__task_free(struct pulse_pool *pool, struct pulse__worker *w,
+		      struct pulse__task *t)
+{
+	if (w && w->nr_spare < PULSE__POOL_SPARE) {
+		t->next = w->spare;
+		w->spare = t;
+		w->nr_spare++;
+		return;
+	}
+	pulse_slab_free(pool->slab, t);
+}
+
+static void pulse__task_done(struct pulse__worker *w)
+{
+	uint64_t *done = &w->done[w->epoch];
+	struct pulse_uwork *uw = &w->pool->ctx->uwork[w->index];
+
+	WRITE_ONCE(w->in_task, 0);
+	pulse__count_own(&w->executed);
+	WRITE_ONCE(uw->progress, w->executed);
+	w->drain_dirty = true;
+	/* Release: what the task wrote, to who waits; pairs with wait.c. */
+	pulse__store_release(done, *done + 1);
+	if (unlikely(w->pool->fence_done))
+		pulse__full_barrier();
+	else	/* pairs with the membarrier in wait.c:pulse__flip */
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static void pulse__task_run(struct pulse__worker *w, struct pulse__task *t)
+{
+	pulse_task_fn fn = t->fn;
+	void *data = t->data;
+
+	w->epoch = t->epoch;
+	/* First, so that what it submits finds this warm piece of memory. */
+	pulse__task_free(w->pool, w, t);
+	WRITE_ONCE(w->in_task, 1);
+	fn(data);
+	if (unlikely(pulse__forked(w->pool->fork_gen))) {
+		/* The queues here are copies; what is in them is the parent's. */
+		pulse_log(PULSE_LOG_ERROR,
+			  "a task forked and returned in the child, which ends");
+		_exit(EXIT_FAILURE);
+	}
+	pulse__task_done(w);
+}
+
+static struct pulse__task *pulse__search(struct pulse__worker *w)
+{
+	const int64_t spin_ns = w->pool->spin_ns;
+	int64_t until = 0;
+
+	for (;;) {
+		struct pulse__task *t = pulse__find_around(w, true);
+		int64_t now;
+
+		if (t || !spin_ns)
+			return t;
+		now = pulse_now_ns();
+		if (!until)
+			until = now + spin_ns;
+		if (now >= until ||
+		    pulse__pool_state(w->pool) >= PULSE__POOL_STOPPING)
+			return NULL;
+		for (int i = 0; i < PULSE__PAUSES; i++)
+			cpu_relax();
+	}
+}
+
+static struct pulse__task *pulse__find(struct pulse__worker *w)
+{
+	bool forced = w->forced;
+
+	w->forced = false;
+	if (w->searching || pulse__search_begin(w))
+		return pulse__search(w);
+	/* Enough are searching. Queues are everybody's all the same. */
+	return pulse__find_around(w, forced);
+}
+
+static void pulse__worker_loop(struct pulse__worker *w)
+{
+	struct pulse_pool *pool = w->pool;
+
+	while (likely(READ_ONCE(pool->state) < PULSE__POOL_STOPPING)) {
+		struct pulse__task *t = pulse__find_local(w);
+
+		if (!t) {
+			pulse__drain_poll(w, NULL);
+			t = pulse__find(w);
+		}
+		if (t) {
+			if (w->searching)
+				pulse__search_found(w);
+			pulse__drain_poll(w, t);
+			pulse__task_run(w, t);
+			continue;
+		}
+		if (w->searching)
+			pulse__search_nothing(w);
+		pulse__pool_park(w);
+	}
+	if (w->searching)
+		pulse__search_nothing(w);
+	if (pulse__pool_state(pool) == PULSE__POOL_STOPPING)
+		pulse__pool_sweep(pool);
+	pulse__drain_poll(w, NULL);
+}
+
+static void pulse__member(struct pulse__worker *w, bool in)
+{
+	uint64_t *word = &w->pool->members[w->index / 64];
+	uint64_t bit = 1ULL << (w->index % 64);
+
+	if (in)
+		__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
+	else
+		__atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
+}
+
+/* The thread becomes the worker. 0 or -errno. */
+static int pulse__worker_enter(struct pulse__worker *w)
+{
+	struct pulse_pool *pool = w->pool;
+	char name[32];
+	int index;
+
+	snprintf(name, sizeof(name), "%.9s-%u", pool->name, w->number);
+	name[15] = 0;
+	pthread_setname_np(pthread_self(), name);
+	pulse__place_bind(w);
+	index = pulse_worker_register(pool->ctx, pool->numa ? w->node->id : -1,
+				      w->number);
+	if (index < 0)
+		return index;
+	WRITE_ONCE(w->index, index);
+	pulse__member(w, true);
+	if (pool->on_worker_start)
+		pool->on_worker_start(pool->hook_arg, (int)w->number);
+	return 0;
+}
+
+static void pulse__worker_leave(struct pulse__worker *w)
+{
+	struct pulse_pool *pool = w->pool;
+	int index = w->index;
+
+	if (pool->on_worker_stop)
+		pool->on_worker_stop(pool->hook_arg, (int)w->number);
+	pulse__member(w, false);
+	WRITE_ONCE(w->index, -1);
+	pulse_worker_unregister(pool->ctx, index);
+}
+
+/* Nobody takes the worker over. What lies in its deque goes to the others. */
+static void pulse__worker_lost(struct pulse__worker *w, int err)
+{
+	struct pulse_pool *pool = w->pool;
+	struct pulse__mpmc *q = &w->node->queue[PULSE__LANE_NORMAL];
+	bool last;
+	void *t;
+
+	pulse_log(PULSE_LOG_ERROR,
+		  "pool %s: worker %u ended inside a task and cannot be replaced: %s",
+		  pool->name, w->number, pulse_strerror(err));
+	pthread_mutex_lock(&pool->lock);
+	WRITE_ONCE(w->gone, 1);
+	last = ++pool->nr_gone == pool->nr_workers;
+	pthread_mutex_unlock(&pool->lock);
+	if (last) {
+		pulse_pool_stop(pool);
+	} else {
+		while ((t = pulse__deque_take(&w->deque))) {
+			if (pulse__mpmc_push(q, t))
+				pulse__task_cancel(pool, t);
+		}
+		pulse__full_barrier();
+		pulse__pool_notify(pool, w->row, 1);
+	}
+	pulse__drain_poll(w, NULL);
+}
+
+/* A task called pthread_exit(), or its thread was cancelled. */
+static void pulse__worker_unwound(void *arg)
+{
+	struct pulse__worker *w = arg;
+	struct pulse_pool *pool = w->pool;
+	int err = 0;
+
+	if (pulse__forked(pool->fork_gen))
+		return;
+	if (w->in_task)
+		pulse__task_done(w);
+	pulse__worker_leave(w);
+	pthread_mutex_lock(&pool->lock);
+	/* Once it ends, nobody starts a thread behind the joiner's back. */
+	if (pulse__pool_state(pool) < PULSE__POOL_STOPPING) {
+		w->replaced = w->thread;
+		w->has_replaced = true;
+		err = pulse__worker_spawn(w, &w->thread);
+		if (err) {
+			w->thread = w->replaced;
+			w->has_replaced = false;
+		}
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (err)
+		pulse__worker_lost(w, err);
+	else if (pulse__pool_state(pool) >= PULSE__POOL_STOPPING)
+		pulse__drain_poll(w, NULL);
+}
+
+/* Tells pulse_pool_create() how it went. True: the worker is to run. */
+static bool pulse__worker_report(struct pulse_pool *pool, int err)
+{
+	bool run;
+
+	pthread_mutex_lock(&pool->lock);
+	if (err && !pool->start_err)
+		pool->start_err = err;
+	pool->nr_started++;
+	pthread_cond_broadcast(&pool->cond);
+	while (!pool->go)
+		pthread_cond_wait(&pool->cond, &pool->lock);
+	run = pool->go > 0;
+	pthread_mutex_unlock(&pool->lock);
+	return run;
+}
+
+void *pulse__worker_main(void *arg)
+{
+	struct pulse__worker *w = arg;
+	struct pulse_pool *pool = w->pool;
+	bool successor = w->has_replaced, run = true;
+	int err;
+
+	if (successor) {
+		pthread_join(w->replaced, NULL);
+		w->has_replaced = false;
+	}
+	pulse__pool_self = w;
+	err = pulse__worker_enter(w);
+	if (!successor)
+		run = pulse__worker_report(pool, err);
+	else if (err)
+		pulse__worker_lost(w, err);
+	if (err)
+		return NULL;
+	if (run) {
+		pthread_cleanup_push(pulse__worker_unwound, w);
+		pulse__worker_loop(w);
+		pthread_cleanup_pop(0);
+	}
+	pulse__worker_leave(w);
+	pulse__pool_self = NULL;
+	return NULL;
+}
+
+int pulse__worker_spawn(struct pulse__worker *w, pthread_t *thread)
+{
+	sigset_t all, old;
+	int err;
+
+	/* The program's signals go to the program's threads. */
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGABRT);
+	sigdelset(&all, SIGTRAP);
+	sigdelset(&all, SIGSYS);
+	sigdelset(&all, SIGPROF);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(thread, NULL, pulse__worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -err;
+}
