@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The bounded ring, and the queue of pointers with the same turns. */
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <pulse-u/ring.h>
@@ -396,6 +397,32 @@ KT_TEST(the_queue_of_pointers_loses_nothing)
 	trade(true, 1024, 1, scaled(300000), 0);
 	trade(true, 2, 1, scaled(100000), UINT64_MAX - 1000);
 	trade(true, 16, 1, scaled(100000), (1ULL << 32) - 1000);
+}
+
+/* U03; where it is ASan that notices, that is as good. */
+KT_TEST(debug_builds_end_at_a_second_destroy)
+{
+#ifdef PULSE_DEBUG
+	struct rlimit none = { 0, 0 };
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		struct pulse_ring *r = make(2, 8, 0);
+
+		setrlimit(RLIMIT_CORE, &none);
+		close(STDERR_FILENO);
+		pulse_ring_destroy(r);
+		pulse_ring_destroy(r);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	KT_CHECK(!WIFEXITED(status) || WEXITSTATUS(status));
+#else
+	KT_SKIP("not a debug build (-DPULSE_DEBUG)");
+#endif
 }
 
 /* U09 */
