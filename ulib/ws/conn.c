@@ -75,6 +75,12 @@ int pulse_ws_conn_address(struct pulse_ws_conn *conn, char *buf, size_t len)
 
 /* ---- timers --------------------------------------------------------------- */
 
+/* What is merely not flushed yet is not the peer's doing. */
+static bool waits_for_peer(const struct pulse_ws_conn *conn)
+{
+	return conn->blocked || conn->in_flight;
+}
+
 static void earlier(uint32_t now, uint32_t base, uint32_t after, int32_t *left)
 {
 	int32_t mine = (int32_t)(base + after - now);
@@ -96,7 +102,7 @@ void pulse__ws_arm(struct pulse_ws_conn *conn)
 		earlier(t, conn->heard_tick, cfg->handshake_ticks, &left);
 		break;
 	case PULSE__WS_OPEN:
-		if (conn->out_first)
+		if (waits_for_peer(conn))
 			earlier(t, conn->moved_tick, cfg->write_ticks, &left);
 		if (conn->stop)		/* not the peer's silence */
 			break;
@@ -128,7 +134,7 @@ static void open_timer(struct pulse_ws_conn *conn)
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 
-	if (conn->out_first && passed(conn, conn->moved_tick, cfg->write_ticks)) {
+	if (waits_for_peer(conn) && passed(conn, conn->moved_tick, cfg->write_ticks)) {
 		pulse__ws_note_close(conn, PULSE_WS_ABNORMAL,
 				     "peer does not read", 18);
 		pulse__ws_doom(conn, PULSE_WS_END_SLOW);
