@@ -55,7 +55,7 @@ run()
 	else
 		options=(-model "$2.cat")
 	fi
-	timeout 20 "$herd/herd7" "${options[@]}" "$1" > "$tmp/out" 2>&1 || true
+	timeout 60 "$herd/herd7" "${options[@]}" "$1" > "$tmp/out" 2>&1 || true
 	word=$(awk '$1 == "Observation" { print $3 }' "$tmp/out")
 	if [[ $word == Never ]] && grep -qE '^(Flag|Undef)' "$tmp/out"; then
 		word=Race

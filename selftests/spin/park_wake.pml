@@ -280,6 +280,8 @@ init
 		run worker(1);
 		run node_waker();
 		run node_waker();
+#elif defined(TWIN_idle_bit_late) || defined(TWIN_node_looks_at_idle)
+		run node_waker();
 #else
 		run waker(0, true);
 		run waker(0, false);
