@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * feed.c - who watches, and what they are told.
+ *
+ * The lock protects the list of watchers alone. A watcher that does not read
+ * is skipped (-EAGAIN): the next figures are as good as these.
+ */
+#include "feed.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct feed {
+	struct pulse_ctx *ctx;
+	struct pulse_pool *pool;
+	struct pulse_backend_info backend;
+	int64_t started_ns;
+	pthread_mutex_t lock;
+	struct pulse_ws_conn **watchers;
+	size_t nr, room;
+	char *text;
+	size_t len, size;
+};
+
+struct feed *feed_create(struct pulse_ctx *ctx, struct pulse_pool *pool,
+			 const struct pulse_backend_info *backend)
+{
+	struct feed *feed = calloc(1, sizeof(*feed));
+
+	if (!feed)
+		return NULL;
+	feed->ctx = ctx;
+	feed->pool = pool;
+	feed->backend = *backend;
+	feed->started_ns = pulse_now_ns();
+	pthread_mutex_init(&feed->lock, NULL);
+	return feed;
+}
+
+void feed_destroy(struct feed *feed)
+{
+	for (size_t i = 0; i < feed->nr; i++)
+		pulse_ws_put(feed->watchers[i]);
+	pthread_mutex_destroy(&feed->lock);
+	free(feed->watchers);
+	free(feed->text);
+	free(feed);
+}
+
+int feed_join(struct feed *feed, struct pulse_ws_conn *conn)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&feed->lock);
+	if (feed->nr == feed->room) {
+		size_t room = feed->room ? 2 * feed->room : 16;
+		void *more = realloc(feed->watchers,
+				     room * sizeof(*feed->watchers));
+
+		if (more) {
+			feed->watchers = more;
+			feed->room = room;
+		} else {
+			err = -ENOMEM;
+		}
+	}
+	if (!err)
+		feed->watchers[feed->nr++] = pulse_ws_get(conn);
+	pthread_mutex_unlock(&feed->lock);
+	return err;
+}
+
+void feed_leave(struct feed *feed, struct pulse_ws_conn *conn)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&feed->lock);
+	for (size_t i = 0; i < feed->nr && !found; i++) {
+		if (feed->watchers[i] == conn) {
+			feed->watchers[i] = feed->watchers[--feed->nr];
+			found = true;
+		}
+	}
+	pthread_mutex_unlock(&feed->lock);
+	if (found)
+		pulse_ws_put(conn);
+}
+
+/* Appends to the message; what does not fit makes it grow, or be cut short. */
+__attribute__((format(printf, 2, 3)))
+static void say(struct feed *feed, const char *fmt, ...)
+{
+	for (;;) {
+		va_list ap;
+		int n;
+
+		va_start(ap, fmt);
+		n = vsnprintf(feed->text + feed->len, feed->size - feed->len,
+			      fmt, ap);
+		va_end(ap);
+		if (n < 0)
+			return;
+		if ((size_t)n < feed->size - feed->len) {
+			feed->len += (size_t)n;
+			return;
+		}
+		char *more = realloc(feed->text, 2 * feed->size + (size_t)n);
+
+		if (!more)
+			return;
+		feed->text = more;
+		feed->size = 2 * feed->size + (size_t)n;
+	}
+}
+
+static void say_string(struct feed *feed, const char *text)
+{
+	say(feed, "\"");
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			say(feed, "\\%c", *text);
+		else if ((unsigned char)*text < 0x20)
+			say(feed, "\\u%04x", *text);
+		else
+			say(feed, "%c", *text);
+	}
+	say(feed, "\"");
+}
+
+/* One worker, as the page wants it. */
+struct line {
+	const char *kind;
+	unsigned int nr;
+	int home;
+	uint64_t tasks, steals;
+	struct pulse_worker_state st;
+};
+
+static void say_worker(struct feed *feed, const struct line *w)
+{
+	const struct pulse_worker_state *st = &w->st;
+
+	say(feed, "%s{\"i\":\"%s%u\",\"name\":\"%s %u\",\"home\":%d,"
+	    "\"tid\":%d,\"state\":\"%s\",\"cpu\":%u,\"node\":%d,"
+	    "\"tasks\":%llu,\"steals\":%llu,\"parks\":%llu,"
+	    "\"preempted\":%llu,\"blocked\":%llu,\"migrated\":%llu,"
+	    "\"run_ns\":%llu,\"wait_ns\":%llu}",
+	    feed->text[feed->len - 1] == '[' ? "" : ",", w->kind, w->nr,
+	    w->kind, w->nr, w->home, st->tid, pulse_state_name(st->state),
+	    st->cpu, st->node, (unsigned long long)w->tasks,
+	    (unsigned long long)w->steals, (unsigned long long)st->n_park,
+	    (unsigned long long)st->n_preempt, (unsigned long long)st->n_block,
+	    (unsigned long long)st->n_migrate, (unsigned long long)st->run_ns,
+	    (unsigned long long)st->wait_ns);
+}
+
+/*
+ * Everyone who is registered: the pool's workers, known by their thread ids,
+ * and what is left are the loops.
+ */
+static void say_workers(struct feed *feed)
+{
+	struct pulse_pool_worker_stats *of_pool;
+	int n = pulse_pool_num_workers(feed->pool);
+	unsigned int loops = 0;
+
+	of_pool = n > 0 ? calloc((size_t)n, sizeof(*of_pool)) : NULL;
+	if (!of_pool)
+		return;
+	for (int i = 0; i < n; i++) {
+		of_pool[i].sz = sizeof(of_pool[i]);
+		pulse_pool_worker_stats(feed->pool, i, &of_pool[i]);
+	}
+	for (int index = 0; index < FEED_WORKERS; index++) {
+		struct line w = { .kind = "loop", .st.sz = sizeof(w.st) };
+		bool known = false;
+
+		if (pulse_worker_state(feed->ctx, index, &w.st))
+			continue;
+		for (int i = 0; i < n && !known; i++) {
+			if (of_pool[i].tid != w.st.tid)
+				continue;
+			known = true;
+			w.kind = "worker";
+			w.nr = (unsigned int)i;
+			w.home = of_pool[i].home_node;
+			w.tasks = of_pool[i].executed;
+			w.steals = of_pool[i].stolen;
+		}
+		if (!known) {
+			w.nr = loops++;
+			w.home = w.st.node;
+		}
+		say_worker(feed, &w);
+	}
+	free(of_pool);
+}
+
+void feed_send(struct feed *feed, const struct pulse_ws_server *server)
+{
+	struct pulse_ws_stats stats = { .sz = sizeof(stats) };
+	struct pulse_ws_conn **to = NULL;
+	size_t nr;
+
+	pthread_mutex_lock(&feed->lock);
+	nr = feed->nr;
+	if (nr)
+		to = malloc(nr * sizeof(*to));
+	for (size_t i = 0; to && i < nr; i++)
+		to[i] = pulse_ws_get(feed->watchers[i]);
+	pthread_mutex_unlock(&feed->lock);
+	if (!to)
+		return;
+
+	if (!feed->text) {
+		feed->text = malloc(4096);
+		feed->size = feed->text ? 4096 : 0;
+	}
+	if (feed->text && !pulse_ws_server_stats(server, &stats)) {
+		int64_t ms = (pulse_now_ns() - feed->started_ns) / 1000000;
+
+		feed->len = 0;
+		say(feed, "{\"ms\":%lld,\"backend\":\"%s\",\"reason\":",
+		    (long long)ms, feed->backend.name);
+		say_string(feed, feed->backend.reason);
+		say(feed, ",\"connections\":%llu,\"messages\":%llu,"
+		    "\"bytes\":%llu,\"workers\":[",
+		    (unsigned long long)stats.connections,
+		    (unsigned long long)stats.messages_in,
+		    (unsigned long long)stats.bytes_in);
+		say_workers(feed);
+		say(feed, "]}");
+		for (size_t i = 0; i < nr; i++)
+			pulse_ws_send(to[i], PULSE_WS_TEXT, feed->text,
+				      feed->len);
+	}
+	for (size_t i = 0; i < nr; i++)
+		pulse_ws_put(to[i]);
+	free(to);
+}
