@@ -227,6 +227,8 @@ void feed_send(struct feed *feed, const struct pulse_ws_server *server)
 		say(feed, "{\"ms\":%lld,\"backend\":\"%s\",\"reason\":",
 		    (long long)ms, feed->backend.name);
 		say_string(feed, feed->backend.reason);
+		say(feed, ",\"fix\":");
+		say_string(feed, feed->backend.fix);
 		say(feed, ",\"connections\":%llu,\"messages\":%llu,"
 		    "\"bytes\":%llu,\"workers\":[",
 		    (unsigned long long)stats.connections,

@@ -243,9 +243,6 @@ int main(int argc, char **argv)
 		fail(o.listen, err);
 		goto out;
 	}
-	printf("vigilant-server: %s backend: %s%s%s%s\n", backend.name,
-	       backend.reason, *backend.fix ? " (fix: " : "", backend.fix,
-	       *backend.fix ? ")" : "");
 	printf("vigilant-server: http://%s/ is the live page, ws://%s/echo echoes; Ctrl-C ends\n",
 	       address, address);
 	fflush(stdout);
