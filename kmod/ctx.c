@@ -151,7 +151,7 @@ static int pulse_ctx_alloc(struct pulse_ctx *ctx)
 				      sizeof(struct pulse_uwork));
 	shared = hdr_pages + kstate_pages + uwork_pages +
 		 ctx->nr_nodes * pulse_nring_pages(ctx);
-	total = shared + pulse_pages_for(slot_bytes);
+	total = shared + pulse_pages_for(slot_bytes + pulse_nodes_bytes(ctx));
 
 	ret = pulse_quota_charge(ctx->user, PULSE_QUOTA_PAGES, total);
 	if (ret)
@@ -459,7 +459,7 @@ static struct miscdevice pulse_device = {
  *
  * Return: 0 or what misc_register() says.
  */
-int __init pulse_ctx_init(void)
+int pulse_ctx_init(void)
 {
 	return misc_register(&pulse_device);
 }

@@ -12,6 +12,7 @@
 #include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/topology.h>
 
 #include "ctx.h"
@@ -94,26 +95,47 @@ unsigned long pulse_nring_pages(struct pulse_ctx *ctx)
 	return (PAGE_ALIGN(ring) + ctx->heap_bytes) >> PAGE_SHIFT;
 }
 
-/* Insertion sort: few nodes, once, and stable, so that ties go by number. */
+/* What the order of a node is sorted by. */
+struct pulse_sight {
+	const struct pulse_node *nodes;
+	const struct pulse_node *from;
+};
+
+/* Itself, then the nearest; ties go by number. */
+static int pulse_sight_cmp(const void *a, const void *b, const void *priv)
+{
+	const struct pulse_sight *sight = priv;
+	const struct pulse_node *l = &sight->nodes[*(const u16 *)a];
+	const struct pulse_node *r = &sight->nodes[*(const u16 *)b];
+	int from = sight->from->nid;
+
+	if (l == sight->from || r == sight->from)
+		return (r == sight->from) - (l == sight->from);
+	return node_distance(from, l->nid) - node_distance(from, r->nid) ?:
+	       l->nid - r->nid;
+}
+
 static void pulse_node_sort(struct pulse_ctx *ctx, struct pulse_node *node)
 {
-	unsigned int i, j;
+	struct pulse_sight sight = { .nodes = ctx->nodes, .from = node };
+	unsigned int i;
 
-	for (i = 0; i < ctx->nr_nodes; i++) {
-		int far = node_distance(node->nid, ctx->nodes[i].nid);
+	for (i = 0; i < ctx->nr_nodes; i++)
+		node->order[i] = i;
+	sort_r(node->order, ctx->nr_nodes, sizeof(*node->order),
+	       pulse_sight_cmp, NULL, &sight);
+}
 
-		for (j = i; j > 0; j--) {
-			int nid = ctx->nodes[node->order[j - 1]].nid;
-
-			if (&ctx->nodes[i] != node &&
-			    (nid == node->nid ||
-			     node_distance(node->nid, nid) <= far))
-				break;
-			node->order[j] = node->order[j - 1];
-		}
-		node->order[j] = i;
-		cond_resched();
-	}
+/**
+ * pulse_nodes_bytes() - the kernel's own memory for the nodes
+ * @ctx: planned
+ *
+ * Return: bytes of members and orders.
+ */
+u64 pulse_nodes_bytes(struct pulse_ctx *ctx)
+{
+	return (u64)ctx->nr_nodes * (BITS_TO_BYTES(ctx->max_workers) +
+				     ctx->nr_nodes * sizeof(u16));
 }
 
 /**

@@ -26,6 +26,7 @@ struct pulse_node {
 
 int pulse_nodes_plan(struct pulse_ctx *ctx);
 u64 pulse_hdr_bytes(struct pulse_ctx *ctx);
+u64 pulse_nodes_bytes(struct pulse_ctx *ctx);
 unsigned long pulse_nring_pages(struct pulse_ctx *ctx);
 int pulse_nodes_alloc(struct pulse_ctx *ctx);
 void pulse_nodes_free(struct pulse_ctx *ctx);

@@ -179,7 +179,7 @@ int pulse_quota_set_limit(enum pulse_quota what, unsigned int limit)
  *
  * Return: 0 or -ERANGE, which fails the load.
  */
-int __init pulse_quota_init(void)
+int pulse_quota_init(void)
 {
 	enum pulse_quota what;
 

@@ -305,7 +305,7 @@ void pulse_workers_prepare(struct pulse_ctx *ctx)
  *
  * Return: 0.
  */
-int __init pulse_worker_init(void)
+int pulse_worker_init(void)
 {
 	preempt_notifier_inc();
 	return 0;

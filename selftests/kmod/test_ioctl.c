@@ -128,6 +128,16 @@ static void end(const struct cmd *c)
 		}							\
 	} while (0)
 
+/* The kernel's log, from where it was when the program began. */
+static int kmsg = -1;
+
+__attribute__((constructor)) static void kmsg_open(void)
+{
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kmsg >= 0)
+		lseek(kmsg, 0, SEEK_END);
+}
+
 KT_TEST(each_command_works_as_the_table_says)
 {
 	try_each((void)0, good(c));
@@ -507,6 +517,21 @@ KT_TEST(a_process_with_another_mm_is_refused)
 	KT_REQUIRE(!dev_begin(&d, 4));
 	KT_EQ(in_child(foreign_calls, &d.fd), 0);
 	dev_end(&d);
+}
+
+/* Last of the file: whatever a user did above, the log is silent about it. */
+KT_TEST(bad_input_leaves_no_word_in_the_log)
+{
+	char line[8192];
+	ssize_t n;
+
+	NEED_DEVICE();
+	KT_REQUIRE(kmsg >= 0);
+	while ((n = read(kmsg, line, sizeof(line) - 1)) > 0) {
+		line[n] = 0;
+		KT_CHECKF(!strstr(line, "pulse"), "%s", line);
+	}
+	KT_CHECK(n < 0 && errno == EAGAIN);
 }
 
 KT_MAIN()

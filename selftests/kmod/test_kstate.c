@@ -277,6 +277,32 @@ KT_TEST(fields_read_by_the_seq_rule_belong_together)
 	dev_end(&d);
 }
 
+static int tid_in_namespace(void *arg)
+{
+	int status;
+	pid_t pid;
+
+	(void)arg;
+	if (unshare(CLONE_NEWPID))
+		return 100;
+	pid = fork();
+	if (!pid) {
+		if (dev_begin(&d, 4) || dev_join(&d, PULSE_NODE_ANY) != 0)
+			_exit(101);
+		_exit(getpid() == 1 && kstate_read(&d, 0).tid == 1 ? 0 : 1);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return 102;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 103;
+}
+
+/* L11 */
+KT_TEST(thread_ids_are_those_of_the_pid_namespace)
+{
+	NEED_DEVICE();
+	KT_EQ(in_child(tid_in_namespace, NULL), 0);
+}
+
 KT_TEST(one_thread_is_told_of_in_each_of_its_contexts)
 {
 	struct dev more[8];
