@@ -85,7 +85,8 @@ typedef void (*pulse_transport_fn)(struct pulse_transport *transport,
  * @watch: tell the handler of these: PULSE_TRANSPORT_READ, PULSE_TRANSPORT_WRITE
  * @shutdown: nothing more is sent; the peer sees the end after all that was
  * @close: free the transport; with @reset what is unsent is thrown away and
- *	the peer sees a reset, otherwise it is still sent
+ *	the peer sees a reset, otherwise it is still sent. Memory of a send in
+ *	progress is not touched after it
  * @error: why it is broken, a negative errno, or 0; takes it off
  * @address: the own or the @peer's address as text
  */

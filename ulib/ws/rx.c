@@ -424,7 +424,11 @@ void pulse__ws_readable(struct pulse_ws_conn *conn)
 	if (likely(n > 0)) {
 		if (likely(pulse__ws_state(conn) == PULSE__WS_OPEN)) {
 			conn->heard_tick = pulse__ws_tick(conn->loop);
-			conn->pinged = false;
+			/* The timer is otherwise left to find out itself. */
+			if (unlikely(conn->pinged)) {
+				conn->pinged = false;
+				pulse__ws_arm(conn);
+			}
 		}
 	} else if (n == 0) {
 		peer_ended(conn);

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A connection over transports of every mood gives the same answers, leaves
+ * memory in flight alone, and stays within its bounds.
+ */
+#include "mock.h"
+#include "peer.h"
+
+#define INPUT_MAX (1 << 20)
+
+static uint8_t input[INPUT_MAX];
+static size_t input_len;
+
+/* A request and messages of many sizes, whole and in fragments, and a close. */
+static void make_input(void)
+{
+	static const size_t sizes[] = { 0, 1, 20, 125, 126, 500, 4095, 4096,
+					20000, 66000, 70000, 3, 17000, 9 };
+	static uint8_t body[70000];
+	size_t n = 0;
+
+	if (input_len)
+		return;
+	for (size_t i = 0; i < sizeof(body); i++)
+		body[i] = (uint8_t)(i * 7 + i / 256);
+	memcpy(input, UPGRADE, strlen(UPGRADE));
+	n = strlen(UPGRADE);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size_t half = sizes[i] / 3;
+
+		n += peer_frame(input + n, 0x82, body, sizes[i]);
+		n += peer_frame(input + n, 0x02, body, half);
+		n += peer_frame(input + n, 0x89, "in between", 10);
+		n += peer_frame(input + n, 0x80, body + half, sizes[i] - half);
+	}
+	n += peer_frame(input + n, 0x88, "\x03\xe8", 2);
+	input_len = n;
+}
+
+static struct pulse_ws_server *idle_server(uint32_t high)
+{
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_back);
+	PULSE_OPTS(pulse_ws_opts, o, .handlers = &h, .send_high_bytes = high);
+	struct pulse_ws_server *server = NULL;
+
+	KT_EQ(pulse_ws_server_create(&o, &server), 0);
+	return server;
+}
+
+static struct mock run_mood(struct pulse_ws_server *server, struct mock mood)
+{
+	struct mock m = mood;
+
+	m.in = input;
+	m.in_len = input_len;
+	KT_EQ(mock_connect(&m, server), 0);
+	mock_run(&m);
+	KT_CHECK(!m.broken);
+	KT_CHECK(m.closed);
+	return m;
+}
+
+KT_TEST(every_mood_gives_the_same_answers)
+{
+	struct pulse_ws_server *server = idle_server(1 << 20);
+	struct pulse_ws_server *tight = idle_server(1000);
+	static const size_t limits[] = { 0, 1, 2, 7, 1000, 1449, 65536 };
+	struct mock plain;
+
+	make_input();
+	plain = run_mood(server, (struct mock){ 0 });
+	KT_CHECK(plain.out_len > input_len / 2);
+	KT_CHECK(plain.out && strstr((char *)plain.out, ACCEPT));
+	for (size_t r = 0; r < ARRAY_SIZE(limits); r++) {
+		for (size_t s = 0; s < ARRAY_SIZE(limits); s++) {
+			for (int k = 0; k < 6; k++) {
+				struct mock m = {
+					.read_max = limits[r],
+					.send_max = limits[s],
+					.refuse = k == 1 || k == 4 ? 3 : 0,
+					.async = k == 2 || k == 5,
+				};
+
+				/* Byte by byte both ways: once is enough. */
+				if ((limits[r] == 1 || limits[s] == 1) &&
+				    (limits[r] + limits[s] < 9 || k == 3))
+					continue;
+				m = run_mood(k < 3 ? server : tight, m);
+				KT_CHECKF(m.out_len == plain.out_len &&
+					  !memcmp(m.out, plain.out, m.out_len),
+					  "reads %zu, sends %zu, mood %d",
+					  limits[r], limits[s], k);
+				free(m.out);
+			}
+		}
+	}
+	free(plain.out);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+	KT_EQ(pulse_ws_server_destroy(tight), 0);
+}
+
+KT_TEST(it_may_end_at_each_byte)
+{
+	struct pulse_ws_server *server = idle_server(1 << 20);
+	size_t whole = input_len;
+
+	make_input();
+	whole = input_len;
+	for (size_t end = 0; end < 3000; end++) {
+		struct mock m = { .read_max = end % 5 ? 0 : 100,
+				  .async = end % 3 == 1 };
+
+		input_len = end;
+		m = run_mood(server, m);
+		free(m.out);
+	}
+	input_len = whole;
+	KT_EQ(stats_of(server).connections, 0);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+}
+
+KT_TEST(an_idle_connection_is_small)
+{
+	struct pulse_ws_server *server = idle_server(1 << 20);
+	struct pulse__ws_loop *loop = server->loops[0];
+	struct mock m = { .keep_open = true };
+	struct pulse_ws_conn *conn;
+
+	make_input();
+	m.in = input;
+	m.in_len = strlen(UPGRADE);
+	KT_EQ(mock_connect(&m, server), 0);
+	mock_run(&m);
+	conn = pulse__list_first_entry(&loop->conns, struct pulse_ws_conn, link);
+	KT_EQ(pulse__ws_state(conn), PULSE__WS_OPEN);
+	/* No buffers; with transport (80) and slot (32) under 400 bytes. */
+	KT_CHECK(!conn->msg && !conn->ctl && !conn->stash && !conn->head &&
+		 !conn->out_first && !conn->strand);
+	KT_CHECKF(sizeof(*conn) <= 280, "%zu bytes", sizeof(*conn));
+	kt_note("%zu bytes", sizeof(*conn));
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+	KT_CHECK(m.closed);
+	free(m.out);
+}
+
+KT_MAIN()
