@@ -28,8 +28,9 @@ struct pulse_timer;
 /**
  * typedef pulse_timer_fn - called when a timer expires
  * @timer: the timer; a one-shot timer is no longer armed, a periodic one is
- *	armed for its next period. It may be armed, cancelled or freed here:
- *	the library does not touch it after the call began.
+ *	armed for its next period. It may be armed, cancelled or, when it is
+ *	not armed, freed here: the library does not touch it after the call
+ *	began.
  * @arg: as given to pulse_timer_init()
  *
  * Must return: no longjmp() and no pthread_exit() out of it.
