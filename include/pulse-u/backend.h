@@ -243,7 +243,8 @@ PULSE_API int pulse_worker_wake(struct pulse_ctx *ctx, const uint32_t *indices,
  *
  * Contains the full barrier, as pulse_worker_wake() does.
  *
- * Costs a system call only if a worker of the context parks.
+ * Costs a system call only if a worker of the context parks. A worker whom
+ * another thread wakes by its index at the same time may count for both.
  *
  * Return: how many are woken; -EINVAL also: no such node; -EOWNERDEAD in a
  * forked child.

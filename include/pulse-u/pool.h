@@ -127,11 +127,11 @@ PULSE_API int pulse_pool_destroy(struct pulse_pool *pool);
  * @fn: the task
  * @data: its argument
  *
- * From any thread, also from inside tasks. Never blocks. Wakes at most one
- * worker.
+ * From any thread, also from inside tasks. Never blocks, and does not fail for
+ * want of memory. Wakes at most one worker.
  *
  * Return: 0; -EAGAIN the queues are full, try again later; -ESHUTDOWN;
- * -ENOMEM; -EINVAL; -EOWNERDEAD in a forked child.
+ * -EINVAL; -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_pool_submit(struct pulse_pool *pool, pulse_task_fn fn,
 				void *data);

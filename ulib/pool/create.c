@@ -168,7 +168,7 @@ static void pulse__pool_free(struct pulse_pool *pool)
 	}
 	for (uint32_t i = 0; i < pool->nr_nodes; i++) {
 		for (int lane = 0; lane < PULSE__LANES; lane++)
-			pulse__mpmc_fini(&pool->node[i]->queue[lane]);
+			pulse__inject_fini(&pool->node[i]->queue[lane]);
 		pulse__free(pool->node[i]);
 	}
 	if (pool->slab)

@@ -13,69 +13,72 @@
 /* Tries at a victim that others are stealing from too. */
 #define PULSE__STEAL_TRIES 4
 
-static struct pulse__task *pulse__pop_lane(struct pulse__worker *w,
-					   enum pulse__lane lane)
+static bool pulse__pop_lane(struct pulse__worker *w, enum pulse__lane lane,
+			    struct pulse__job *job)
 {
 	const struct pulse_pool *pool = w->pool;
 	const uint16_t *order = pool->order + (size_t)w->row * pool->nr_nodes;
 
 	for (uint32_t k = 0; k < pool->nr_nodes; k++) {
-		void *t = pulse__mpmc_pop(&pool->node[order[k]]->queue[lane]);
-
-		if (t)
-			return t;
+		if (pulse__inject_pop(&pool->node[order[k]]->queue[lane], job))
+			return true;
 	}
-	return NULL;
+	return false;
+}
+
+/* Out of a deque: the memory stays here, for what the task may submit. */
+static bool pulse__unwrap(struct pulse__worker *w, struct pulse__task *t,
+			  struct pulse__job *job)
+{
+	if (!t)
+		return false;
+	*job = t->job;
+	pulse__task_free(w->pool, w, t);
+	return true;
 }
 
 /* From the other end: the oldest of the own deque, as a thief would. */
-static struct pulse__task *pulse__take_oldest(struct pulse__worker *w)
+static bool pulse__take_oldest(struct pulse__worker *w, struct pulse__job *job)
 {
 	void *t;
 
-	return pulse__deque_steal(&w->deque, &t) ? NULL : t;
+	return !pulse__deque_steal(&w->deque, &t) && pulse__unwrap(w, t, job);
 }
 
 /* The one in 64. */
-static struct pulse__task *pulse__find_out_of_turn(struct pulse__worker *w)
+static bool pulse__find_out_of_turn(struct pulse__worker *w,
+				    struct pulse__job *job)
 {
-	struct pulse__task *t = NULL;
+	bool got = false;
 
-	for (uint32_t i = 0; i < 3 && !t; i++) {
+	for (uint32_t i = 0; i < 3 && !got; i++) {
 		switch ((w->tick / (PULSE__GUARD_MASK + 1) + i) % 3) {
 		case 0:
-			t = pulse__pop_lane(w, PULSE__LANE_LOW);
+			got = pulse__pop_lane(w, PULSE__LANE_LOW, job);
 			break;
 		case 1:
-			t = pulse__pop_lane(w, PULSE__LANE_NORMAL);
+			got = pulse__pop_lane(w, PULSE__LANE_NORMAL, job);
 			break;
 		default:
-			t = pulse__take_oldest(w);
+			got = pulse__take_oldest(w, job);
 		}
 	}
-	return t;
+	return got;
 }
 
-struct pulse__task *pulse__find_local(struct pulse__worker *w)
+bool pulse__find_local(struct pulse__worker *w, struct pulse__job *job)
 {
-	struct pulse__task *t;
-
-	if (unlikely(!(++w->tick & PULSE__GUARD_MASK))) {
-		t = pulse__find_out_of_turn(w);
-		if (t)
-			return t;
-	}
-	t = pulse__pop_lane(w, PULSE__LANE_HIGH);
-	if (t)
-		return t;
-	t = pulse__deque_take(&w->deque);
-	if (t)
-		return t;
-	return pulse__mpmc_pop(&w->node->queue[PULSE__LANE_NORMAL]);
+	if (unlikely(!(++w->tick & PULSE__GUARD_MASK)) &&
+	    pulse__find_out_of_turn(w, job))
+		return true;
+	return pulse__pop_lane(w, PULSE__LANE_HIGH, job) ||
+	       pulse__unwrap(w, pulse__deque_take(&w->deque), job) ||
+	       pulse__inject_pop(&w->node->queue[PULSE__LANE_NORMAL], job);
 }
 
-static struct pulse__task *pulse__steal_from(struct pulse__worker *w,
-					     struct pulse__worker *victim)
+static bool pulse__steal_from(struct pulse__worker *w,
+			      struct pulse__worker *victim,
+			      struct pulse__job *job)
 {
 	void *t;
 
@@ -83,27 +86,26 @@ static struct pulse__task *pulse__steal_from(struct pulse__worker *w,
 		switch (pulse__deque_steal(&victim->deque, &t)) {
 		case 0:
 			pulse__stat_own(w, stolen);
-			return t;
+			return pulse__unwrap(w, t, job);
 		case -EAGAIN:
 			cpu_relax();
 			continue;
 		default:
-			return NULL;
+			return false;
 		}
 	}
-	return NULL;
+	return false;
 }
 
 /* @first to @first + @nr - 1 of the victims, from a place by chance. */
-static struct pulse__task *pulse__steal_some(struct pulse__worker *w,
-					     uint32_t first, uint32_t nr,
-					     bool rotate)
+static bool pulse__steal_some(struct pulse__worker *w, uint32_t first,
+			      uint32_t nr, bool rotate, struct pulse__job *job)
 {
 	struct pulse__worker **worker = w->pool->worker;
 	uint32_t start = 0;
 
 	if (!nr)
-		return NULL;
+		return false;
 	if (rotate) {
 		/* xorshift32: all thieves at one victim would be a queue. */
 		w->seed ^= w->seed << 13;
@@ -113,65 +115,42 @@ static struct pulse__task *pulse__steal_some(struct pulse__worker *w,
 	}
 	for (uint32_t i = 0; i < nr; i++) {
 		uint32_t k = start + i < nr ? start + i : start + i - nr;
-		struct pulse__task *t =
-			pulse__steal_from(w, worker[w->victims[first + k]]);
 
-		if (t)
-			return t;
+		if (pulse__steal_from(w, worker[w->victims[first + k]], job))
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
-struct pulse__task *pulse__find_around(struct pulse__worker *w, bool steal)
+bool pulse__find_around(struct pulse__worker *w, bool steal,
+			struct pulse__job *job)
 {
 	const struct pulse_pool *pool = w->pool;
 	const uint16_t *order = pool->order + (size_t)w->row * pool->nr_nodes;
-	struct pulse__task *t = pulse__pop_lane(w, PULSE__LANE_HIGH);
 	uint32_t first = 0;
 
-	for (uint32_t k = 0; k < pool->nr_nodes && !t; k++) {
+	if (pulse__pop_lane(w, PULSE__LANE_HIGH, job))
+		return true;
+	for (uint32_t k = 0; k < pool->nr_nodes; k++) {
 		struct pulse__pnode *node = pool->node[order[k]];
 		uint32_t nr = k ? node->nr : w->nr_near;
 
-		t = pulse__mpmc_pop(&node->queue[PULSE__LANE_NORMAL]);
+		if (pulse__inject_pop(&node->queue[PULSE__LANE_NORMAL], job))
+			return true;
 		/* Pinned neighbours are in the order of their distance. */
-		if (!t && steal && pool->stealing)
-			t = pulse__steal_some(w, first, nr, k || !pool->pin);
+		if (steal && pool->stealing &&
+		    pulse__steal_some(w, first, nr, k || !pool->pin, job))
+			return true;
 		first += nr;
 	}
-	return t ? t : pulse__pop_lane(w, PULSE__LANE_LOW);
-}
-
-/*
- * Could a pop succeed? One that is being pushed does not count: its producer
- * has its notify still before it.
- */
-static bool pulse__mpmc_ready(const struct pulse__mpmc *q)
-{
-	uint64_t pos = __atomic_load_n(&q->dequeue,
-				       PULSE__FENCED(__ATOMIC_RELAXED));
-
-	for (;;) {
-		const struct pulse__mpmc_slot *slot = &q->slots[pos & q->mask];
-		uint64_t now;
-
-		if (__atomic_load_n(&slot->turn,
-				    PULSE__FENCED(__ATOMIC_ACQUIRE)) ==
-		    pulse__mpmc_turn(pos, q->shift) + 1)
-			return true;
-		now = __atomic_load_n(&q->dequeue,
-				      PULSE__FENCED(__ATOMIC_RELAXED));
-		if (now == pos)
-			return false;
-		pos = now;
-	}
+	return pulse__pop_lane(w, PULSE__LANE_LOW, job);
 }
 
 bool pulse__pool_has_work(const struct pulse_pool *pool)
 {
 	for (uint32_t i = 0; i < pool->nr_nodes; i++) {
 		for (int lane = 0; lane < PULSE__LANES; lane++) {
-			if (pulse__mpmc_ready(&pool->node[i]->queue[lane]))
+			if (pulse__inject_ready(&pool->node[i]->queue[lane]))
 				return true;
 		}
 	}

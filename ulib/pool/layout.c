@@ -30,7 +30,7 @@ static int pulse__node_new(struct pulse_pool *pool, int id, uint32_t ctx_row)
 	node->ctx_row = ctx_row;
 	pool->node[pool->nr_nodes++] = node;
 	for (int lane = 0; lane < PULSE__LANES && !err; lane++)
-		err = pulse__mpmc_init(&node->queue[lane], pool->queue_size, 0);
+		err = pulse__inject_init(&node->queue[lane], pool->queue_size);
 	return err;
 }
 

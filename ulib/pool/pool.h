@@ -2,14 +2,14 @@
 /*
  * pool.h - the inside of a pool: who writes which word.
  *
- *   pool ---- node[] (those with a worker) ---- queue[priority]: MPMC
+ *   pool ---- node[] (those with a worker) ---- queue[priority]: inject.h
  *     |                                          what is submitted from
  *     |                                          outside, or with a wish
  *     +------ worker[] ---- deque: what its own tasks submit
  *
- * A task is an object of the pool's slab from submit until a worker begins it.
- * It is in one queue or in one worker's hands; who gets it out of a queue owns
- * it.
+ * A task is in one queue or in one worker's hands; who gets it out of a queue
+ * owns it. In a node's queue it lies in the slot itself; in a deque it is an
+ * object of the pool's slab, or one that its worker had left over.
  *
  * Counting. Each task belongs to one of two epochs, and each epoch counts what
  * was submitted and what is done; equal sums mean that the epoch is empty
@@ -29,13 +29,13 @@
 
 #include "backend/backend.h"
 #include "lockfree/deque_inline.h"
-#include "lockfree/ring_inline.h"
+#include "pool/inject.h"
 
 #define PULSE__POOL_MAGIC	0x4c4f4f50U	/* "POOL" */
 #define PULSE__POOL_QUEUE	1024U		/* default task_queue_size */
 #define PULSE__POOL_QUEUE_MAX	(1U << 20)
 #define PULSE__POOL_SPIN_US	20		/* default spin_us */
-#define PULSE__POOL_SPARE	64U		/* free tasks a worker keeps */
+#define PULSE__POOL_SPARE	512U		/* free tasks a worker keeps */
 #define PULSE__GUARD_MASK	63U		/* one task in 64 out of turn */
 
 /* Places in pulse__pnode.queue, most urgent first. */
@@ -46,11 +46,10 @@ enum pulse__lane {
 	PULSE__LANES,
 };
 
+/* In a deque. */
 struct pulse__task {
-	pulse_task_fn fn;
-	void *data;
+	struct pulse__job job;
 	struct pulse__task *next;	/* in a list of free ones */
-	uint32_t epoch;
 } PULSE__ALIGNED(PULSE_CACHE_LINE);
 
 enum pulse__pool_state {
@@ -62,7 +61,7 @@ enum pulse__pool_state {
 
 /* A NUMA node with at least one worker. */
 struct pulse__pnode {
-	struct pulse__mpmc queue[PULSE__LANES];
+	struct pulse__inject queue[PULSE__LANES];
 	uint64_t submitted[2] PULSE__PAIR_ALIGNED; /* by non-workers; atomic */
 
 	/* constant */
@@ -212,9 +211,10 @@ void pulse__task_free(struct pulse_pool *pool, struct pulse__worker *w,
 /* ---- find.c: where the next task comes from ---------------------------- */
 
 /* High ones, the own deque, the own node's queue. */
-struct pulse__task *pulse__find_local(struct pulse__worker *w);
+bool pulse__find_local(struct pulse__worker *w, struct pulse__job *job);
 /* Once around everywhere; @steal: other workers' deques too. */
-struct pulse__task *pulse__find_around(struct pulse__worker *w, bool steal);
+bool pulse__find_around(struct pulse__worker *w, bool steal,
+			struct pulse__job *job);
 /* Is there a task that somebody could take now? After a full barrier. */
 bool pulse__pool_has_work(const struct pulse_pool *pool);
 
@@ -244,7 +244,7 @@ void pulse__drain_look(struct pulse_pool *pool, uint32_t drain);
  * membarrier is the barrier between the two, see wait.c.
  */
 static inline void pulse__drain_poll(struct pulse__worker *w,
-				     const struct pulse__task *next)
+				     const struct pulse__job *next)
 {
 	uint32_t drain = READ_ONCE(w->pool->drain);
 
@@ -264,7 +264,7 @@ static inline void pulse__drain_poll(struct pulse__worker *w,
 
 /* Cancels what is queued; how many. In STOPPING only. */
 uint64_t pulse__pool_sweep(struct pulse_pool *pool);
-void pulse__task_cancel(struct pulse_pool *pool, struct pulse__task *t);
+void pulse__job_cancel(struct pulse_pool *pool, const struct pulse__job *job);
 /* Moves the state to STOPPING or STOPPED where it is not there yet. */
 void pulse__pool_end(struct pulse_pool *pool, enum pulse__pool_state state);
 

@@ -11,7 +11,7 @@ static uint64_t pulse__pool_queued(const struct pulse_pool *pool)
 
 	for (uint32_t i = 0; i < pool->nr_nodes; i++) {
 		for (int lane = 0; lane < PULSE__LANES; lane++)
-			n += pulse__mpmc_count(&pool->node[i]->queue[lane]);
+			n += pulse__inject_count(&pool->node[i]->queue[lane]);
 	}
 	for (uint32_t i = 0; i < pool->nr_workers; i++)
 		n += pulse__deque_size(&pool->worker[i]->deque);

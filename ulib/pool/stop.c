@@ -25,45 +25,50 @@ void pulse__pool_end(struct pulse_pool *pool, enum pulse__pool_state to)
 	pulse__full_barrier();
 }
 
-void pulse__task_cancel(struct pulse_pool *pool, struct pulse__task *t)
+void pulse__job_cancel(struct pulse_pool *pool, const struct pulse__job *job)
 {
-	uint32_t epoch = t->epoch;
-
 	if (pool->on_cancel)
-		pool->on_cancel(pool->hook_arg, t->fn, t->data);
-	pulse__task_free(pool, NULL, t);
+		pool->on_cancel(pool->hook_arg, job->fn, job->data);
 	/* Release: what the hook did, to who waits; pairs with wait.c. */
-	__atomic_fetch_add(&pool->cancelled[epoch], 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&pool->cancelled[job->epoch], 1, __ATOMIC_SEQ_CST);
+}
+
+static uint64_t pulse__sweep_deque(struct pulse_pool *pool,
+				   struct pulse__deque *deque)
+{
+	uint64_t n = 0;
+	void *mem;
+	int err;
+
+	while ((err = pulse__deque_steal(deque, &mem)) != -ENOENT) {
+		struct pulse__task *t = mem;
+
+		if (err) {
+			cpu_relax();
+			continue;
+		}
+		pulse__job_cancel(pool, &t->job);
+		pulse__task_free(pool, NULL, t);
+		n++;
+	}
+	return n;
 }
 
 uint64_t pulse__pool_sweep(struct pulse_pool *pool)
 {
+	struct pulse__job job;
 	uint32_t drain;
 	uint64_t n = 0;
-	void *t;
 
 	for (uint32_t i = 0; i < pool->nr_nodes; i++) {
 		for (int lane = 0; lane < PULSE__LANES; lane++) {
-			while ((t = pulse__mpmc_pop(
-					&pool->node[i]->queue[lane]))) {
-				pulse__task_cancel(pool, t);
-				n++;
-			}
+			for (; pulse__inject_pop(&pool->node[i]->queue[lane],
+						 &job); n++)
+				pulse__job_cancel(pool, &job);
 		}
 	}
-	for (uint32_t i = 0; i < pool->nr_workers; i++) {
-		int err;
-
-		while ((err = pulse__deque_steal(&pool->worker[i]->deque,
-						 &t)) != -ENOENT) {
-			if (err) {
-				cpu_relax();
-				continue;
-			}
-			pulse__task_cancel(pool, t);
-			n++;
-		}
-	}
+	for (uint32_t i = 0; i < pool->nr_workers; i++)
+		n += pulse__sweep_deque(pool, &pool->worker[i]->deque);
 	drain = __atomic_load_n(&pool->drain, __ATOMIC_SEQ_CST);
 	if (drain)
 		pulse__drain_look(pool, drain);

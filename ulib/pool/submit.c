@@ -13,22 +13,19 @@
 
 /* Where a task goes. */
 struct pulse__route {
-	struct pulse__worker *self;	/* a worker of this pool, or NULL */
+	struct pulse__worker *self;	/* inside a task of this pool, or NULL */
 	uint32_t row;
 	uint32_t epoch;
 	enum pulse__lane lane;
 	bool own_deque;
 };
 
-static int pulse__route(struct pulse_pool *pool, const struct pulse_task *task,
-			struct pulse__route *r)
+/* Who submits: does not change within a batch. */
+static uint32_t pulse__route_from(struct pulse_pool *pool,
+				  struct pulse__route *r)
 {
-	uint32_t home, node;
+	uint32_t node;
 
-	if (task->priority < PULSE_PRIO_LOW || task->priority > PULSE_PRIO_HIGH ||
-	    task->node < 0)
-		return -EINVAL;
-	r->lane = (enum pulse__lane)(PULSE_PRIO_HIGH - task->priority);
 	r->self = pulse__pool_self_in(pool);
 	/*
 	 * A task that runs keeps its epoch from ending, so what it counts
@@ -37,20 +34,30 @@ static int pulse__route(struct pulse_pool *pool, const struct pulse_task *task,
 	if (r->self && !r->self->in_task)
 		r->self = NULL;
 	if (r->self) {
-		home = r->self->row;
 		r->epoch = r->self->epoch;
-	} else {
-		home = 0;
-		if (pool->nr_nodes > 1 && !task->node) {
-			node = (uint32_t)pulse_node_current();
-			if (node < pool->nr_near_row)
-				home = pool->near_row[node];
-		}
-		r->epoch = __atomic_load_n(&pool->epoch, __ATOMIC_SEQ_CST);
+		return r->self->row;
 	}
+	r->epoch = __atomic_load_n(&pool->epoch, __ATOMIC_SEQ_CST);
+	if (pool->nr_nodes == 1)
+		return 0;
+	node = (uint32_t)pulse_node_current();
+	return node < pool->nr_near_row ? pool->near_row[node] : 0;
+}
+
+/* What is wished for. */
+static inline int pulse__route_to(struct pulse_pool *pool, uint32_t home,
+				  int32_t priority, int32_t hint,
+				  struct pulse__route *r)
+{
+	uint32_t node;
+
+	if (unlikely(priority < PULSE_PRIO_LOW || priority > PULSE_PRIO_HIGH ||
+		     hint < 0))
+		return -EINVAL;
+	r->lane = (enum pulse__lane)(PULSE_PRIO_HIGH - priority);
 	r->row = home;
-	if (task->node && pool->numa) {
-		node = (uint32_t)task->node - 1;
+	if (unlikely(hint && pool->numa)) {
+		node = (uint32_t)hint - 1;
 		r->row = node < pool->nr_near_row ? pool->near_row[node] : home;
 	}
 	r->own_deque = r->self && r->lane == PULSE__LANE_NORMAL &&
@@ -58,43 +65,52 @@ static int pulse__route(struct pulse_pool *pool, const struct pulse_task *task,
 	return 0;
 }
 
-static int pulse__task_new(struct pulse_pool *pool, struct pulse__worker *self,
-			   struct pulse__task **out)
+/* Own deque. 0; -EAGAIN full; -ENOMEM. */
+static int pulse__push_own(struct pulse_pool *pool, struct pulse__worker *self,
+			   const struct pulse__job *job)
 {
-	struct pulse__task *t;
+	struct pulse__task *t = self->spare;
 	void *mem;
 	int err;
 
-	if (self && self->spare) {
-		t = self->spare;
+	if (likely(t)) {
 		self->spare = t->next;
 		self->nr_spare--;
-		*out = t;
-		return 0;
+	} else {
+		err = pulse__alloc_fault() ? -ENOMEM :
+		      pulse_slab_alloc(pool->slab, &mem);
+		if (unlikely(err))
+			return err;
+		t = mem;
 	}
-	if (unlikely(pulse__alloc_fault()))
-		return -ENOMEM;
-	err = pulse_slab_alloc(pool->slab, &mem);
-	*out = mem;
+	t->job = *job;
+	err = pulse__deque_push(&self->deque, t);
+	if (unlikely(err))
+		pulse__task_free(pool, self, t);
 	return err;
 }
 
-/* -EAGAIN when it fits nowhere. The hint is a hint: near nodes will do. */
+/*
+ * The first of @nr jobs of one route; how many, or -EAGAIN. Where the deque is
+ * full or cannot grow, and where a node is full, the next place will do: a hint
+ * is a hint.
+ */
 static int pulse__push(struct pulse_pool *pool, const struct pulse__route *r,
-		       struct pulse__task *t)
+		       const struct pulse__job *jobs, unsigned int nr)
 {
 	const uint16_t *order = pool->order + (size_t)r->row * pool->nr_nodes;
+	unsigned int n = 0;
 
-	if (r->own_deque && !pulse__deque_push(&r->self->deque, t))
-		return 0;
-	for (uint32_t k = 0; k < pool->nr_nodes; k++) {
-		if (!pulse__mpmc_push(&pool->node[order[k]]->queue[r->lane], t))
-			return 0;
-	}
-	return -EAGAIN;
+	while (r->own_deque && n < nr &&
+	       !pulse__push_own(pool, r->self, &jobs[n]))
+		n++;
+	for (uint32_t k = 0; k < pool->nr_nodes && n < nr; k++)
+		n += pulse__inject_push(&pool->node[order[k]]->queue[r->lane],
+					jobs + n, nr - n);
+	return n ? (int)n : -EAGAIN;
 }
 
-/* In or out by @by tasks of an epoch, as submitted. */
+/* @by tasks more, or less, as submitted. */
 static void pulse__count_submit(struct pulse_pool *pool,
 				const struct pulse__route *r, int64_t by)
 {
@@ -103,65 +119,46 @@ static void pulse__count_submit(struct pulse_pool *pool,
 	if (r->self) {
 		own = &r->self->submitted[r->epoch];
 		__atomic_store_n(own, *own + (uint64_t)by, __ATOMIC_RELAXED);
-		if (by < 0)
-			r->self->drain_dirty = true;
 	} else {
 		__atomic_fetch_add(&pool->node[r->row]->submitted[r->epoch],
 				   (uint64_t)by, __ATOMIC_SEQ_CST);
 	}
 }
 
-/* It was counted and did not go in: who waits may have seen the count. */
-static void pulse__uncount_submit(struct pulse_pool *pool,
-				  const struct pulse__route *r)
+/* Counted and did not go in: who waits may have seen the count. */
+static PULSE__NOINLINE void pulse__uncount_submit(struct pulse_pool *pool,
+						  const struct pulse__route *r,
+						  unsigned int nr)
 {
 	uint32_t drain;
 
-	pulse__count_submit(pool, r, -1);
-	if (r->self)
-		return;		/* looks when its task is done */
+	pulse__count_submit(pool, r, -(int64_t)nr);
+	if (r->self) {
+		r->self->drain_dirty = true;	/* it looks after its task */
+		return;
+	}
 	pulse__full_barrier();
 	drain = READ_ONCE(pool->drain);
 	if (unlikely(drain))
 		pulse__drain_look(pool, drain);
 }
 
-/* Everything but to see that somebody looks for it. */
-static int pulse__submit_one(struct pulse_pool *pool,
-			     const struct pulse_task *task, uint32_t *row)
+/* Everything but to see that somebody looks for them. How many, or -errno. */
+static int pulse__submit_jobs(struct pulse_pool *pool,
+			      const struct pulse__route *r,
+			      const struct pulse__job *jobs, unsigned int nr)
 {
-	struct pulse__route r;
-	struct pulse__task *t;
-	int err;
+	int n;
 
-	if (unlikely(!task->fn))
-		return -EINVAL;
-	err = pulse__route(pool, task, &r);
-	if (unlikely(err))
-		return err;
-	/* Not worth a count; the look that matters comes after it. */
-	if (unlikely(pulse__pool_state(pool) != PULSE__POOL_RUNNING))
-		return -ESHUTDOWN;
-	err = pulse__task_new(pool, r.self, &t);
-	if (unlikely(err))
-		return err;
-	t->fn = task->fn;
-	t->data = task->data;
-	t->epoch = r.epoch;
-
-	pulse__count_submit(pool, &r, 1);
+	pulse__count_submit(pool, r, nr);
 	if (unlikely(__atomic_load_n(&pool->state, __ATOMIC_SEQ_CST) !=
 		     PULSE__POOL_RUNNING))
-		err = -ESHUTDOWN;
+		n = -ESHUTDOWN;
 	else
-		err = pulse__push(pool, &r, t);
-	if (unlikely(err)) {
-		pulse__task_free(pool, r.self, t);
-		pulse__uncount_submit(pool, &r);
-		return err;
-	}
-	*row = r.row;
-	return 0;
+		n = pulse__push(pool, r, jobs, nr);
+	if (unlikely(n != (int)nr))
+		pulse__uncount_submit(pool, r, nr - (n < 0 ? 0 : (unsigned)n));
+	return n;
 }
 
 static void pulse__submitted(struct pulse_pool *pool, uint32_t row,
@@ -183,16 +180,22 @@ static void pulse__submitted(struct pulse_pool *pool, uint32_t row,
 
 int pulse_pool_submit(struct pulse_pool *pool, pulse_task_fn fn, void *data)
 {
-	const struct pulse_task task = { .fn = fn, .data = data };
-	uint32_t row;
-	int err = pulse__pool_check(pool);
+	struct pulse__job job = { .fn = fn, .data = data };
+	struct pulse__route r;
+	int n = pulse__pool_check(pool);
 
-	if (unlikely(err))
-		return err;
-	err = pulse__submit_one(pool, &task, &row);
-	if (likely(!err))
-		pulse__submitted(pool, row, 1);
-	return err;
+	if (unlikely(n))
+		return n;
+	if (unlikely(!fn))
+		return -EINVAL;
+	pulse__route_to(pool, pulse__route_from(pool, &r), PULSE_PRIO_NORMAL,
+			0, &r);
+	job.epoch = r.epoch;
+	n = pulse__submit_jobs(pool, &r, &job, 1);
+	if (unlikely(n < 0))
+		return n;
+	pulse__submitted(pool, r.row, 1);
+	return 0;
 }
 
 int pulse_pool_submit_task(struct pulse_pool *pool,
@@ -203,36 +206,81 @@ int pulse_pool_submit_task(struct pulse_pool *pool,
 	return ret < 0 ? ret : 0;
 }
 
+/* Jobs of one route that lie next to each other go in together. */
+#define PULSE__RUN	32U
+
+struct pulse__run {
+	struct pulse__route route;
+	struct pulse__job jobs[PULSE__RUN];
+	unsigned int nr;
+};
+
+/* True: all of the run went in; else *@err says why, and the rest is dropped. */
+static bool pulse__run_flush(struct pulse_pool *pool, struct pulse__run *run,
+			     unsigned int *in, int *err)
+{
+	unsigned int nr = run->nr;
+	int n;
+
+	run->nr = 0;
+	if (!nr)
+		return true;
+	n = pulse__submit_jobs(pool, &run->route, run->jobs, nr);
+	if (n > 0)
+		*in += (unsigned int)n;
+	if (n == (int)nr)
+		return true;
+	*err = n < 0 ? n : -EAGAIN;
+	return false;
+}
+
 int pulse_pool_submit_batch(struct pulse_pool *pool,
 			    const struct pulse_task *tasks, unsigned int nr)
 {
 	const char *at = (const char *)tasks;
-	uint32_t row = 0, first = 0;
-	unsigned int n;
+	struct pulse__run run;
+	unsigned int in = 0;
+	uint32_t home, first = 0;
 	int err = pulse__pool_check(pool);
 
 	if (unlikely(err))
 		return err;
 	if (unlikely(!tasks || !nr || nr > INT_MAX))
 		return -EINVAL;
-	for (n = 0; n < nr; n++) {
+	run.nr = 0;
+	home = pulse__route_from(pool, &run.route);
+	for (unsigned int i = 0; i < nr; i++, at += tasks->sz) {
+		struct pulse__route to = run.route;
 		struct pulse_task task;
 
 		err = pulse__opts_load(&task, sizeof(task),
 				       PULSE__END(struct pulse_task, node), at);
-		if (!err && ((const struct pulse_task *)(const void *)at)->sz !=
-		    tasks->sz)
+		if (!err && (!task.fn ||
+			     ((const struct pulse_task *)(const void *)at)->sz !=
+			     tasks->sz))
 			err = -EINVAL;
 		if (!err)
-			err = pulse__submit_one(pool, &task, &row);
+			err = pulse__route_to(pool, home, task.priority,
+					      task.node, &to);
 		if (err)
 			break;
-		if (!n)
-			first = row;
-		at += tasks->sz;
+		if (run.nr == PULSE__RUN ||
+		    (run.nr && (to.lane != run.route.lane ||
+				to.row != run.route.row))) {
+			if (!pulse__run_flush(pool, &run, &in, &err))
+				break;
+		}
+		run.route = to;
+		if (!i)
+			first = to.row;
+		run.jobs[run.nr++] = (struct pulse__job){
+			.fn = task.fn, .data = task.data, .epoch = to.epoch,
+		};
 	}
-	if (!n)
+	/* What was good before a bad one goes in. */
+	pulse__run_flush(pool, &run, &in, &err);
+	if (!in)
 		return err;
-	pulse__submitted(pool, first, n);
-	return (int)n;
+	pulse__submitted(pool, first, in);
+	return (int)in;
 }

@@ -48,16 +48,12 @@ static void pulse__task_done(struct pulse__worker *w)
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
-static void pulse__task_run(struct pulse__worker *w, struct pulse__task *t)
+static void pulse__job_run(struct pulse__worker *w,
+			   const struct pulse__job *job)
 {
-	pulse_task_fn fn = t->fn;
-	void *data = t->data;
-
-	w->epoch = t->epoch;
-	/* First, so that what it submits finds this warm piece of memory. */
-	pulse__task_free(w->pool, w, t);
+	w->epoch = (uint32_t)job->epoch;
 	WRITE_ONCE(w->in_task, 1);
-	fn(data);
+	job->fn(job->data);
 	if (unlikely(pulse__forked(w->pool->fork_gen))) {
 		/* The queues here are copies; what is in them is the parent's. */
 		pulse_log(PULSE_LOG_ERROR,
@@ -67,37 +63,36 @@ static void pulse__task_run(struct pulse__worker *w, struct pulse__task *t)
 	pulse__task_done(w);
 }
 
-static struct pulse__task *pulse__search(struct pulse__worker *w)
+static bool pulse__search(struct pulse__worker *w, struct pulse__job *job)
 {
 	const int64_t spin_ns = w->pool->spin_ns;
-	int64_t until = 0;
+	int64_t until = 0, now;
 
 	for (;;) {
-		struct pulse__task *t = pulse__find_around(w, true);
-		int64_t now;
-
-		if (t || !spin_ns)
-			return t;
+		if (pulse__find_around(w, true, job))
+			return true;
+		if (!spin_ns)
+			return false;
 		now = pulse_now_ns();
 		if (!until)
 			until = now + spin_ns;
 		if (now >= until ||
 		    pulse__pool_state(w->pool) >= PULSE__POOL_STOPPING)
-			return NULL;
+			return false;
 		for (int i = 0; i < PULSE__PAUSES; i++)
 			cpu_relax();
 	}
 }
 
-static struct pulse__task *pulse__find(struct pulse__worker *w)
+static bool pulse__find(struct pulse__worker *w, struct pulse__job *job)
 {
 	bool forced = w->forced;
 
 	w->forced = false;
 	if (w->searching || pulse__search_begin(w))
-		return pulse__search(w);
+		return pulse__search(w, job);
 	/* Enough are searching. Queues are everybody's all the same. */
-	return pulse__find_around(w, forced);
+	return pulse__find_around(w, forced, job);
 }
 
 static void pulse__worker_loop(struct pulse__worker *w)
@@ -105,17 +100,18 @@ static void pulse__worker_loop(struct pulse__worker *w)
 	struct pulse_pool *pool = w->pool;
 
 	while (likely(READ_ONCE(pool->state) < PULSE__POOL_STOPPING)) {
-		struct pulse__task *t = pulse__find_local(w);
+		struct pulse__job job;
+		bool got = pulse__find_local(w, &job);
 
-		if (!t) {
+		if (!got) {
 			pulse__drain_poll(w, NULL);
-			t = pulse__find(w);
+			got = pulse__find(w, &job);
 		}
-		if (t) {
-			if (w->searching)
+		if (got) {
+			if (unlikely(w->searching))
 				pulse__search_found(w);
-			pulse__drain_poll(w, t);
-			pulse__task_run(w, t);
+			pulse__drain_poll(w, &job);
+			pulse__job_run(w, &job);
 			continue;
 		}
 		if (w->searching)
@@ -178,9 +174,9 @@ static void pulse__worker_leave(struct pulse__worker *w)
 static void pulse__worker_lost(struct pulse__worker *w, int err)
 {
 	struct pulse_pool *pool = w->pool;
-	struct pulse__mpmc *q = &w->node->queue[PULSE__LANE_NORMAL];
+	struct pulse__inject *q = &w->node->queue[PULSE__LANE_NORMAL];
+	struct pulse__task *t;
 	bool last;
-	void *t;
 
 	pulse_log(PULSE_LOG_ERROR,
 		  "pool %s: worker %u ended inside a task and cannot be replaced: %s",
@@ -193,8 +189,9 @@ static void pulse__worker_lost(struct pulse__worker *w, int err)
 		pulse_pool_stop(pool);
 	} else {
 		while ((t = pulse__deque_take(&w->deque))) {
-			if (pulse__mpmc_push(q, t))
-				pulse__task_cancel(pool, t);
+			if (!pulse__inject_push(q, &t->job, 1))
+				pulse__job_cancel(pool, &t->job);
+			pulse__task_free(pool, w, t);
 		}
 		pulse__full_barrier();
 		pulse__pool_notify(pool, w->row, 1);

@@ -31,6 +31,13 @@ static void catch_log(int level, const char *line, void *arg)
 	snprintf(log_line, sizeof(log_line), "%s", line);
 }
 
+/* Whatever PULSE_LOG says. */
+static void catch_the_log(void)
+{
+	pulse_log_set_level(PULSE_LOG_INFO);
+	pulse_log_set_sink(catch_log, NULL);
+}
+
 static int ask_user(void *arg)
 {
 	struct pulse_backend_info info = { .sz = sizeof(info) };
@@ -38,7 +45,7 @@ static int ask_user(void *arg)
 
 	(void)arg;
 	setenv("PULSE_BACKEND", "user", 1);
-	pulse_log_set_sink(catch_log, NULL);
+	catch_the_log();
 	MUST(1, pulse_backend_info(&info) == 0);
 	MUST(2, info.kind == PULSE_BACKEND_USER && !strcmp(info.name, "user"));
 	MUST(3, info.err == 0 && strstr(info.reason, "PULSE_BACKEND=user"));
@@ -67,7 +74,7 @@ static int ask_kernel(void *arg)
 
 	(void)arg;
 	setenv("PULSE_BACKEND", "kernel", 1);
-	pulse_log_set_sink(catch_log, NULL);
+	catch_the_log();
 	err = pulse_backend_info(&info);
 	MUST(1, err == info.err);
 	MUST(2, info.kind == PULSE_BACKEND_KERNEL && *info.reason);
@@ -101,7 +108,7 @@ static int ask_auto(void *arg)
 	int there = access(PULSE_DEVICE_PATH, R_OK | W_OK) == 0;
 
 	setenv("PULSE_BACKEND", arg, 1);
-	pulse_log_set_sink(catch_log, NULL);
+	catch_the_log();
 	MUST(1, pulse_backend_info(&info) == 0);
 	MUST(2, info.kind == (there ? PULSE_BACKEND_KERNEL :
 				      PULSE_BACKEND_USER));
@@ -127,7 +134,7 @@ static int select_first(void *arg)
 
 	(void)arg;
 	setenv("PULSE_BACKEND", "kernel", 1);
-	pulse_log_set_sink(catch_log, NULL);
+	catch_the_log();
 	MUST(1, pulse_backend_select(99) == -EINVAL);
 	MUST(2, pulse_backend_select(-1) == -EINVAL);
 	MUST(3, pulse_backend_select(PULSE_BACKEND_USER) == 0);
@@ -150,7 +157,7 @@ static int bad_info(void *arg)
 	} u;
 
 	(void)arg;
-	pulse_log_set_sink(catch_log, NULL);
+	catch_the_log();
 	MUST(1, pulse_backend_info(NULL) == -EINVAL);
 	memset(&u, 0, sizeof(u));
 	MUST(2, pulse_backend_info(&u.info) == -EINVAL);
@@ -203,7 +210,7 @@ static int ask_denied(void *arg)
 	struct pulse_ctx *ctx;
 
 	setenv("PULSE_BACKEND", "auto", 1);
-	pulse_log_set_sink(catch_log, NULL);
+	catch_the_log();
 	if (d->ioctl)
 		MUST(1, deny(SYS_ioctl, 1, (uint32_t)PULSE_IOC_INFO, d->err));
 	else

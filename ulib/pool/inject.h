@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * inject.h - a node's queue of tasks of one priority.
+ *
+ * The turn scheme of lockfree/ring_inline.h (litmus: mpmc_turn, barriers A to D
+ * there), with the task itself in the slot: what comes from outside needs no
+ * memory of its own, and lies in one cache line with its turn. Several tasks
+ * may be put in at once, next to each other.
+ */
+#ifndef PULSE__POOL_INJECT_H
+#define PULSE__POOL_INJECT_H
+
+#include <pulse-u/pool.h>
+
+#include "lockfree/ring_inline.h"
+
+/* A task by value: what it is once it is out of a queue. */
+struct pulse__job {
+	pulse_task_fn fn;
+	void *data;
+	uint64_t epoch;
+};
+
+struct pulse__inject_slot {
+	uint64_t turn;
+	struct pulse__job job;
+};
+
+struct pulse__inject {
+	uint64_t enqueue PULSE__PAIR_ALIGNED;	/* producers write */
+	uint64_t dequeue PULSE__PAIR_ALIGNED;	/* consumers write */
+
+	/* constant */
+	struct pulse__inject_slot *slots PULSE__PAIR_ALIGNED;
+	uint64_t mask;
+	unsigned int shift;
+};
+
+/* @entries: a power of two from 2. 0 or -ENOMEM. */
+static inline int pulse__inject_init(struct pulse__inject *q, uint64_t entries)
+{
+	q->enqueue = 0;
+	q->dequeue = 0;
+	q->mask = entries - 1;
+	q->shift = pulse__log2(entries);
+	q->slots = pulse__aligned_alloc(PULSE_CACHE_PAIR,
+					entries * sizeof(*q->slots));
+	return q->slots ? 0 : -ENOMEM;
+}
+
+static inline void pulse__inject_fini(struct pulse__inject *q)
+{
+	pulse__free(q->slots);
+}
+
+/*
+ * The first of @nr jobs, as many as there are free slots for in a row. A slot
+ * that is free for a position stays so until that position is claimed.
+ * Return: how many; 0: full.
+ */
+static inline unsigned int pulse__inject_push(struct pulse__inject *q,
+					      const struct pulse__job *jobs,
+					      unsigned int nr)
+{
+	uint64_t pos = READ_ONCE(q->enqueue), seen;
+	unsigned int n;
+
+	for (;;) {
+		for (n = 0; n < nr; n++) {
+			const struct pulse__inject_slot *slot =
+				&q->slots[(pos + n) & q->mask];
+
+			/* D: pairs with C in pulse__inject_pop */
+			if (pulse__load_acquire(&slot->turn) !=
+			    pulse__mpmc_turn(pos + n, q->shift))
+				break;
+		}
+		if (n) {
+			/* On failure pos becomes the position to try next. */
+			if (pulse__cas(&q->enqueue, &pos, pos + n,
+				       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+				break;
+			cpu_relax();
+			continue;
+		}
+		/* Full, unless somebody took the place meanwhile. */
+		seen = pos;
+		pos = READ_ONCE(q->enqueue);
+		if (pos == seen)
+			return 0;
+	}
+	for (unsigned int i = 0; i < n; i++, pos++) {
+		struct pulse__inject_slot *slot = &q->slots[pos & q->mask];
+
+		slot->job = jobs[i];
+		/* A: pairs with B in pulse__inject_pop */
+		pulse__store_release(&slot->turn,
+				     pulse__mpmc_turn(pos, q->shift) + 1);
+	}
+	return n;
+}
+
+/* The oldest; false: empty, or the oldest is still being put in. */
+static inline bool pulse__inject_pop(struct pulse__inject *q,
+				     struct pulse__job *job)
+{
+	uint64_t pos = READ_ONCE(q->dequeue), seen;
+	struct pulse__inject_slot *slot;
+
+	for (;;) {
+		slot = &q->slots[pos & q->mask];
+		/* B: pairs with A in pulse__inject_push */
+		if (pulse__load_acquire(&slot->turn) ==
+		    pulse__mpmc_turn(pos, q->shift) + 1) {
+			if (pulse__cas(&q->dequeue, &pos, pos + 1,
+				       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+				break;
+			cpu_relax();
+			continue;
+		}
+		seen = pos;
+		pos = READ_ONCE(q->dequeue);
+		if (pos == seen)
+			return false;
+	}
+	*job = slot->job;
+	/* C: pairs with D in pulse__inject_push */
+	pulse__store_release(&slot->turn,
+			     pulse__mpmc_turn(pos + q->mask + 1, q->shift));
+	return true;
+}
+
+/*
+ * Could a pop succeed? After a full barrier. One that is still being put in
+ * does not count: its producer has its notify before it.
+ */
+static inline bool pulse__inject_ready(const struct pulse__inject *q)
+{
+	uint64_t pos = READ_ONCE(q->dequeue), seen;
+
+	do {
+		const struct pulse__inject_slot *slot = &q->slots[pos & q->mask];
+
+		if (pulse__load_acquire(&slot->turn) ==
+		    pulse__mpmc_turn(pos, q->shift) + 1)
+			return true;
+		seen = pos;
+		pos = READ_ONCE(q->dequeue);
+	} while (pos != seen);
+	return false;
+}
+
+/* Exact when nobody else uses it. */
+static inline uint64_t pulse__inject_count(const struct pulse__inject *q)
+{
+	uint64_t deq = pulse__load_acquire(&q->dequeue);
+	uint64_t used = READ_ONCE(q->enqueue) - deq;
+
+	if ((int64_t)used < 0)
+		return 0;
+	return used > q->mask ? q->mask + 1 : used;
+}
+
+#endif /* PULSE__POOL_INJECT_H */
