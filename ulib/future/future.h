@@ -19,7 +19,8 @@
  * setter's comes first and the waiter's exchange fails; and the kernel compares
  * the word again before it lets the waiter sleep. So no wake-up is lost. A
  * nudge (a waiter's token was cancelled) adds to the upper bits: the word
- * differs from what the waiter is about to sleep on.
+ * differs from what the waiter is about to sleep on. All interleavings of this:
+ * selftests/ulib/future/test_wait_model.c, with twins that must fail.
  *
  * Continuations are pushed on a stack by compare-exchange; the setter takes it
  * as a whole and leaves CLOSED, which tells those who come later that they

@@ -193,6 +193,20 @@ KT_TEST(never_early_and_at_most_a_tick_late_at_any_distance)
 	}
 }
 
+KT_TEST(one_run_at_its_tick_is_enough_from_whatever_level)
+{
+	for (int64_t tick = 1; tick < 1LL << 40; tick *= 2) {
+		struct pulse_timers *w = new_wheel(0, 0);
+		struct probe p;
+
+		probe_init(&p);
+		KT_EQ(pulse_timers_arm(w, &p.timer, tick * MS, 0), 0);
+		KT_EQ(pulse_timers_run(w, tick * MS - 1, 0), 0);
+		KT_EQ(pulse_timers_run(w, tick * MS, 0), 1);
+		KT_EQ(pulse_timers_destroy(w), 0);
+	}
+}
+
 KT_TEST(what_is_past_fires_with_the_next_run)
 {
 	struct pulse_timers *w = new_wheel(1000 * MS, 0);
