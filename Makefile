@@ -65,9 +65,10 @@ ULIB_SRC  := $(sort $(wildcard ulib/*/*.c))
 TOOL_SRC  := $(sort $(wildcard tools/*.c))
 EX_SRC    := $(sort $(wildcard examples/*.c))
 EX_DIRS   := $(sort $(dir $(wildcard examples/*/main.c)))
+# Module tests make raw system calls: a sanitizer has nothing to see there.
 TEST_SRC  := $(sort $(wildcard selftests/ulib/*/test_*.c) \
-	     $(wildcard selftests/kmod/test_*.c) \
-	     $(wildcard selftests/abuse/test_*.c))
+	     $(wildcard selftests/abuse/test_*.c) \
+	     $(if $(SAN),,$(wildcard selftests/kmod/test_*.c)))
 FUZZ_SRC  := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c))
 BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
