@@ -208,6 +208,11 @@ typedef bool (*pulse_recheck_fn)(void *arg);
  * that sees what was published before. Once the announcement is made, no wake
  * is lost, whether the worker sleeps already or not.
  *
+ * @recheck must tell whether there is work ("is a queue not empty?"), not try
+ * to take some: a pop may fail on a queue that is not empty. After a return
+ * the caller's next look at its queues comes after a full barrier, also after
+ * -ETIMEDOUT: who gives up looks once more.
+ *
  * Return: 0 woken, spuriously perhaps; 1 @recheck found work; -ETIMEDOUT, at
  * once where the deadline is past; -EINTR a signal, on either backend only
  * where nobody woke it; -EINVAL also: a negative deadline; -ESRCH; -EPERM
@@ -241,7 +246,9 @@ PULSE_API int pulse_worker_wake(struct pulse_ctx *ctx, const uint32_t *indices,
  * @nr: how many, at least 1
  * @spill: go on with the other nodes, nearest first
  *
- * Contains the full barrier, as pulse_worker_wake() does.
+ * Contains the full barrier, as pulse_worker_wake() does. Two calls may choose
+ * the same worker before it comes up: whoever takes work from a shared queue
+ * and sees that more is left wakes one more before it runs what it took.
  *
  * Costs a system call only if a worker of the context parks. A worker whom
  * another thread wakes by its index at the same time may count for both.

@@ -52,12 +52,13 @@ struct pulse__slot {
 } PULSE__PAIR_ALIGNED;
 
 struct pulse_ctx {
-	uint32_t magic;
-	uint32_t fork_gen;
 	const struct pulse__backend_ops *ops;
+	uint64_t features;
 	int fd;
 	uint32_t futex_only;	/* kernel backend that lost its descriptor */
-	uint64_t features;
+	struct pulse__slot *slots;
+	uint32_t magic;		/* past what free() writes over */
+	uint32_t fork_gen;
 
 	/* shared pages; UWORK and the node rings are untrusted */
 	struct pulse_hdr *hdr;
@@ -82,7 +83,6 @@ struct pulse_ctx {
 	uint64_t *idle;
 	unsigned int idle_words;
 
-	struct pulse__slot *slots;
 	pthread_mutex_t lock;	/* giving out and reclaiming slots */
 	uint32_t live;		/* slots taken */
 	uint32_t rover;		/* where the next free slot is looked for */
@@ -206,6 +206,25 @@ static inline void pulse__full_barrier(void)
 
 /* Does any worker of the set park? NULL: all workers. After barrier (A). */
 bool pulse__any_idle(const struct pulse_ctx *ctx, const uint64_t *set);
+
+/**
+ * pulse__park_retire() - take back what a worker that leaves announced
+ * @ctx: the context, its lock is held
+ * @slot: the calling thread's, or that of a thread that ended
+ *
+ * Nobody can notify this word any more, and its idle bit is clear.
+ */
+void pulse__park_retire(struct pulse_ctx *ctx, struct pulse__slot *slot);
+
+/**
+ * pulse__park_pass_on() - wake one more, in place of a worker that left
+ * @ctx: the context
+ * @row: where the worker was at home
+ *
+ * A waker may have chosen the worker between its last look and its leaving;
+ * the wake-up must not go with it. Models: selftests/spin/leave.pml.
+ */
+void pulse__park_pass_on(struct pulse_ctx *ctx, uint32_t row);
 
 /**
  * pulse__wake_set() - pulse_worker_wake_node() among some workers only

@@ -138,6 +138,7 @@ int pulse_worker_park(struct pulse_ctx *ctx, int index, int64_t deadline_ns,
 		seen = word;
 		if (pulse__cas(park, &seen, running, __ATOMIC_ACQ_REL,
 			       __ATOMIC_ACQUIRE)) {
+			pulse__full_barrier();	/* as below */
 			pulse__idle_clear(ctx, slot);
 			return 1;
 		}
@@ -146,6 +147,11 @@ int pulse_worker_park(struct pulse_ctx *ctx, int index, int64_t deadline_ns,
 	err = ctx->ops->park(ctx, slot->index, word, deadline_ns);
 	/* Acquire: pairs with the release in pulse__notify(). */
 	seen = __atomic_exchange_n(park, running, __ATOMIC_ACQ_REL);
+	/*
+	 * RUNNING before the caller's next look at the queues: a waker that
+	 * still saw PARKING relied on that look. litmus: pass_on
+	 */
+	pulse__full_barrier();
 	pulse__idle_clear(ctx, slot);
 	return pulse__park_result(ctx, err, PULSE_PARK_STATE(seen) ==
 				  PULSE_PARK_NOTIFIED);
@@ -260,6 +266,23 @@ int pulse_worker_wake_node(struct pulse_ctx *ctx, int node, unsigned int nr,
 	if (ctx->ops->wake_node)
 		return ctx->ops->wake_node(ctx, (uint32_t)row, nr, spill);
 	return (int)pulse__wake_set(ctx, NULL, (uint32_t)row, nr, spill);
+}
+
+void pulse__park_retire(struct pulse_ctx *ctx, struct pulse__slot *slot)
+{
+	slot->epoch++;
+	__atomic_exchange_n(&ctx->uwork[slot->index].park,
+			    PULSE_PARK_WORD(slot->epoch, PULSE_PARK_RUNNING),
+			    __ATOMIC_SEQ_CST);
+	pulse__idle_clear(ctx, slot);
+}
+
+void pulse__park_pass_on(struct pulse_ctx *ctx, uint32_t row)
+{
+	/* After the last look of the one who left; pairs with (B). */
+	pulse__full_barrier();
+	if (pulse__any_idle(ctx, NULL))
+		pulse__wake_set(ctx, NULL, row, 1, true);
 }
 
 void pulse__ctx_lost_fd(struct pulse_ctx *ctx)

@@ -29,6 +29,7 @@ static void pulse__slot_release(struct pulse__slot *slot)
 {
 	struct pulse_ctx *ctx = slot->ctx;
 	struct pulse__slot **link = &pulse__self.slots;
+	uint32_t row = slot->row;
 
 	while (*link && *link != slot)
 		link = &(*link)->next;
@@ -36,13 +37,17 @@ static void pulse__slot_release(struct pulse__slot *slot)
 		*link = slot->next;
 	/*
 	 * Before the index can be given out again, and under the lock so that
-	 * pulse__reap() does not count the same leave.
+	 * pulse__reap() does not count the same leave. A thread that ends in
+	 * the middle of parking leaves no word behind that could be notified.
 	 */
 	pthread_mutex_lock(&ctx->lock);
 	slot->next = NULL;
+	pulse__park_retire(ctx, slot);
 	pulse__store_release(&slot->owner, NULL);
 	pthread_mutex_unlock(&ctx->lock);
 	ctx->ops->worker_del(ctx, slot->index);
+	/* Somebody may have chosen this worker, and counts on it. spin: leave */
+	pulse__park_pass_on(ctx, row);
 	/* Release: the last touch of the context; pulse__reap() acquires. */
 	__atomic_fetch_sub(&ctx->live, 1, __ATOMIC_RELEASE);
 }
@@ -179,7 +184,7 @@ bool pulse__worker_live(struct pulse_ctx *ctx, uint32_t index)
 uint32_t pulse__reap(struct pulse_ctx *ctx)
 {
 	/* Acquire: all that those who left did to the context. */
-	uint32_t live = pulse__load_acquire(&ctx->live);
+	uint32_t live = pulse__load_acquire(&ctx->live), dead = 0, row = 0;
 
 	if (!live)
 		return 0;
@@ -189,12 +194,17 @@ uint32_t pulse__reap(struct pulse_ctx *ctx)
 
 		if (!READ_ONCE(slot->owner) || ctx->ops->alive(ctx, slot))
 			continue;
+		row = slot->row;
+		dead++;
+		pulse__park_retire(ctx, slot);
 		pulse__store_release(&slot->owner, NULL);
 		ctx->ops->reclaim(ctx, i);
 		__atomic_fetch_sub(&ctx->live, 1, __ATOMIC_RELAXED);
 	}
 	live = READ_ONCE(ctx->live);
 	pthread_mutex_unlock(&ctx->lock);
+	while (dead--)	/* as in pulse__slot_release() */
+		pulse__park_pass_on(ctx, row);
 	return live;
 }
 
