@@ -12,8 +12,13 @@
 #include <pulse-u/topology.h>
 #include <pulse-u/affinity.h>
 #include <pulse-u/memory.h>
+#include <pulse-u/buffer.h>
+#include <pulse-u/batch.h>
 #include <pulse-u/deque.h>
 #include <pulse-u/ring.h>
+#include <pulse-u/result.h>
+#include <pulse-u/future.h>
+#include <pulse-u/timer.h>
 #include <pulse-u/pool.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
