@@ -125,12 +125,12 @@ static void echo(struct pulse_ws_conn *conn, int opcode, const void *data,
 	pulse_ws_send(conn, opcode, data, len);
 }
 
-/* The library's own lines with our name, as all we say. */
-static void say(int level, const char *line, void *arg)
+/* The library's own lines, but for what we say ourselves while starting. */
+static void say(int level, const char *line, void *serving)
 {
 	(void)level;
-	(void)arg;
-	fprintf(stderr, "ws-echo: %s\n", line);
+	if (*(const bool *)serving)
+		fprintf(stderr, "ws-echo: %s\n", line);
 }
 
 static int choose_backend(int kind)
@@ -138,9 +138,6 @@ static int choose_backend(int kind)
 	struct pulse_backend_info info = { .sz = sizeof(info) };
 	int err, info_err;
 
-	/* We say ourselves what the library would. */
-	if (!getenv("PULSE_LOG"))
-		pulse_log_set_level(PULSE_LOG_WARN);
 	err = kind ? pulse_backend_select(kind) : 0;
 	info_err = pulse_backend_info(&info);
 
@@ -158,7 +155,8 @@ static int choose_backend(int kind)
 	return 0;
 }
 
-static int serve(const struct args *a, struct pulse_ctx *ctx, sigset_t *signals)
+static int serve(const struct args *a, struct pulse_ctx *ctx,
+		 const sigset_t *signals, bool *serving)
 {
 	PULSE_OPTS(pulse_ws_handlers, handlers, .on_message = echo);
 	PULSE_OPTS(pulse_ws_opts, opts, .listen = a->listen,
@@ -178,6 +176,7 @@ static int serve(const struct args *a, struct pulse_ctx *ctx, sigset_t *signals)
 			pulse_strerror(err));
 		return 1;
 	}
+	*serving = true;
 	pulse_ws_server_address(server, where, sizeof(where));
 	printf("listening on %s\n", where);
 	fflush(stdout);
@@ -192,12 +191,13 @@ int main(int argc, char **argv)
 	struct args a = { .listen = "127.0.0.1:8080", .threads = 1 };
 	PULSE_OPTS(pulse_ctx_opts, co, .max_workers = 0);
 	struct pulse_ctx *ctx;
+	bool serving = false;
 	sigset_t signals;
 	int rc = parse(argc, argv, &a);
 
 	if (rc)
 		return rc - 1;
-	pulse_log_set_sink(say, NULL);
+	pulse_log_set_sink(say, &serving);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "ws-echo: no context: %s\n", pulse_strerror(rc));
 		return 1;
 	}
-	rc = serve(&a, ctx, &signals);
+	rc = serve(&a, ctx, &signals, &serving);
 	pulse_ctx_destroy(ctx);
 	return rc;
 }

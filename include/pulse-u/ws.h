@@ -257,9 +257,9 @@ enum pulse_ws_end {
  * @accepted: connections since the start
  * @opened: handshakes that succeeded
  * @messages_in: whole messages received
- * @messages_out: messages taken for sending
+ * @messages_out: messages given for sending
  * @bytes_in: payload of those received
- * @bytes_out: payload of those taken
+ * @bytes_out: payload of those
  * @reads: receives from the system
  * @sends: sends to the system
  * @ended: by enum pulse_ws_end

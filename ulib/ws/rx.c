@@ -413,6 +413,7 @@ void pulse__ws_readable(struct pulse_ws_conn *conn)
 	ssize_t n;
 
 	conn->in_rx = true;
+	pulse__ws_count(conn->loop, reads, 1);
 	if (unlikely(straight(conn))) {
 		n = receive_straight(conn);
 	} else {
@@ -420,7 +421,6 @@ void pulse__ws_readable(struct pulse_ws_conn *conn)
 		if (likely(n > 0))
 			pulse__ws_rx(conn, data, (size_t)n);
 	}
-	pulse__ws_count(conn->loop, reads, 1);
 	if (likely(n > 0)) {
 		if (likely(pulse__ws_state(conn) == PULSE__WS_OPEN)) {
 			conn->heard_tick = pulse__ws_tick(conn->loop);

@@ -213,9 +213,11 @@ void pulse__ws_flush(struct pulse_ws_conn *conn)
 	while (conn->out_first && !conn->blocked && !conn->in_flight) {
 		size_t bytes;
 		int nr = gather(conn, iov, &bytes);
-		ssize_t n = pulse_transport_send(conn->t, iov, nr);
+		ssize_t n;
 
+		/* Before, so that who has the answer finds it counted. */
 		pulse__ws_count(conn->loop, sends, 1);
+		n = pulse_transport_send(conn->t, iov, nr);
 		if (likely(n > 0)) {
 			consume(conn, (size_t)n);
 			if (unlikely((size_t)n < bytes))
@@ -297,8 +299,8 @@ static int send_direct(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 	hdr_len = pulse__ws_frame_write(hdr, PULSE__WS_FIN | op, len);
 	iov[nr++] = (struct iovec){ hdr, hdr_len };
 	iov[nr++] = (struct iovec){ (void *)data, len };
-	n = pulse_transport_send(conn->t, iov, nr);
 	pulse__ws_count(conn->loop, sends, 1);
+	n = pulse_transport_send(conn->t, iov, nr);
 	if (n == -EAGAIN)
 		n = 0;
 	if (n < 0) {
@@ -340,18 +342,17 @@ static int send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 {
 	int err;
 
-	if (unlikely(direct(conn, len)))
-		err = send_direct(conn, op, data, len);
-	else
-		err = pulse__ws_put_frame(conn, op, data, len);
-	if (unlikely(err))
-		return err;
 	if (likely(!pulse__ws_is_control(op))) {
 		pulse__ws_count(conn->loop, messages_out, 1);
 		pulse__ws_count(conn->loop, bytes_out, len);
 	}
-	pulse__ws_mark_dirty(conn);
-	return 0;
+	if (unlikely(direct(conn, len)))
+		err = send_direct(conn, op, data, len);
+	else
+		err = pulse__ws_put_frame(conn, op, data, len);
+	if (likely(!err))
+		pulse__ws_mark_dirty(conn);
+	return err;
 }
 
 /* A message, or a close (op is PULSE__WS_CLOSE), on its way to the loop. */
