@@ -41,7 +41,8 @@ enum pulse_ctx_state {
  * @uwork_pages: region UWORK, untrusted
  * @lock: protects @slots, the state of slots up to LIVE, members of nodes, and
  *	@hdr's counts
- * @slots: bit i: slot i is not FREE
+ * @slots: bit i: slot i is not FREE; changed atomically, for who looks without
+ *	the lock
  * @nr_workers: slots LIVE or DYING
  * @sweep_batch: the reaper's own
  *

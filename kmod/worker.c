@@ -80,8 +80,8 @@ struct pulse_worker *pulse_worker_reserve(struct pulse_ctx *ctx,
 	spin_lock(&ctx->lock);
 	i = find_first_zero_bit(ctx->slots, ctx->max_workers);
 	if (i < ctx->max_workers) {
-		__set_bit(i, ctx->slots);
-		ctx->workers[i].state = PULSE_SLOT_RESERVED;
+		set_bit(i, ctx->slots);
+		WRITE_ONCE(ctx->workers[i].state, PULSE_SLOT_RESERVED);
 	}
 	spin_unlock(&ctx->lock);
 	if (i >= ctx->max_workers) {
@@ -104,8 +104,8 @@ void pulse_worker_cancel(struct pulse_worker *w)
 	struct pulse_ctx *ctx = w->ctx;
 
 	spin_lock(&ctx->lock);
-	w->state = PULSE_SLOT_FREE;
-	__clear_bit(w->index, ctx->slots);
+	WRITE_ONCE(w->state, PULSE_SLOT_FREE);
+	clear_bit(w->index, ctx->slots);
 	spin_unlock(&ctx->lock);
 	pulse_quota_uncharge(ctx->user, PULSE_QUOTA_WORKERS, 1);
 }
@@ -154,7 +154,7 @@ static void pulse_worker_release(struct pulse_worker *w)
 	pulse_hdr_count(ctx);
 	WRITE_ONCE(w->task, NULL);
 	WRITE_ONCE(w->state, PULSE_SLOT_FREE);
-	__clear_bit(w->index, ctx->slots);
+	clear_bit(w->index, ctx->slots);
 	spin_unlock(&ctx->lock);
 
 	pulse_quota_uncharge(ctx->user, PULSE_QUOTA_WORKERS, 1);
@@ -231,15 +231,16 @@ static void pulse_exec_work(struct callback_head *head)
 	struct pulse_worker *w =
 		container_of(head, struct pulse_worker, exec_work);
 
+	/* A switch right here sees another mm again, and sends us back here. */
 	w->leaving = false;
 	if (pulse_state_disarm(w))
 		pulse_worker_leave(w);
 }
 
 /*
- * The reaper. First the sweep, once a context, while every dead worker still
- * holds its context; then the slots. The batch ends where a context's last
- * worker goes, and with it maybe the context.
+ * The reaper. First the sweep, once a context and batch, while each of the dead
+ * still holds its context; then their slots, and with the last worker's maybe
+ * the context.
  */
 static void pulse_reap(struct work_struct *work)
 {
