@@ -196,6 +196,7 @@ void pulse__ws_loop_put(struct pulse__ws_loop *loop)
 		loop->spare = buf->next;
 		pulse__free(buf);
 	}
+	pulse__ws_spare_free(loop);
 	pulse_poller_destroy(loop->poller);
 	pulse__free(loop);
 	pulse__ws_server_put(server);

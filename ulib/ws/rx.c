@@ -16,7 +16,7 @@ static const struct pulse__ws_rules server_rules = { .masked = true };
 
 void pulse__ws_rx_free(struct pulse_ws_conn *conn)
 {
-	pulse__free(conn->msg);
+	pulse__ws_msg_free(conn->loop, conn->msg);
 	pulse__free(conn->ctl);
 	pulse__free(conn->stash);
 	conn->msg = conn->ctl = NULL;
@@ -34,26 +34,6 @@ static void no_memory(struct pulse_ws_conn *conn)
 }
 
 /* ---- payload ------------------------------------------------------------- */
-
-/* Room for so many bytes more; false: no memory. */
-static bool grow(struct pulse__ws_msg **msg, uint64_t more, bool last)
-{
-	struct pulse__ws_msg *m = *msg;
-	uint64_t len = m ? m->len : 0, room = len + more;
-
-	if (m && m->room >= room)
-		return true;
-	/* Of a message whose end is not in sight, more will come. */
-	if (m && !last)
-		room += room / 2;
-	m = pulse__realloc(m, sizeof(*m) + room);
-	if (!m)
-		return false;
-	m->len = len;
-	m->room = room;
-	*msg = m;
-	return true;
-}
 
 static void control(struct pulse_ws_conn *conn, uint8_t op, const uint8_t *data,
 		    size_t len)
@@ -117,7 +97,7 @@ static size_t control_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		control(conn, conn->op, p, take);
 		return take;
 	}
-	if (!grow(&conn->ctl, conn->left, true)) {
+	if (!pulse__ws_msg_grow(conn->loop, &conn->ctl, conn->left, true)) {
 		no_memory(conn);
 		return take;
 	}
@@ -132,6 +112,11 @@ static size_t control_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		pulse__free(ctl);
 	}
 	return take;
+}
+
+static void not_utf8(struct pulse_ws_conn *conn)
+{
+	pulse__ws_fail(conn, PULSE_WS_BAD_DATA, "text is not UTF-8");
 }
 
 /* A message is complete. */
@@ -156,7 +141,7 @@ static void complete_msg(struct pulse_ws_conn *conn)
 
 	conn->msg = NULL;
 	complete(conn, msg->data, msg->len);
-	pulse__free(msg);
+	pulse__ws_msg_free(conn->loop, msg);
 }
 
 /* Unmasks and checks the next bytes where they lie. */
@@ -166,7 +151,7 @@ static bool decode(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 	conn->key = pulse__ws_key_after(conn->key, n);
 	if (conn->msg_op == PULSE__WS_TEXT &&
 	    unlikely(!conn->loop->codec->utf8(&conn->utf8, p, n))) {
-		pulse__ws_fail(conn, PULSE_WS_BAD_DATA, "text is not UTF-8");
+		not_utf8(conn);
 		return false;
 	}
 	return true;
@@ -197,7 +182,7 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		complete(conn, p, take);
 		return take;
 	}
-	if (!grow(&conn->msg, conn->left, conn->fin)) {
+	if (!pulse__ws_msg_grow(conn->loop, &conn->msg, conn->left, conn->fin)) {
 		no_memory(conn);
 		return take;
 	}
@@ -271,6 +256,35 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 	return used;
 }
 
+/*
+ * A whole text or binary message of up to 125 bytes, which most are: as
+ * header() and data_payload() would, without keeping anything on the way.
+ * Returns its bytes; 0: it is something else.
+ */
+static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
+				   size_t n)
+{
+	const struct pulse__ws_codec *codec = conn->loop->codec;
+	size_t len;
+
+	if (n < 6 || (p[0] != (PULSE__WS_FIN | PULSE__WS_BINARY) &&
+		      p[0] != (PULSE__WS_FIN | PULSE__WS_TEXT)))
+		return 0;
+	len = p[1] - 0x80U;	/* without a mask it wraps to a large number */
+	if (len > 125 || n - 6 < len || conn->msg_op ||
+	    pulse__ws_state(conn) != PULSE__WS_OPEN)
+		return 0;
+	codec->mask(p + 6, len, pulse__ws_key(p + 2));
+	conn->msg_op = p[0] & 0x0f;
+	conn->utf8 = 0;
+	if (conn->msg_op == PULSE__WS_TEXT &&
+	    unlikely(!codec->utf8(&conn->utf8, p + 6, len)))
+		not_utf8(conn);
+	else
+		complete(conn, p + 6, len);
+	return len + 6;
+}
+
 /* ---- what was received --------------------------------------------------- */
 
 static size_t request_head(struct pulse_ws_conn *conn, const uint8_t *p,
@@ -320,6 +334,7 @@ static size_t handle(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 
 	while (at < n || (conn->in_frame && !conn->left)) {
 		uint8_t state = pulse__ws_state(conn);
+		size_t used;
 
 		if (unlikely(conn->doomed || state >= PULSE__WS_ENDING))
 			return n;	/* nobody wants the rest */
@@ -327,6 +342,9 @@ static size_t handle(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 			return at;
 		if (unlikely(state == PULSE__WS_HEAD))
 			at += request_head(conn, p + at, n - at);
+		else if (!conn->in_frame && !conn->hdr_len &&
+			 likely((used = short_message(conn, p + at, n - at))))
+			at += used;
 		else if (!conn->in_frame)
 			at += header(conn, p + at, n - at);
 		else if (unlikely(pulse__ws_is_control(conn->op)))

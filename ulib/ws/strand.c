@@ -128,21 +128,12 @@ static void push(struct pulse__ws_strand *s, struct item *item)
 		conn->stop &= (uint8_t)~PULSE__WS_STOP_STRAND;
 }
 
-void pulse__ws_deliver(struct pulse_ws_conn *conn, int op, const void *data,
-		       size_t len)
+static PULSE__NOINLINE void deliver_to_pool(struct pulse_ws_conn *conn, int op,
+					    const void *data, size_t len)
 {
-	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
-	struct pulse__ws_strand *s;
-	struct item *item;
+	struct pulse__ws_strand *s = strand_of(conn);
+	struct item *item = s ? pulse__malloc(sizeof(*item) + len) : NULL;
 
-	if (!cfg->h.on_message)
-		return;
-	if (!cfg->pool) {
-		cfg->h.on_message(conn, op, data, len, cfg->arg);
-		return;
-	}
-	s = strand_of(conn);
-	item = s ? pulse__malloc(sizeof(*item) + len) : NULL;
 	if (!item) {
 		pulse__ws_fail(conn, PULSE_WS_INTERNAL_ERROR, "out of memory");
 		return;
@@ -152,6 +143,19 @@ void pulse__ws_deliver(struct pulse_ws_conn *conn, int op, const void *data,
 	if (len)
 		memcpy(item->data, data, len);
 	push(s, item);
+}
+
+void pulse__ws_deliver(struct pulse_ws_conn *conn, int op, const void *data,
+		       size_t len)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+
+	if (unlikely(!cfg->h.on_message))
+		return;
+	if (likely(!cfg->pool))
+		cfg->h.on_message(conn, op, data, len, cfg->arg);
+	else
+		deliver_to_pool(conn, op, data, len);
 }
 
 bool pulse__ws_strand_close(struct pulse_ws_conn *conn)

@@ -9,7 +9,7 @@
  *	server.c  options, threads, drain, figures
  *	loop.c    a loop's thread: accepting, turns, the end
  *	conn.c    a connection's life: states, timers, closing, references
- *	rx.c      from the transport to messages
+ *	rx.c      from the transport to messages; msg.c their buffers
  *	tx.c      from messages to the transport; the send API
  *	upgrade.c the opening handshake; http.c plain answers
  *	strand.c  handlers on a pool, in order
@@ -33,6 +33,12 @@
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>
 
+/*
+ * Message buffers from SPARE_MIN up are kept by the loop for the next message,
+ * SPARE_MAX bytes in all: fresh pages cost more than the bytes put into them.
+ */
+#define PULSE__WS_SPARE_MIN	(32U << 10)
+#define PULSE__WS_SPARE_MAX	(4U << 20)
 /* An output buffer of a batch; what does not fit gets one of its own size. */
 #define PULSE__WS_OBUF		(68U << 10)
 /* Messages from here on are sent from where they lie, if they can be. */
@@ -99,6 +105,13 @@ struct pulse__ws_obuf {
 	uint8_t data[];
 };
 
+/* A message that comes in parts, or a part of one. */
+struct pulse__ws_msg {
+	struct pulse__ws_msg *next;	/* loop->spare_msgs */
+	uint64_t len, room;
+	uint8_t data[];
+};
+
 struct pulse__ws_figures {
 	uint64_t accepted, opened, messages_in, messages_out, bytes_in,
 		 bytes_out, reads, sends, ended[PULSE_WS_END_COUNT];
@@ -114,6 +127,8 @@ struct pulse__ws_loop {
 	struct pulse__ws_obuf *spare;	/* of the standard size */
 	uint32_t nr_spare;
 	uint32_t refs;			/* any thread */
+	struct pulse__ws_msg *spare_msgs;	/* SPARE_MIN bytes and more */
+	size_t spare_bytes;
 	struct pulse__list conns;
 	struct pulse_listener *listener;
 	struct pulse_poller_hook hook;
@@ -165,12 +180,6 @@ enum pulse__ws_stop {
 	PULSE__WS_STOP_DRAIN = 4,	/* the strand is to become empty */
 };
 
-/* A message that comes in parts, or a part of one. */
-struct pulse__ws_msg {
-	uint64_t len, room;
-	uint8_t data[];
-};
-
 /* Bytes that were received while they could not be handled. */
 struct pulse__ws_stash {
 	size_t at, len;
@@ -190,9 +199,10 @@ struct pulse_ws_conn {
 	uint8_t state;			/* enum pulse__ws_state; any thread reads */
 	uint8_t stop;			/* enum pulse__ws_stop */
 	uint8_t end;			/* enum pulse_ws_end, if it ended now */
-	bool in_rx : 1;			/* rx flushes when it is through */
+	bool in_rx;			/* rx flushes when it is through */
+	bool in_frame;			/* a frame's header is read, its end is not */
+	bool doomed;			/* to be torn down */
 	bool is_dirty : 1;
-	bool doomed : 1;		/* to be torn down */
 	bool blocked : 1;		/* the transport takes no more now */
 	bool in_flight : 1;		/* ... until it says so (asynchronous) */
 	bool shut : 1;			/* our side has ended */
@@ -213,8 +223,7 @@ struct pulse_ws_conn {
 	uint32_t key;			/* as it stands at the next byte */
 	uint32_t utf8;			/* as it stands at the next byte */
 	uint8_t msg_op;			/* of the message, 0: none under way */
-	bool fin : 1;
-	bool in_frame : 1;
+	bool fin;
 	uint16_t close_code;		/* as on_close will be told */
 	uint16_t subprotocol;		/* index + 1 */
 	struct pulse__ws_msg *msg;	/* message so far; control frame: ctl */
@@ -273,6 +282,13 @@ void pulse__ws_rx(struct pulse_ws_conn *conn, uint8_t *data, size_t bytes);
 /* A reason to stop has gone: handles what was put aside. */
 void pulse__ws_resume(struct pulse_ws_conn *conn);
 void pulse__ws_rx_free(struct pulse_ws_conn *conn);
+
+/* msg.c */
+/* Room for so many bytes more, all there will be if @last; false: no memory. */
+bool pulse__ws_msg_grow(struct pulse__ws_loop *loop, struct pulse__ws_msg **msg,
+			uint64_t more, bool last);
+void pulse__ws_msg_free(struct pulse__ws_loop *loop, struct pulse__ws_msg *msg);
+void pulse__ws_spare_free(struct pulse__ws_loop *loop);
 
 /* tx.c */
 /* Appends a frame without a mask. */

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * msg.c - buffers of messages that come in parts, and those a loop keeps.
+ */
+#include "ws/ws_int.h"
+
+void pulse__ws_msg_free(struct pulse__ws_loop *loop, struct pulse__ws_msg *msg)
+{
+	if (likely(!msg))
+		return;
+	if (msg->room < PULSE__WS_SPARE_MIN ||
+	    msg->room > PULSE__WS_SPARE_MAX - loop->spare_bytes) {
+		pulse__free(msg);
+		return;
+	}
+	msg->next = loop->spare_msgs;
+	loop->spare_msgs = msg;
+	loop->spare_bytes += msg->room;
+}
+
+/* A kept buffer that fits and is not far too large, or a new one. */
+static struct pulse__ws_msg *msg_new(struct pulse__ws_loop *loop, uint64_t room)
+{
+	struct pulse__ws_msg **at, *msg;
+
+	for (at = &loop->spare_msgs; room >= PULSE__WS_SPARE_MIN / 2 && *at;
+	     at = &(*at)->next) {
+		msg = *at;
+		if (msg->room < room || msg->room / 4 > room)
+			continue;
+		*at = msg->next;
+		loop->spare_bytes -= msg->room;
+		msg->len = 0;
+		return msg;
+	}
+	msg = room < SIZE_MAX / 2 ? pulse__malloc(sizeof(*msg) + room) : NULL;
+	if (!msg)
+		return NULL;
+	msg->len = 0;
+	msg->room = room;
+	return msg;
+}
+
+void pulse__ws_spare_free(struct pulse__ws_loop *loop)
+{
+	while (loop->spare_msgs) {
+		struct pulse__ws_msg *msg = loop->spare_msgs;
+
+		loop->spare_msgs = msg->next;
+		pulse__free(msg);
+	}
+	loop->spare_bytes = 0;
+}
+
+bool pulse__ws_msg_grow(struct pulse__ws_loop *loop, struct pulse__ws_msg **msg,
+			uint64_t more, bool last)
+{
+	struct pulse__ws_msg *m = *msg;
+	uint64_t room;
+
+	if (!m) {
+		*msg = msg_new(loop, more);
+		return *msg;
+	}
+	room = m->len + more;
+	if (m->room >= room)
+		return true;
+	/* Of a message whose end is not in sight, more will come. */
+	if (!last)
+		room += room / 2;
+	m = room < SIZE_MAX / 2 ? pulse__realloc(m, sizeof(*m) + room) : NULL;
+	if (!m)
+		return false;
+	m->room = room;
+	*msg = m;
+	return true;
+}
