@@ -21,8 +21,10 @@ KERNEL		?= 6.12
 NODES		?= 2
 JOBS		?= $(shell nproc)
 
+ifeq ($(MAKELEVEL),0)
 ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
 MAKEFLAGS	+= -j$(JOBS)
+endif
 endif
 MAKEFLAGS	+= --no-builtin-rules --no-print-directory
 .SUFFIXES:
