@@ -119,7 +119,8 @@ struct pulse_ws_handlers {
  * @handlers: copied; default: none, every message is dropped
  * @arg: for the handlers
  * @pool: on_message and on_close run as tasks of it, in order for each
- *	connection; it must outlive the server. Default NULL: on the loops
+ *	connection, or on the loop where it has no room. It must outlive the
+ *	server, and is not stopped before. Default NULL: on the loops
  * @ctx: the loops' threads become workers of it, so that their state shows;
  *	it must outlive the server. Default NULL: none
  * @subprotocols: those the server speaks, NULL at the end; the first of the

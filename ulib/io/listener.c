@@ -167,7 +167,8 @@ int pulse__listener_port_free(const char *address)
 static int load_opts(struct pulse_listener_opts *o, struct pulse__addr *addr,
 		     const struct pulse_listener_opts *opts)
 {
-	int err = pulse__opts_load(o, sizeof(*o), sizeof(*o), opts);
+	int err = pulse__opts_load(o, sizeof(*o),
+				   pulse__size_to(typeof(*o), reserved), opts);
 
 	if (err)
 		return err;
@@ -252,7 +253,7 @@ int pulse_listener_stats(const struct pulse_listener *l,
 
 	if (!l || !out)
 		return -EINVAL;
-	err = pulse__out_check(out, sizeof(*out));
+	err = pulse__out_check(out, pulse__size_to(typeof(*out), pauses));
 	if (err)
 		return err;
 	s.accepted = READ_ONCE(l->n_accepted);

@@ -36,7 +36,8 @@ int pulse_poller_create(const struct pulse_poller_opts *opts,
 	if (!out)
 		return -EINVAL;
 	*out = NULL;
-	err = pulse__opts_load(&o, sizeof(o), sizeof(o), opts);
+	err = pulse__opts_load(&o, sizeof(o),
+			       pulse__size_to(typeof(o), buffer_bytes), opts);
 	if (!err)
 		err = check_opts(&o);
 	if (err)
@@ -273,7 +274,7 @@ int pulse_poller_stats(const struct pulse_poller *p,
 
 	if (!p || !out)
 		return -EINVAL;
-	err = pulse__out_check(out, sizeof(*out));
+	err = pulse__out_check(out, pulse__size_to(typeof(*out), fds));
 	if (err)
 		return err;
 	s.turns = READ_ONCE(p->n_turns);

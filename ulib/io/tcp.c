@@ -303,7 +303,8 @@ int pulse_transport_connect(struct pulse_poller *poller,
 	if (!poller || !opts || !fn || !out)
 		return -EINVAL;
 	*out = NULL;
-	err = pulse__opts_load(&o, sizeof(o), sizeof(o), opts);
+	err = pulse__opts_load(&o, sizeof(o),
+			       pulse__size_to(typeof(o), keepalive_s), opts);
 	if (!err)
 		err = pulse__addr_parse(o.address, &addr);
 	if (err)

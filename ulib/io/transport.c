@@ -97,7 +97,7 @@ int pulse_transport_stats(const struct pulse_transport *t,
 
 	if (!t || !out)
 		return -EINVAL;
-	err = pulse__out_check(out, sizeof(*out));
+	err = pulse__out_check(out, pulse__size_to(typeof(*out), tx_bytes));
 	if (err)
 		return err;
 	s.rx_bytes = t->rx_bytes;

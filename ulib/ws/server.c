@@ -66,10 +66,13 @@ static uint32_t ticks(int32_t ms, int32_t by_default)
 static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 		     const struct pulse_ws_opts *opts)
 {
-	int err = pulse__opts_load(o, sizeof(*o), sizeof(*o), opts);
+	int err = pulse__opts_load(o, sizeof(*o),
+				   pulse__size_to(typeof(*o), reserved), opts);
 
 	if (!err)
-		err = pulse__opts_load(h, sizeof(*h), sizeof(*h), o->handlers);
+		err = pulse__opts_load(h, sizeof(*h),
+				       pulse__size_to(typeof(*h), on_http),
+				       o->handlers);
 	if (err)
 		return err;
 	if (!o->listen)
@@ -393,7 +396,7 @@ int pulse_ws_server_stats(const struct pulse_ws_server *server,
 
 	if (!server || !out)
 		return -EINVAL;
-	err = pulse__out_check(out, sizeof(*out));
+	err = pulse__out_check(out, pulse__size_to(typeof(*out), ended));
 	if (err)
 		return err;
 	s.connections = READ_ONCE(server->live);

@@ -2,6 +2,7 @@
 /* Servers: several loops, drain and destroy, shortages, nonsense. */
 #include "keeping.h"
 
+#include <pulse-u/backend.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -85,6 +86,39 @@ KT_TEST(several_servers_in_a_process)
 		KT_EQ(pulse_ws_server_destroy(s[i]), 0);
 		peer_close(&p[i]);
 	}
+}
+
+/* ---- a context ------------------------------------------------------------ */
+
+KT_TEST(its_threads_are_workers_of_the_context)
+{
+	PULSE_OPTS(pulse_ctx_opts, co, .max_workers = 2);
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_back);
+	PULSE_OPTS(pulse_ws_opts, o, .handlers = &h, .threads = 2);
+	struct pulse_worker_state st = { .sz = sizeof(st) };
+	struct pulse_ws_server *server;
+	struct peer p;
+
+	KT_EQ(pulse_ctx_create(&co, &o.ctx), 0);
+	server = serve(&o);
+	KT_EQ(pulse_worker_state(o.ctx, 0, &st), 0);
+	KT_EQ(pulse_worker_state(o.ctx, 1, &st), 0);
+	KT_CHECK(st.tid > 0 && st.tid != getpid());
+	KT_EQ(pulse_ctx_destroy(o.ctx), -EBUSY);
+	p = peer_open(server);
+	KT_CHECK(peer_send_frame(&p, 0x81, "x", 1));
+	KT_CHECK(peer_expect(&p, 0x81, "x", 1));
+	peer_close(&p);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+	KT_EQ(pulse_worker_state(o.ctx, 0, &st), -ESRCH);
+
+	/* No slot for the third: none starts, and the server says so. */
+	o.threads = 3;
+	KT_EQ(pulse_ws_server_create(&o, &server), 0);
+	KT_EQ(pulse_ws_server_start(server), -ENOSPC);
+	KT_EQ(pulse_ws_server_start(server), -ESHUTDOWN);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+	KT_EQ(pulse_ctx_destroy(o.ctx), 0);
 }
 
 /* ---- drain ---------------------------------------------------------------- */
