@@ -90,7 +90,7 @@ struct pulse__worker {
 	uint32_t tick;
 	uint32_t seed;
 	bool searching;			/* counted in pool->search */
-	bool forced;			/* there was work: look once, uncounted */
+	bool brief;			/* ... for one look around only */
 	bool drain_dirty;		/* finished something since the check */
 	uint32_t drain_seen;
 
@@ -111,9 +111,12 @@ struct pulse__worker {
 
 struct pulse_pool {
 	/* constant */
-	uint32_t magic;
-	uint32_t fork_gen;
 	struct pulse_ctx *ctx;
+	struct pulse_slab *slab;
+	struct pulse__worker **worker;
+	struct pulse__pnode **node;
+	uint32_t magic;		/* past what free() writes over */
+	uint32_t fork_gen;
 	bool own_ctx;
 	bool stealing;
 	bool statistics;
@@ -125,13 +128,10 @@ struct pulse_pool {
 	uint32_t nr_nodes;
 	uint32_t queue_size;
 	int64_t spin_ns;
-	struct pulse__worker **worker;
-	struct pulse__pnode **node;
 	uint16_t *order;	/* [row][k]: nodes of the pool, nearest first */
 	uint16_t *near_row;	/* [node number]: the pool's nearest node */
 	uint32_t nr_near_row;
 	uint32_t *by_node;	/* worker numbers, node after node */
-	struct pulse_slab *slab;
 	pulse_pool_worker_fn on_worker_start;
 	pulse_pool_worker_fn on_worker_stop;
 	pulse_pool_cancel_fn on_cancel;

@@ -18,6 +18,7 @@ struct pulse__route {
 	uint32_t epoch;
 	enum pulse__lane lane;
 	bool own_deque;
+	bool shared;		/* some went where others can take them */
 };
 
 /* Who submits: does not change within a batch. */
@@ -95,7 +96,7 @@ static int pulse__push_own(struct pulse_pool *pool, struct pulse__worker *self,
  * full or cannot grow, and where a node is full, the next place will do: a hint
  * is a hint.
  */
-static int pulse__push(struct pulse_pool *pool, const struct pulse__route *r,
+static int pulse__push(struct pulse_pool *pool, struct pulse__route *r,
 		       const struct pulse__job *jobs, unsigned int nr)
 {
 	const uint16_t *order = pool->order + (size_t)r->row * pool->nr_nodes;
@@ -104,6 +105,7 @@ static int pulse__push(struct pulse_pool *pool, const struct pulse__route *r,
 	while (r->own_deque && n < nr &&
 	       !pulse__push_own(pool, r->self, &jobs[n]))
 		n++;
+	r->shared = n < nr || pool->stealing;
 	for (uint32_t k = 0; k < pool->nr_nodes && n < nr; k++)
 		n += pulse__inject_push(&pool->node[order[k]]->queue[r->lane],
 					jobs + n, nr - n);
@@ -144,8 +146,7 @@ static PULSE__NOINLINE void pulse__uncount_submit(struct pulse_pool *pool,
 }
 
 /* Everything but to see that somebody looks for them. How many, or -errno. */
-static int pulse__submit_jobs(struct pulse_pool *pool,
-			      const struct pulse__route *r,
+static int pulse__submit_jobs(struct pulse_pool *pool, struct pulse__route *r,
 			      const struct pulse__job *jobs, unsigned int nr)
 {
 	int n;
@@ -162,7 +163,7 @@ static int pulse__submit_jobs(struct pulse_pool *pool,
 }
 
 static void pulse__submitted(struct pulse_pool *pool, uint32_t row,
-			     unsigned int nr)
+			     unsigned int nr, bool shared)
 {
 	/* (A): pairs with (B) in backend/park.c, litmus: park_wake */
 	pulse__full_barrier();
@@ -175,7 +176,8 @@ static void pulse__submitted(struct pulse_pool *pool, uint32_t row,
 		pulse__pool_sweep(pool);
 		return;
 	}
-	pulse__pool_notify(pool, row, nr);
+	if (shared)
+		pulse__pool_notify(pool, row, nr);
 }
 
 int pulse_pool_submit(struct pulse_pool *pool, pulse_task_fn fn, void *data)
@@ -194,7 +196,7 @@ int pulse_pool_submit(struct pulse_pool *pool, pulse_task_fn fn, void *data)
 	n = pulse__submit_jobs(pool, &r, &job, 1);
 	if (unlikely(n < 0))
 		return n;
-	pulse__submitted(pool, r.row, 1);
+	pulse__submitted(pool, r.row, 1, r.shared);
 	return 0;
 }
 
@@ -213,6 +215,7 @@ struct pulse__run {
 	struct pulse__route route;
 	struct pulse__job jobs[PULSE__RUN];
 	unsigned int nr;
+	bool shared;
 };
 
 /* True: all of the run went in; else *@err says why, and the rest is dropped. */
@@ -226,8 +229,10 @@ static bool pulse__run_flush(struct pulse_pool *pool, struct pulse__run *run,
 	if (!nr)
 		return true;
 	n = pulse__submit_jobs(pool, &run->route, run->jobs, nr);
-	if (n > 0)
+	if (n > 0) {
 		*in += (unsigned int)n;
+		run->shared |= run->route.shared;
+	}
 	if (n == (int)nr)
 		return true;
 	*err = n < 0 ? n : -EAGAIN;
@@ -248,6 +253,7 @@ int pulse_pool_submit_batch(struct pulse_pool *pool,
 	if (unlikely(!tasks || !nr || nr > INT_MAX))
 		return -EINVAL;
 	run.nr = 0;
+	run.shared = false;
 	home = pulse__route_from(pool, &run.route);
 	for (unsigned int i = 0; i < nr; i++, at += tasks->sz) {
 		struct pulse__route to = run.route;
@@ -281,6 +287,6 @@ int pulse_pool_submit_batch(struct pulse_pool *pool,
 	pulse__run_flush(pool, &run, &in, &err);
 	if (!in)
 		return err;
-	pulse__submitted(pool, first, in);
+	pulse__submitted(pool, first, in, run.shared);
 	return (int)in;
 }

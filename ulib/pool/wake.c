@@ -2,16 +2,18 @@
 /*
  * wake.c - who looks for work, who parks, who is woken.
  *
- * A worker without work *searches*: it looks around for spin_ns, then parks. At
- * most half of the workers search. As long as one does, nobody needs to be
- * woken: the searcher finds what is there, and the last one that finds
- * something wakes the next if there is more.
+ * A worker without work *searches*: it looks around for spin_ns, then parks.
+ * No more than half of the workers spin like that. As long as one searches,
+ * nobody needs to be woken: the searcher finds what is there, and the last one
+ * that finds something wakes the next if there is more.
  *
  * pool->search counts searchers in its low half. A waker counts a searcher in
  * before it wakes one, and leaves a *grant* in the high half; whoever comes
- * back from parking takes the grant, and with it the place that was counted.
- * So the time a woken worker takes to come up counts as search, and a burst of
- * submits wakes one worker, not all.
+ * back from parking takes a grant, and with it the place that was counted. So
+ * the time a woken worker takes to come up counts as search, and a burst of
+ * submits wakes one worker, not all. Who comes back and finds no grant counts
+ * itself, for one look around: everybody who was woken is a searcher until it
+ * has found something or parks again, so that each wake keeps the chain going.
  *
  * No lost wake-up. A submitter pushes, (A) full barrier, looks. A worker
  * that parks announces it, (B) full barrier, and looks at all queues
@@ -21,15 +23,16 @@
  *    push.
  *  - Somebody searches: it leaves by a read-modify-write of search after our
  *    look, then a full barrier; if it found nothing it parks and so looks at
- *    all queues, if it found something it looks whether there is more, and
- *    notifies as if it had pushed that.
- *  - What we took for a searcher was a grant that its waker took back because
- *    it found nobody to wake: the waker looks after that whether there is work
- *    and wakes without a count, so that nobody can rely on it again. Whom it
- *    does not find parking then will announce it later than this look, and
- *    sees the push.
- *  - Somebody parks, nobody searches: we wake it. It comes back, takes a grant
- *    if there is one, and looks.
+ *    all queues; if it found something and was the last, it looks whether there
+ *    is more, and notifies as if it had pushed that; if it was not the last,
+ *    the same goes for those who are left.
+ *  - What we took for a searcher was a grant, and its waker took it back
+ *    because it found nobody to wake: the waker looks after that whether there
+ *    is work, and wakes without a grant, so that nobody relies on it again.
+ *    Whom it does not find parking then will announce it later than this look,
+ *    and sees the push. (It may be another waker's grant that it takes back;
+ *    that one's worker then counts itself.)
+ *  - Somebody parks, nobody searches: we wake it, and it searches.
  */
 #include "pool/pool.h"
 
@@ -101,21 +104,29 @@ void pulse__pool_notify(struct pulse_pool *pool, uint32_t row, unsigned int nr)
 		pulse__wake_some(pool, row, 1);
 }
 
+/* @w was woken, or saw work as it was about to sleep. */
+static void pulse__search_enter(struct pulse__worker *w)
+{
+	struct pulse_pool *pool = w->pool;
+
+	w->brief = !pulse__grant_take(pool);
+	if (w->brief)
+		__atomic_fetch_add(&pool->search, PULSE__SEARCHER,
+				   __ATOMIC_SEQ_CST);
+	w->searching = true;
+}
+
 bool pulse__search_begin(struct pulse__worker *w)
 {
 	struct pulse_pool *pool = w->pool;
 	uint32_t s = READ_ONCE(pool->search);
 
-	/* A grant is a place that is counted already. */
-	if (pulse__grant_take(pool)) {
-		w->searching = true;
-		return true;
-	}
 	if (PULSE__SEARCHERS(s) &&
 	    2 * (PULSE__SEARCHERS(s) + 1) > pool->nr_workers)
 		return false;
 	__atomic_fetch_add(&pool->search, PULSE__SEARCHER, __ATOMIC_SEQ_CST);
 	w->searching = true;
+	w->brief = false;
 	return true;
 }
 
@@ -165,16 +176,14 @@ void pulse__pool_park(struct pulse__worker *w)
 	int ret = pulse_worker_park(pool->ctx, w->index, PULSE_FOREVER,
 				    pulse__recheck, w);
 
-	if (ret == 1) {
-		w->forced = true;
-	} else {
+	if (ret != 1) {
 		pulse__stat_own(w, parks);
 		if (ret == 0)
 			pulse__stat_own(w, wakes);
 		else if (unlikely(ret != -EINTR))
 			pulse__ctx_lost_fd(pool->ctx);
 	}
-	w->searching = pulse__grant_take(pool);
+	pulse__search_enter(w);
 	pulse__drain_poll(w, NULL);
 }
 

@@ -65,7 +65,7 @@ static void pulse__job_run(struct pulse__worker *w,
 
 static bool pulse__search(struct pulse__worker *w, struct pulse__job *job)
 {
-	const int64_t spin_ns = w->pool->spin_ns;
+	const int64_t spin_ns = w->brief ? 0 : w->pool->spin_ns;
 	int64_t until = 0, now;
 
 	for (;;) {
@@ -86,13 +86,10 @@ static bool pulse__search(struct pulse__worker *w, struct pulse__job *job)
 
 static bool pulse__find(struct pulse__worker *w, struct pulse__job *job)
 {
-	bool forced = w->forced;
-
-	w->forced = false;
 	if (w->searching || pulse__search_begin(w))
 		return pulse__search(w, job);
 	/* Enough are searching. Queues are everybody's all the same. */
-	return pulse__find_around(w, forced, job);
+	return pulse__find_around(w, false, job);
 }
 
 static void pulse__worker_loop(struct pulse__worker *w)

@@ -485,6 +485,34 @@ KT_TEST(what_a_task_submits_is_stolen_by_idle_workers)
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
+static void submit_100(void *arg)
+{
+	for (int i = 0; i < 100; i++)
+		KT_EQ(pulse_pool_submit(pulse_pool_current(), count_task, arg),
+		      0);
+}
+
+KT_TEST(without_stealing_a_deque_is_its_owners_and_wakes_nobody)
+{
+	PULSE_OPTS(pulse_pool_opts, opts, .num_workers = 3,
+		   .enable_work_stealing = PULSE_OFF);
+	struct pulse_pool *pool;
+	struct pulse_pool_stats s;
+	uint64_t wakes;
+	long n = 0;
+
+	KT_REQUIRE(pulse_pool_create(&opts, &pool) == 0);
+	KT_CHECK(EVENTUALLY(all_parked(pool)));
+	wakes = stats_of(pool).wakes;
+	KT_EQ(pulse_pool_submit(pool, submit_100, &n), 0);
+	KT_EQ(pulse_pool_wait(pool), 0);
+	s = stats_of(pool);
+	KT_EQ(n, 100);
+	KT_EQ(s.stolen, 0);
+	KT_EQ(s.wakes, wakes + 1);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
 KT_TEST(statistics_add_up)
 {
 	struct pulse_pool *pool = pool_of(3, 4096);

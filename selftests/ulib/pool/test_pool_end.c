@@ -569,4 +569,25 @@ KT_TEST(a_child_that_returns_from_the_task_ends_there)
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
+#ifdef PULSE_DEBUG
+static int destroys_twice(void *arg)
+{
+	struct pulse_pool *pool;
+
+	(void)arg;
+	if (!freopen("/dev/null", "w", stderr))
+		return 0;
+	pool = pool_of(1, 0);
+	pulse_pool_destroy(pool);
+	pulse_pool_destroy(pool);
+	return 0;
+}
+
+/* U03 */
+KT_TEST(a_second_destroy_aborts_a_debug_build)
+{
+	KT_CHECK(in_child(destroys_twice, NULL) != 0);
+}
+#endif
+
 KT_MAIN()

@@ -265,6 +265,69 @@ KT_TEST(a_task_for_a_sleeping_pool_is_never_left_lying)
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
+struct crowd {
+	struct pulse_pool *pool;
+	struct gate *gate;
+	pthread_barrier_t *go;
+	int nr;
+};
+
+static void *crowd_main(void *arg)
+{
+	struct crowd *c = arg;
+
+	pthread_barrier_wait(c->go);
+	for (int i = 0; i < c->nr; i++)
+		submit_or_yield(c->pool, gate_task, c->gate);
+	return NULL;
+}
+
+/*
+ * As many tasks as workers, and none ends before all have begun: each of them
+ * needs a worker of its own, however the submits and the workers' falling
+ * asleep meet. One wake too few and it hangs.
+ */
+static void crowd_rounds(int workers, int threads, long rounds, int spin_us)
+{
+	PULSE_OPTS(pulse_pool_opts, opts, .num_workers = (uint32_t)workers,
+		   .spin_us = spin_us);
+	pthread_barrier_t go;
+	struct pulse_pool *pool;
+	struct crowd c[8];
+	pthread_t t[8];
+	struct gate g;
+
+	KT_REQUIRE(pulse_pool_create(&opts, &pool) == 0);
+	gate_init(&g);
+	for (long round = 0; round < rounds; round++) {
+		pthread_barrier_init(&go, NULL, (unsigned int)threads);
+		for (int i = 0; i < threads; i++) {
+			c[i] = (struct crowd){ pool, &g, &go, workers / threads };
+			KT_REQUIRE(!pthread_create(&t[i], NULL, crowd_main,
+						   &c[i]));
+		}
+		sem_wait_all(&g.inside, workers / threads * threads);
+		for (int i = 0; i < workers; i++)
+			sem_post(&g.open);
+		for (int i = 0; i < threads; i++)
+			pthread_join(t[i], NULL);
+		KT_EQ(pulse_pool_wait(pool), 0);
+		while (workers % threads == 0 && !sem_trywait(&g.open))
+			;
+		pthread_barrier_destroy(&go);
+	}
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+KT_TEST(tasks_that_block_get_a_worker_each)
+{
+	crowd_rounds(32, 1, kt_scale(100), PULSE_DEFAULT);
+	crowd_rounds(32, 4, kt_scale(100), PULSE_DEFAULT);
+	crowd_rounds(8, 4, kt_scale(1000), PULSE_OFF);
+	crowd_rounds(4, 4, kt_scale(2000), PULSE_OFF);
+	crowd_rounds(200, 2, kt_scale(20), PULSE_OFF);
+}
+
 struct pingpong {
 	struct pulse_pool *to[2];
 	long left;
