@@ -322,6 +322,20 @@ static bool pulse_may_sleep(struct pulse_node *node, struct pulse_worker *w)
 	return PULSE_PARK_STATE(word) == PULSE_PARK_PARKING;
 }
 
+/*
+ * Give a permit to a worker that was just found live; false if it had one, or
+ * left meanwhile. (H): the permit comes before the look at the slot. Pairs with
+ * worker.c:pulse_worker_release(): either it finds the permit, or this finds
+ * that the worker left; another incarnation is another worker. spin: leave
+ */
+static bool pulse_give_live(struct pulse_worker *w)
+{
+	u32 incarnation = READ_ONCE(w->kstate->incarnation);
+
+	return pulse_give(w, PULSE_PERMIT) && pulse_worker_is_live(w) &&
+	       READ_ONCE(w->kstate->incarnation) == incarnation;
+}
+
 /* Give up to @nr permits to workers of a node; how many were given. */
 static u32 pulse_wake_members(struct pulse_ctx *ctx, struct pulse_node *node,
 			      u32 nr)
@@ -338,7 +352,7 @@ static u32 pulse_wake_members(struct pulse_ctx *ctx, struct pulse_node *node,
 		if (atomic_read(&w->wake_bits) & PULSE_PERMIT)
 			continue;
 		if (pulse_worker_is_live(w) && pulse_may_sleep(node, w) &&
-		    pulse_give(w, PULSE_PERMIT)) {
+		    pulse_give_live(w)) {
 			pulse_count(wakes);
 			woken++;
 		}
@@ -380,4 +394,23 @@ int pulse_wake_node(struct pulse_ctx *ctx, struct pulse_wake_node *arg)
 	arg->woken = woken;
 	trace_wake(ctx, arg->node, arg->nr, woken);
 	return 0;
+}
+
+/**
+ * pulse_node_pass_on() - wake another worker in place of one that left
+ * @ctx: the context, live
+ * @node: where it was at home, an index into the context's nodes
+ *
+ * A WAKE_NODE may have chosen the worker, and what it was to do is still to be
+ * done. To be called when nobody can choose the worker any more. spin: leave
+ */
+void pulse_node_pass_on(struct pulse_ctx *ctx, u32 node)
+{
+	struct pulse_wake_node arg = {
+		.flags = PULSE_WAKE_SPILL,
+		.node = ctx->nodes[node].nid,
+		.nr = 1,
+	};
+
+	pulse_wake_node(ctx, &arg);
 }

@@ -41,5 +41,6 @@ void pulse_node_leave(struct pulse_worker *w);
 void pulse_node_idle(struct pulse_worker *w);
 void pulse_node_busy(struct pulse_worker *w);
 int pulse_wake_node(struct pulse_ctx *ctx, struct pulse_wake_node *arg);
+void pulse_node_pass_on(struct pulse_ctx *ctx, u32 node);
 
 #endif /* PULSE_NODE_H */

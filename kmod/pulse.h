@@ -45,6 +45,8 @@
  *	(E) node.c:pulse_wake_node	the caller's work | permits and words
  *	(F) state.c			KSTATE.seq | the fields it covers
  *	(G) ctx.c:pulse_cmd_setup	what SETUP made | state LIVE
+ *	(H) node.c:pulse_give_live	permit | slot state; and worker.c:
+ *	    pulse_worker_release	slot state | permit
  *
  *	(A)-(B) litmus park_wake, (C)-(D) park_permit, (B)-(E) wake_node; (F)
  *	pairs with the reader's acquires, (G) with pulse_ctx_is_live().

@@ -140,12 +140,18 @@ void pulse_worker_commit(struct pulse_worker *w, struct file *file)
 /*
  * Free the slot of a thread that the notifier calls no more, and what it held.
  * The context may be gone when this returns.
+ *
+ * A permit that the thread did not take goes on to another worker. So does one
+ * that it may have taken and made nothing of, when it did not leave by itself
+ * (@gone). The bits are read when no WAKE_NODE can choose the slot any more,
+ * and reset, so that the next owner begins without.
  */
-static void pulse_worker_release(struct pulse_worker *w)
+static void pulse_worker_release(struct pulse_worker *w, bool gone)
 {
 	struct pulse_ctx *ctx = w->ctx;
 	struct task_struct *task = w->task;
 	struct file *file = w->file;
+	u32 node = w->node;
 
 	spin_lock(&ctx->lock);
 	pulse_state_free(w);
@@ -154,9 +160,14 @@ static void pulse_worker_release(struct pulse_worker *w)
 	pulse_hdr_count(ctx);
 	WRITE_ONCE(w->task, NULL);
 	WRITE_ONCE(w->state, PULSE_SLOT_FREE);
+	/* (H): a full barrier. Pairs with node.c:pulse_give_live() */
+	if (atomic_xchg(&w->wake_bits, 0) & PULSE_PERMIT)
+		gone = true;
 	clear_bit(w->index, ctx->slots);
 	spin_unlock(&ctx->lock);
 
+	if (gone)
+		pulse_node_pass_on(ctx, node);
 	pulse_quota_uncharge(ctx->user, PULSE_QUOTA_WORKERS, 1);
 	atomic_dec(&pulse_nr_workers);
 	put_task_struct(task);
@@ -200,7 +211,7 @@ int pulse_worker_del(struct pulse_ctx *ctx, u32 index)
 		return -ESRCH;
 	WRITE_ONCE(w->state, PULSE_SLOT_DYING);
 	trace_worker_del(w);
-	pulse_worker_release(w);
+	pulse_worker_release(w, false);
 	return 0;
 }
 
@@ -210,7 +221,7 @@ static void pulse_worker_leave(struct pulse_worker *w)
 	WRITE_ONCE(w->state, PULSE_SLOT_DYING);
 	trace_worker_del(w);
 	pulse_sweep(w->ctx);
-	pulse_worker_release(w);
+	pulse_worker_release(w, true);
 }
 
 /**
@@ -261,7 +272,7 @@ static void pulse_reap(struct work_struct *work)
 		irq_work_sync(&w->dead_irq);
 		trace_death(w);
 		pulse_count(deaths);
-		pulse_worker_release(w);
+		pulse_worker_release(w, true);
 		cond_resched();
 	}
 }
