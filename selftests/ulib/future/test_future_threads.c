@@ -160,7 +160,7 @@ static void *set_all(void *arg)
 
 KT_TEST(no_wake_up_is_lost)
 {
-	long nr = kt_scale(100000);
+	long nr = kt_scale(30000);
 	struct pulse_promise **ps = calloc((size_t)nr, sizeof(*ps));
 	struct pulse_future **fs = calloc((size_t)nr, sizeof(*fs));
 	struct turns t = { .p = ps, .nr = nr };
@@ -237,7 +237,7 @@ KT_TEST(of_many_setters_one_wins)
 	pthread_t t[RACERS];
 
 	memset(&duel, 0, sizeof(duel));
-	duel.rounds = kt_scale(20000);
+	duel.rounds = kt_scale(5000);
 	for (long i = 0; i < RACERS; i++)
 		KT_REQUIRE(!pthread_create(&t[i], NULL, duel_main,
 					   (void *)(intptr_t)i));
