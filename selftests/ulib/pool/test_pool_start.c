@@ -57,6 +57,7 @@ KT_TEST(a_thread_that_cannot_be_had_unwinds_the_rest)
 	int before;
 
 	pulse_pool_destroy(pool_of(1, 0));
+	nap_us(100000);	/* a joined thread may still be counted */
 	before = threads_of_this_process();
 	for (int i = 1; i <= 5; i++) {
 		struct pulse_pool *pool;
@@ -66,7 +67,7 @@ KT_TEST(a_thread_that_cannot_be_had_unwinds_the_rest)
 		KT_EQ(pulse_pool_create(&opts, &pool), -EAGAIN);
 		KT_CHECK(!pool);
 		KT_EQ(ATOMIC_GET(create_fails_at), 0);
-		KT_CHECK(EVENTUALLY(threads_of_this_process() == before));
+		KT_CHECK(EVENTUALLY(threads_of_this_process() <= before));
 	}
 }
 
