@@ -153,7 +153,7 @@ static void *set_all(void *arg)
 		pulse_promise_put(t->p[i]);
 		/* Not ahead of the reader. */
 		while (__atomic_load_n(&t->taken, __ATOMIC_ACQUIRE) <= i)
-			cpu_relax();
+			sched_yield();
 	}
 	return NULL;
 }

@@ -9,23 +9,19 @@
 #include "base/base.h"
 #include "ktap.h"
 
-/* PULSE_TEST_SCALE multiplies; a TSan build does a tenth of it. */
+/* As kt_scale(); a TSan build does a tenth of it. */
 static inline uint64_t scaled(uint64_t rounds)
 {
-	const char *env = getenv("PULSE_TEST_SCALE");
-	double scale = env ? atof(env) : 1;
-
 #ifdef PULSE__TSAN
-	scale /= 10;
+	rounds /= 10;
 #endif
-	rounds = (uint64_t)((double)rounds * (scale > 0 ? scale : 1));
-	return rounds ? rounds : 1;
+	return (uint64_t)kt_scale((long)rounds);
 }
 
 /* Somebody else has to do something first. */
 static inline void give_way(unsigned int *misses)
 {
-	if (++*misses % 64)
+	if (++*misses % 8)
 		cpu_relax();
 	else
 		sched_yield();

@@ -312,14 +312,13 @@ static void *trade(void *arg)
 
 static void trade_with(int magazine)
 {
-	const char *scale = getenv("PULSE_TEST_SCALE");
 	static struct store s;
 	pthread_t t[THREADS];
 	struct pulse_slab_stats stats;
 	uint64_t left = 0;
 
 	memset(&s, 0, sizeof(s));
-	s.rounds = (uint64_t)(100000 * (scale ? atof(scale) : 1));
+	s.rounds = (uint64_t)kt_scale(100000);
 #ifdef PULSE__TSAN
 	s.rounds /= 10;
 #endif
