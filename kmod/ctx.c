@@ -24,6 +24,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "beat.h"
 #include "ctx.h"
 #include "mmap.h"
 #include "node.h"
@@ -58,6 +59,7 @@ union pulse_arg {
 	struct pulse_park park;
 	struct pulse_wake wake;
 	struct pulse_wake_node wake_node;
+	struct pulse_beat beat;
 };
 
 /* One call of a command. */
@@ -276,6 +278,13 @@ static int pulse_cmd_wake_node(struct pulse_call *call)
 	return ret;
 }
 
+static int pulse_cmd_beat(struct pulse_call *call)
+{
+	if (call->arg.beat.reserved)
+		return -EINVAL;
+	return pulse_beat_set(call->ctx, &call->arg.beat);
+}
+
 /**
  * struct pulse_cmd - one command
  * @cmd: its whole number
@@ -314,6 +323,7 @@ static const struct pulse_cmd pulse_cmds[] = {
 	PULSE_CMD(WAKE, pulse_wake, .fn = pulse_cmd_wake),
 	PULSE_CMD(WAKE_NODE, pulse_wake_node, .fn = pulse_cmd_wake_node,
 		  .flags = PULSE_WAKE_SPILL),
+	PULSE_CMD(BEAT, pulse_beat, .fn = pulse_cmd_beat),
 };
 
 /* Copy the argument in by the rules at the head of the ABI. */

@@ -7,6 +7,7 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 
+#include "beat.h"
 #include "ctx.h"
 #include "quota.h"
 #include "worker.h"
@@ -21,6 +22,7 @@ struct pulse_part {
 
 static const struct pulse_part pulse_parts[] = {
 	{ pulse_quota_init,	NULL },
+	{ pulse_beat_init,	pulse_beat_exit },
 	{ pulse_worker_init,	pulse_worker_exit },
 	{ pulse_ctx_init,	pulse_ctx_exit },
 };

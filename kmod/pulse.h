@@ -34,7 +34,9 @@
  *
  * The preempt notifier runs under the run queue's lock and takes no lock. It
  * writes KSTATE, which has one writer: the CPU that the worker is on, or
- * whoever owns the slot while no thread does.
+ * whoever owns the slot while no thread does. Heartbeats (beat.c) are written
+ * by that CPU too, from its timer's interrupt or with interrupts off; they are
+ * single words, outside KSTATE.seq.
  *
  * Barriers, by letter; the proof is at the head of park.c
  *
@@ -59,7 +61,7 @@
 
 #define PULSE_FEATURES							\
 	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
-	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH)
+	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT)
 
 struct file;
 struct pulse_ctx;

@@ -21,6 +21,7 @@
 #include <linux/timekeeping.h>
 #include <linux/topology.h>
 
+#include "beat.h"
 #include "compat.h"
 #include "ctx.h"
 #include "state.h"
@@ -78,6 +79,8 @@ static void pulse_sched_in(struct preempt_notifier *notifier, int cpu)
 	pulse_kstate_end(ks);
 
 	trace_sched_in(w, cpu);
+	if (w->beat_period_ns)
+		pulse_beat_in(w, now);
 
 	/*
 	 * Another mm: the thread went through exec. It may not be taken off
@@ -99,6 +102,10 @@ static void pulse_sched_out(struct preempt_notifier *notifier,
 	struct pulse_kstate *ks = w->kstate;
 	u64 now = ktime_get_mono_fast_ns();
 	u32 state;
+
+	/* Before the new state: a worker that is seen off has all its beats. */
+	if (w->beat_period_ns)
+		pulse_beat_out(w, now);
 
 	pulse_kstate_begin(ks);
 	if (unlikely(READ_ONCE(current->__state) == TASK_DEAD)) {
@@ -152,6 +159,7 @@ void pulse_state_arm(struct pulse_worker *w)
 	};
 
 	preempt_notifier_init(&w->notifier, &pulse_preempt_ops);
+	w->beat_period_ns = 0;
 	preempt_disable();
 	w->wait_base_ns = pulse_run_delay_ns(current);
 	fresh.last_in_ns = ktime_get_mono_fast_ns();
@@ -180,8 +188,10 @@ bool pulse_state_disarm(struct pulse_worker *w)
 
 	preempt_disable();
 	mine = !w->leaving;
-	if (mine)
+	if (mine) {
+		pulse_beat_stop(w);
 		preempt_notifier_unregister(&w->notifier);
+	}
 	preempt_enable();
 	return mine;
 }

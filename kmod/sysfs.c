@@ -13,6 +13,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "beat.h"
 #include "pulse.h"
 #include "quota.h"
 #include "sysfs.h"
@@ -98,6 +99,25 @@ PULSE_LIMIT(max_contexts_per_user, PULSE_QUOTA_CONTEXTS);
 PULSE_LIMIT(max_workers_per_user, PULSE_QUOTA_WORKERS);
 PULSE_LIMIT(max_pages_per_user, PULSE_QUOTA_PAGES);
 
+static ssize_t beat_floor_us_show(struct device *dev,
+				  struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", pulse_beat_floor_us());
+}
+
+static ssize_t beat_floor_us_store(struct device *dev,
+				   struct device_attribute *attr,
+				   const char *buf, size_t count)
+{
+	unsigned int value;
+	int ret = pulse_parse(buf, count, &value);
+
+	if (!ret)
+		ret = pulse_beat_set_floor_us(value);
+	return ret ?: count;
+}
+static DEVICE_ATTR_RW(beat_floor_us);
+
 static struct attribute *pulse_attrs[] = {
 	&dev_attr_abi.attr,
 	&dev_attr_features.attr,
@@ -109,6 +129,7 @@ static struct attribute *pulse_attrs[] = {
 	&dev_attr_max_contexts_per_user.attr,
 	&dev_attr_max_workers_per_user.attr,
 	&dev_attr_max_pages_per_user.attr,
+	&dev_attr_beat_floor_us.attr,
 	NULL,
 };
 

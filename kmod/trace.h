@@ -110,6 +110,24 @@ TRACE_EVENT(sched_out,
 		  pulse_show_state(__entry->state))
 );
 
+/* One heartbeat, and how many went without one before it. */
+TRACE_EVENT(beat,
+	TP_PROTO(const struct pulse_worker *w, u64 missed),
+	TP_ARGS(w, missed),
+	TP_STRUCT__entry(
+		__field(u32, ctx)
+		__field(u32, index)
+		__field(u64, missed)
+	),
+	TP_fast_assign(
+		__entry->ctx = w->ctx->id;
+		__entry->index = w->index;
+		__entry->missed = missed;
+	),
+	TP_printk("ctx=%u worker=%u missed=%llu",
+		  __entry->ctx, __entry->index, __entry->missed)
+);
+
 /* The end of a PARK. */
 TRACE_EVENT(park,
 	TP_PROTO(const struct pulse_worker *w, int ret, bool slept),

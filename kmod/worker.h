@@ -30,6 +30,7 @@ enum pulse_slot_state {
  * @wait_base_ns: the scheduler's run delay when it was added
  * @parking: set by the thread around its sleep in PARK
  * @leaving: set once by the notifier when it saw another mm
+ * @beat_period_ns: of its heartbeats, 0: none; written by the thread
  * @wake_bits: PULSE_PERMIT, PULSE_CANCEL; set by anybody, taken by the thread
  * @index: of the slot
  * @node: home, an index into the context's nodes
@@ -43,6 +44,9 @@ enum pulse_slot_state {
  * @dead_irq: from the last switch to where reaping can be queued
  * @dead_link: in the reaper's list
  * @exec_work: from the notifier to the thread's way back to user mode
+ * @beat_due_ns: when its next beat is due, while it is on a CPU; beat.c
+ * @beat_left_ns: until its next beat, while it is on none
+ * @beat_next: the same thread's next worker that beats
  *
  * The first cache line is the notifier's, the second the wakers'.
  */
@@ -53,6 +57,7 @@ struct pulse_worker {
 	u64 wait_base_ns;
 	bool parking;
 	bool leaving;
+	u64 beat_period_ns;
 
 	atomic_t wake_bits ____cacheline_aligned;
 	u32 index;
@@ -68,6 +73,10 @@ struct pulse_worker {
 	struct irq_work dead_irq;
 	struct llist_node dead_link;
 	struct callback_head exec_work;
+
+	u64 beat_due_ns;
+	u64 beat_left_ns;
+	struct pulse_worker *beat_next;
 } __aligned(256);
 
 /**

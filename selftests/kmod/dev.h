@@ -153,6 +153,17 @@ static inline int wake_node(int fd, int node, __u32 nr, __u32 flags)
 	return ret ? ret : (int)w.woken;
 }
 
+static inline int beat(int fd, int index, __u64 period_ns)
+{
+	struct pulse_beat b = {
+		.size = sizeof(b),
+		.index = (__u32)index,
+		.period_ns = period_ns,
+	};
+
+	return dev_ioctl(fd, PULSE_IOC_BEAT, &b);
+}
+
 /* The mapping, or MAP_FAILED and errno. */
 static inline void *dev_mmap(int fd, unsigned int region, size_t bytes, int prot)
 {

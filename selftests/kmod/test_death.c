@@ -218,10 +218,11 @@ struct exec_args {
 static void *exec_self(void *arg)
 {
 	struct exec_args *e = arg;
+	int i = worker_add(d.fd, PULSE_NODE_ANY);
 	char w[32], c[32], f[32];
 
 	/* the thread that calls exec is a worker, and so is a parked one */
-	if (worker_add(d.fd, PULSE_NODE_ANY) < 0)
+	if (i < 0 || beat(d.fd, i, 100000))
 		_exit(101);
 	snprintf(w, sizeof(w), "%lld", e->workers);
 	snprintf(c, sizeof(c), "%lld", e->contexts);

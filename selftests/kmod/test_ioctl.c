@@ -17,6 +17,7 @@ union arg {
 	struct pulse_park park;
 	struct pulse_wake wake;
 	struct pulse_wake_node node;
+	struct pulse_beat beat;
 	unsigned char bytes[8192];
 };
 
@@ -39,6 +40,8 @@ static const struct cmd cmds[] = {
 	{ "WAKE", PULSE_IOC_WAKE, PULSE_WAKE_SIZE_VER0, 0, -1 },
 	{ "WAKE_NODE", PULSE_IOC_WAKE_NODE, PULSE_WAKE_NODE_SIZE_VER0,
 	  PULSE_WAKE_SPILL, offsetof(struct pulse_wake_node, reserved) },
+	{ "BEAT", PULSE_IOC_BEAT, PULSE_BEAT_SIZE_VER0, 0,
+	  offsetof(struct pulse_beat, reserved) },
 };
 
 #define NR_CMDS (sizeof(cmds) / sizeof(cmds[0]))
@@ -72,6 +75,11 @@ static void fill(const struct cmd *c, union arg *a)
 	}
 }
 
+/* What every build of the module can. */
+#define FEATURES							\
+	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
+	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT)
+
 static struct dev d;
 
 /*
@@ -86,7 +94,8 @@ static int begin(const struct cmd *c)
 		return d.fd = dev_open(O_RDWR);
 	if (dev_begin(&d, 4))
 		return -1;
-	if (c->nr == PULSE_IOC_WORKER_DEL || c->nr == PULSE_IOC_PARK) {
+	if (c->nr == PULSE_IOC_WORKER_DEL || c->nr == PULSE_IOC_PARK ||
+	    c->nr == PULSE_IOC_BEAT) {
 		if (dev_join(&d, PULSE_NODE_ANY) != 0)
 			return -1;
 		set_word(&d, 0, WORD);
@@ -368,8 +377,8 @@ KT_TEST(info_tells_limits_before_and_sizes_after_setup)
 	KT_EQ(dev_info(fd, &info), 0);
 	KT_EQ(info.size, sizeof(info));
 	KT_EQ(info.abi, PULSE_ABI_VERSION);
-	KT_EQ(info.features, PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED |
-	      PULSE_FEAT_NRING | PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH);
+	/* more may come; these are always there */
+	KT_EQ(info.features & FEATURES, FEATURES);
 	KT_EQ(info.limit_workers, PULSE_MAX_WORKERS);
 	KT_EQ(info.limit_ring_entries, PULSE_MAX_RING_ENTRIES);
 	KT_EQ(info.limit_heap_bytes, PULSE_MAX_HEAP_BYTES);

@@ -11,6 +11,7 @@ static const char *tracefs;
 
 static const char *const events[] = {
 	"worker_add", "worker_del", "death", "sched_in", "sched_out", "park", "wake",
+	"beat",
 };
 
 #define NR_EVENTS	(sizeof(events) / sizeof(events[0]))
@@ -96,6 +97,7 @@ static void *add_and_end(void *arg)
 KT_TEST(each_event_comes_as_often_as_what_it_tells_of)
 {
 	struct parker p = { .word = WORD };
+	__u64 beats;
 	pthread_t t;
 
 	NEED_DEVICE();
@@ -110,6 +112,11 @@ KT_TEST(each_event_comes_as_often_as_what_it_tells_of)
 	KT_EQ(wake_one(d.fd, 0), 1);
 	KT_EQ(park(d.fd, 0, WORD, 0), 0);
 	KT_EQ(park(d.fd, 0, WORD, 0), -ETIMEDOUT);
+	KT_EQ(beat(d.fd, 0, NS_PER_MS), 0);
+	while (kstate_read(&d, 0).beats < 3)
+		;
+	KT_EQ(beat(d.fd, 0, 0), 0);
+	beats = kstate_read(&d, 0).beats;
 	KT_REQUIRE(parker_start(&p, &d, PULSE_NODE_ANY));
 	set_word(&d, 0, PULSE_PARK_WORD(4, PULSE_PARK_RUNNING));
 	for (int n = 1; n <= 5; n++) {
@@ -134,6 +141,7 @@ KT_TEST(each_event_comes_as_often_as_what_it_tells_of)
 	KT_EQ(seen_of("death"), 3);
 	KT_EQ(seen_of("wake"), 1 + 5 + 1);
 	KT_CHECKF(seen_of("park") >= 2 + 5, "%d parks", seen_of("park"));
+	KT_EQ(seen_of("beat"), beats);
 	KT_CHECKF(parked_out >= 5, "%d times parked", parked_out);
 	/* the three that died were switched out without coming back */
 	KT_CHECKF(seen_of("sched_out") >= seen_of("sched_in"),

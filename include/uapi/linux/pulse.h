@@ -64,6 +64,7 @@
 #define PULSE_FEAT_NRING	(1ULL << 2)	/* a ring in the memory of each node */
 #define PULSE_FEAT_WAKE_NODE	(1ULL << 3)	/* WAKE_NODE with spill-over */
 #define PULSE_FEAT_DEATH	(1ULL << 4)	/* a dead worker's slot is reclaimed */
+#define PULSE_FEAT_BEAT		(1ULL << 8)	/* BEAT */
 
 /*
  * Commands
@@ -253,6 +254,47 @@ struct pulse_wake_node {
 };
 #define PULSE_WAKE_NODE_SIZE_VER0	24
 
+/* The range of BEAT's period; most users have a higher floor, see there. */
+#define PULSE_MIN_BEAT_NS	20000ULL
+#define PULSE_MAX_BEAT_NS	60000000000ULL
+
+/* A thread that is a worker of several contexts may beat in so many of them. */
+#define PULSE_MAX_BEATS		8
+
+/**
+ * struct pulse_beat - PULSE_IOC_BEAT: let the calling worker's heart beat
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @index: the calling worker
+ * @reserved: must be 0
+ * @period_ns: between two beats, or 0: no more of them
+ *
+ * A beat is one store by the kernel: KSTATE.beats is raised by one each time
+ * the worker has had a CPU for another period. The worker polls that word; it
+ * is interrupted for some hundred instructions and by no signal. While it sleeps
+ * or waits for a CPU there is no beat and no timer. A beat that comes a whole
+ * period late, or later, is one beat, and raises KSTATE.missed by the periods
+ * that went without one; beats + missed is the time on a CPU, in periods.
+ *
+ * There is one timer a CPU, whatever the number of workers, and it interrupts
+ * the CPU once a period of the worker that runs there, at most.
+ *
+ * The floor is beat_floor_us of sysfs (100 us), with CAP_SYS_NICE it is
+ * PULSE_MIN_BEAT_NS. A new call starts a new period. Beats end with the worker.
+ *
+ * Errors: EINVAL a period under the floor or over PULSE_MAX_BEAT_NS, ESRCH no
+ * such worker, EPERM another thread's worker, EBUSY the thread beats in
+ * PULSE_MAX_BEATS other contexts.
+ */
+struct pulse_beat {
+	__u32 size;
+	__u32 flags;
+	__u32 index;
+	__u32 reserved;
+	__u64 period_ns;
+};
+#define PULSE_BEAT_SIZE_VER0	24
+
 #define PULSE__IOC(nr, bytes) \
 	_IOC(_IOC_READ | _IOC_WRITE, PULSE_IOC_MAGIC, (nr), (bytes))
 
@@ -263,6 +305,7 @@ struct pulse_wake_node {
 #define PULSE_IOC_PARK		PULSE__IOC(0x20, PULSE_PARK_SIZE_VER0)
 #define PULSE_IOC_WAKE		PULSE__IOC(0x21, PULSE_WAKE_SIZE_VER0)
 #define PULSE_IOC_WAKE_NODE	PULSE__IOC(0x22, PULSE_WAKE_NODE_SIZE_VER0)
+#define PULSE_IOC_BEAT		PULSE__IOC(0x30, PULSE_BEAT_SIZE_VER0)
 
 /*
  * Shared pages
@@ -343,8 +386,9 @@ struct pulse_hdr {
  * @node: that CPU's node
  * @tid: thread id in the pid namespace of the context's creator
  * @exit_code: as in wait(2), once DEAD, and until the slot is given out again
- * @beats: heartbeats that were delivered
- * @missed: heartbeats that came too late to be delivered one by one
+ * @beats: heartbeats that were delivered; see BEAT. Not covered by seq: poll
+ *	it as a word
+ * @missed: heartbeats that came too late to be delivered one by one; likewise
  * @n_preempt: times it lost the CPU while it was runnable
  * @n_block: times it went to sleep (parks included)
  * @n_migrate: times it came back on another CPU
@@ -468,6 +512,7 @@ PULSE__ABI_ASSERT(sizeof(struct pulse_worker_del) == PULSE_WORKER_DEL_SIZE_VER0)
 PULSE__ABI_ASSERT(sizeof(struct pulse_park) == PULSE_PARK_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_wake) == PULSE_WAKE_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_wake_node) == PULSE_WAKE_NODE_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_beat) == PULSE_BEAT_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_hdr) == 64);
 PULSE__ABI_ASSERT(sizeof(struct pulse_kstate) == 128);
 PULSE__ABI_ASSERT(sizeof(struct pulse_uwork) == 128);
