@@ -128,6 +128,8 @@ KT_TEST(of_those_who_race_for_the_last_slot_one_wins)
 		/* a worker holds its context until its thread ends */
 		if (n % 50 == 0) {
 			race_end();
+			/* ... and the reaper may be far behind */
+			KT_CHECK(EVENTUALLY(sysfs_read("contexts") < 100));
 			race_begin(do_add);
 		}
 	}
