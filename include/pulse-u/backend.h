@@ -309,6 +309,45 @@ PULSE_API int pulse_worker_state(struct pulse_ctx *ctx, int index,
 				 struct pulse_worker_state *out);
 
 /**
+ * pulse_worker_beat() - let the calling worker's heart beat
+ * @ctx: the context
+ * @index: the calling worker
+ * @period_ns: from one beat to the next, 0: no more beats. At most 60 s, at
+ *	least 100 us; the module's administrator may set another floor, and
+ *	with CAP_SYS_NICE the kernel backend goes down to 20 us.
+ *
+ * Beats are counted in the word that pulse_worker_beats() tells, while the
+ * worker runs: a loop that polls the word knows that another period is over,
+ * for the price of a load. On the kernel backend the time is that on a CPU, and
+ * a sleeper costs nothing. On the user backend a thread of the library counts,
+ * while at least one worker beats; it only sees parking, not other sleeps, and
+ * after a long park the first beat may be 10 ms late.
+ *
+ * A beat that comes periods late is one beat, and these periods are counted in
+ * pulse_worker_state.missed. Beats end with the worker.
+ *
+ * Return: 0; -EINVAL also: a period outside its range; -ESRCH; -EPERM another
+ * thread's; -EBUSY the thread beats in 8 other contexts; -ENOMEM or -EAGAIN no
+ * thread to be had; -EOPNOTSUPP the module is too old; -ECANCELED the context's
+ * descriptor was closed; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_worker_beat(struct pulse_ctx *ctx, int index,
+				uint64_t period_ns);
+
+/**
+ * pulse_worker_beats() - the word that counts a worker's beats
+ * @ctx: the context
+ * @index: any worker's index
+ *
+ * To be read with __atomic_load_n(..., __ATOMIC_RELAXED), from any thread,
+ * until the context is destroyed. It begins with 0 when a worker registers.
+ *
+ * Return: its address, for reading only; NULL where @ctx or @index is wrong, or
+ * in a forked child.
+ */
+PULSE_API const uint64_t *pulse_worker_beats(struct pulse_ctx *ctx, int index);
+
+/**
  * pulse_state_name() - name of a PULSE_STATE_*
  * @state: the state
  *

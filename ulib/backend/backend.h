@@ -12,7 +12,7 @@
  *	idle bitmap		owners set and clear their own bit, anybody reads
  *	park word		owner and wakers, see park.c
  *
- * Lock order: ctx->lock is a leaf.
+ * Lock order: ctx->lock, then the lock of beat.c.
  */
 #ifndef PULSE__BACKEND_H
 #define PULSE__BACKEND_H
@@ -49,6 +49,11 @@ struct pulse__slot {
 	uint64_t base_preempt;
 	uint64_t base_block;
 	uint64_t base_migrate;
+	/* Its heartbeat on the user backend; see beat.c. */
+	struct pulse__slot *beat_next;
+	uint64_t beat_period_ns;	/* 0: none */
+	uint64_t beat_due_ns;
+	uint64_t beat_idle_ns;
 } PULSE__PAIR_ALIGNED;
 
 struct pulse_ctx {
@@ -108,6 +113,7 @@ struct pulse_ctx {
  * @wake_node: as pulse_worker_wake_node(), or NULL: it is done with the idle
  *	bitmap and @wake. Somebody is idle, barrier (A) is done.
  * @state: fill in @out, all zero but its sz
+ * @beat: begin (@period_ns) or end (0) the calling worker's heartbeat
  */
 struct pulse__backend_ops {
 	const char *name;
@@ -127,6 +133,8 @@ struct pulse__backend_ops {
 			 bool spill);
 	int (*state)(struct pulse_ctx *ctx, const struct pulse__slot *slot,
 		     struct pulse_worker_state *out);
+	int (*beat)(struct pulse_ctx *ctx, struct pulse__slot *slot,
+		    uint64_t period_ns);
 };
 
 extern const struct pulse__backend_ops pulse__kernel_ops;
@@ -260,6 +268,13 @@ int pulse__futex_park(struct pulse_ctx *ctx, uint32_t index, uint32_t word,
 		      int64_t deadline_ns);
 void pulse__futex_unpark(struct pulse_ctx *ctx, const uint32_t *indices,
 			 unsigned int nr);
+
+/* ---- beat.c: the user backend's heartbeats ------------------------------ */
+
+/* 0; -EINVAL; -ENOMEM or -EAGAIN where the thread cannot be had. */
+int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns);
+/* Also for a slot that does not beat, and under ctx->lock. */
+void pulse__beat_end(struct pulse__slot *slot);
 
 /* ---- nodes.c: what the user backend knows of NUMA ---------------------- */
 

@@ -270,6 +270,24 @@ static int pulse__kernel_state(struct pulse_ctx *ctx,
 	return out->state == PULSE_STATE_FREE ? -ESRCH : 0;
 }
 
+static int pulse__kernel_beat(struct pulse_ctx *ctx, struct pulse__slot *slot,
+			      uint64_t period_ns)
+{
+	struct pulse_beat beat = {
+		.size = sizeof(beat),
+		.index = slot->index,
+		.period_ns = period_ns,
+	};
+	int err;
+
+	if (!(ctx->features & PULSE_FEAT_BEAT))
+		return -EOPNOTSUPP;
+	err = pulse__ioctl(ctx->fd, PULSE_IOC_BEAT, &beat);
+	/* EBADF, ENOTTY, ENXIO...: the descriptor is ours no more. */
+	return !err || err == -EINVAL || err == -ESRCH || err == -EPERM ||
+	       err == -EBUSY ? err : -ECANCELED;
+}
+
 const struct pulse__backend_ops pulse__kernel_ops = {
 	.name		= "kernel",
 	.kind		= PULSE_BACKEND_KERNEL,
@@ -283,4 +301,5 @@ const struct pulse__backend_ops pulse__kernel_ops = {
 	.wake		= pulse__kernel_wake,
 	.wake_node	= pulse__kernel_wake_node,
 	.state		= pulse__kernel_state,
+	.beat		= pulse__kernel_beat,
 };

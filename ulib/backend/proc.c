@@ -127,6 +127,8 @@ int pulse__proc_state(struct pulse_ctx *ctx, const struct pulse__slot *slot,
 		return 0;
 	}
 	out->n_park = READ_ONCE(ks->n_park);
+	out->beats = READ_ONCE(ks->beats);
+	out->missed = READ_ONCE(ks->missed);
 	if (err) {	/* no /proc: what the worker says of itself */
 		out->state = said;
 		out->cpu = READ_ONCE(ks->cpu);

@@ -216,6 +216,8 @@ static int pulse__user_worker_add(struct pulse_ctx *ctx, int node,
 	WRITE_ONCE(ks->cpu, cpu);
 	WRITE_ONCE(ks->node, ctx->nodes[home]);
 	WRITE_ONCE(ks->n_park, 0);
+	WRITE_ONCE(ks->beats, 0);
+	WRITE_ONCE(ks->missed, 0);
 	WRITE_ONCE(ks->incarnation, ks->incarnation + 1);
 	WRITE_ONCE(ks->state, PULSE_STATE_RUNNING);
 	pulse__count_workers(ctx, 1);
@@ -228,6 +230,7 @@ static int pulse__user_worker_add(struct pulse_ctx *ctx, int node,
 /* Under ctx->lock. */
 static void pulse__user_reclaim(struct pulse_ctx *ctx, uint32_t index)
 {
+	pulse__beat_end(&ctx->slots[index]);
 	WRITE_ONCE(ctx->kstate[index].state, PULSE_STATE_FREE);
 	pulse__count_workers(ctx, -1);
 }
@@ -274,6 +277,16 @@ static int pulse__user_park(struct pulse_ctx *ctx, uint32_t index,
 	return err;
 }
 
+static int pulse__user_beat(struct pulse_ctx *ctx, struct pulse__slot *slot,
+			    uint64_t period_ns)
+{
+	(void)ctx;
+	if (period_ns)
+		return pulse__beat_begin(slot, period_ns);
+	pulse__beat_end(slot);
+	return 0;
+}
+
 const struct pulse__backend_ops pulse__user_ops = {
 	.name		= "user",
 	.kind		= PULSE_BACKEND_USER,
@@ -286,4 +299,5 @@ const struct pulse__backend_ops pulse__user_ops = {
 	.park		= pulse__user_park,
 	.wake		= pulse__futex_unpark,
 	.state		= pulse__proc_state,
+	.beat		= pulse__user_beat,
 };
