@@ -7,6 +7,7 @@
 #ifndef PULSE_COMPAT_H
 #define PULSE_COMPAT_H
 
+#include <linux/eventfd.h>
 #include <linux/freezer.h>
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
@@ -19,6 +20,16 @@
 #ifndef CONFIG_64BIT
 #error "pulse supports 64-bit kernels"
 #endif
+
+/* eventfd_signal() without a count: 6.8. */
+static inline void pulse_eventfd_signal(struct eventfd_ctx *ctx)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	eventfd_signal(ctx, 1);
+#else
+	eventfd_signal(ctx);
+#endif
+}
 
 /* Sleeping in this state, a task can be frozen where it is. */
 #ifdef TASK_FREEZABLE

@@ -26,6 +26,7 @@
 
 #include "beat.h"
 #include "ctx.h"
+#include "event.h"
 #include "mmap.h"
 #include "node.h"
 #include "park.h"
@@ -60,6 +61,7 @@ union pulse_arg {
 	struct pulse_wake wake;
 	struct pulse_wake_node wake_node;
 	struct pulse_beat beat;
+	struct pulse_eventfd eventfd;
 };
 
 /* One call of a command. */
@@ -86,6 +88,7 @@ static int pulse_cmd_info(struct pulse_call *call)
 		.limit_workers = PULSE_MAX_WORKERS,
 		.limit_ring_entries = PULSE_MAX_RING_ENTRIES,
 		.limit_heap_bytes = PULSE_MAX_HEAP_BYTES,
+		.limit_event_bytes = PULSE_MAX_EVENT_BYTES,
 	};
 
 	if (pulse_ctx_is_live(ctx)) {
@@ -97,6 +100,9 @@ static int pulse_cmd_info(struct pulse_call *call)
 		info.kstate_bytes = pulse_region_bytes(&ctx->kstate_pages);
 		info.uwork_bytes = pulse_region_bytes(&ctx->uwork_pages);
 		info.nring_bytes = pulse_region_bytes(&ctx->nodes[0].ring);
+		info.event_bytes = ctx->events.bytes;
+		info.evcons_bytes = pulse_region_bytes(&ctx->events.cons);
+		info.evprod_bytes = pulse_region_bytes(&ctx->events.prod);
 	}
 	if (copy_to_user(call->uarg, &info, min(call->usize, sizeof(info))))
 		return -EFAULT;
@@ -110,6 +116,7 @@ static void pulse_ctx_clear(struct pulse_ctx *ctx)
 	pulse_region_free(&ctx->hdr_pages);
 	pulse_region_free(&ctx->kstate_pages);
 	pulse_region_free(&ctx->uwork_pages);
+	pulse_events_free(ctx);
 	ctx->hdr = NULL;
 
 	kvfree(ctx->workers);
@@ -152,6 +159,7 @@ static int pulse_ctx_alloc(struct pulse_ctx *ctx)
 	uwork_pages = pulse_pages_for((u64)ctx->max_workers *
 				      sizeof(struct pulse_uwork));
 	shared = hdr_pages + kstate_pages + uwork_pages +
+		 pulse_events_pages(ctx) +
 		 ctx->nr_nodes * pulse_nring_pages(ctx);
 	total = shared + pulse_pages_for(slot_bytes + pulse_nodes_bytes(ctx));
 
@@ -177,6 +185,7 @@ static int pulse_ctx_alloc(struct pulse_ctx *ctx)
 	      pulse_region_kmap(&ctx->hdr_pages) ?:
 	      pulse_region_kmap(&ctx->kstate_pages) ?:
 	      pulse_region_kmap(&ctx->uwork_pages) ?:
+	      pulse_events_alloc(ctx) ?:
 	      pulse_nodes_alloc(ctx);
 	if (ret)
 		return ret;
@@ -197,7 +206,8 @@ static int pulse_cmd_setup(struct pulse_call *call)
 	    arg->ring_entries < 2 ||
 	    arg->ring_entries > PULSE_MAX_RING_ENTRIES ||
 	    !is_power_of_2(arg->ring_entries) ||
-	    arg->heap_bytes > PULSE_MAX_HEAP_BYTES || arg->reserved)
+	    arg->heap_bytes > PULSE_MAX_HEAP_BYTES || arg->reserved ||
+	    !pulse_events_size_ok(arg->event_bytes) || arg->reserved1)
 		return -EINVAL;
 
 	if (cmpxchg(&ctx->state, PULSE_CTX_NEW, PULSE_CTX_SETTING_UP) !=
@@ -210,6 +220,7 @@ static int pulse_cmd_setup(struct pulse_call *call)
 	ctx->max_workers = arg->max_workers;
 	ctx->ring_entries = arg->ring_entries;
 	ctx->heap_bytes = PAGE_ALIGN(arg->heap_bytes);
+	ctx->events.bytes = arg->event_bytes;
 
 	ret = pulse_ctx_alloc(ctx);
 	if (ret)
@@ -285,6 +296,13 @@ static int pulse_cmd_beat(struct pulse_call *call)
 	return pulse_beat_set(call->ctx, &call->arg.beat);
 }
 
+static int pulse_cmd_eventfd(struct pulse_call *call)
+{
+	if (call->arg.eventfd.reserved)
+		return -EINVAL;
+	return pulse_events_eventfd(call->ctx, call->arg.eventfd.fd);
+}
+
 /**
  * struct pulse_cmd - one command
  * @cmd: its whole number
@@ -324,6 +342,7 @@ static const struct pulse_cmd pulse_cmds[] = {
 	PULSE_CMD(WAKE_NODE, pulse_wake_node, .fn = pulse_cmd_wake_node,
 		  .flags = PULSE_WAKE_SPILL),
 	PULSE_CMD(BEAT, pulse_beat, .fn = pulse_cmd_beat),
+	PULSE_CMD(EVENTFD, pulse_eventfd, .fn = pulse_cmd_eventfd),
 };
 
 /* Copy the argument in by the rules at the head of the ABI. */
@@ -396,6 +415,7 @@ static int pulse_open(struct inode *inode, struct file *file)
 	ctx->state = PULSE_CTX_NEW;
 	ctx->id = atomic_inc_return(&last_id);
 	spin_lock_init(&ctx->lock);
+	spin_lock_init(&ctx->events.lock);
 	init_waitqueue_head(&ctx->poll_wait);
 	file->private_data = ctx;
 	atomic_inc(&pulse_nr_contexts);
@@ -436,13 +456,13 @@ static int pulse_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* There is nothing to read from a context yet, so it never becomes ready. */
+/* Readable while the event ring is not empty; without a ring it never is. */
 static __poll_t pulse_poll(struct file *file, poll_table *wait)
 {
 	struct pulse_ctx *ctx = file->private_data;
 
 	poll_wait(file, &ctx->poll_wait, wait);
-	return 0;
+	return pulse_events_ready(ctx) ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
 static const struct file_operations pulse_fops = {

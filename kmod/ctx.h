@@ -7,6 +7,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include "event.h"
 #include "mmap.h"
 #include "pulse.h"
 
@@ -39,6 +40,7 @@ enum pulse_ctx_state {
  * @hdr_pages: region HDR
  * @kstate_pages: region KSTATE
  * @uwork_pages: region UWORK, untrusted
+ * @events: the event ring
  * @lock: protects @slots, the state of slots up to LIVE, members of nodes, and
  *	@hdr's counts
  * @slots: bit i: slot i is not FREE; changed atomically, for who looks without
@@ -47,7 +49,7 @@ enum pulse_ctx_state {
  * @sweep_batch: the reaper's own
  *
  * Up to @poll_wait made by open; down to @uwork_pages made by SETUP and
- * constant when @state is LIVE.
+ * constant when @state is LIVE; @events says for itself.
  */
 struct pulse_ctx {
 	int state;
@@ -69,6 +71,7 @@ struct pulse_ctx {
 	struct pulse_region hdr_pages;
 	struct pulse_region kstate_pages;
 	struct pulse_region uwork_pages;
+	struct pulse_events events;
 
 	spinlock_t lock;
 	unsigned long *slots;

@@ -27,24 +27,16 @@
 #define PULSE_GFP_PAGES \
 	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
-/**
- * pulse_region_alloc() - get the pages of a region
- * @region: zeroed; on failure pulse_region_free() takes what there is
- * @nr_pages: how many
- * @nid: the node they must come from, if it has memory at all; NUMA_NO_NODE:
- *	the nearest
- *
- * Return: 0, -ENOMEM, or -EINTR for a task that was killed meanwhile.
- */
-int pulse_region_alloc(struct pulse_region *region, unsigned long nr_pages,
-		       int nid)
+/* Get @nr_pages pages into a table that has room for @room. */
+static int pulse_region_fill(struct pulse_region *region, unsigned long room,
+			     unsigned long nr_pages, int nid)
 {
 	gfp_t gfp = PULSE_GFP_PAGES;
 
 	if (nid != NUMA_NO_NODE && node_state(nid, N_MEMORY))
 		gfp |= __GFP_THISNODE;
 
-	region->pages = kvcalloc(nr_pages, sizeof(*region->pages),
+	region->pages = kvcalloc(room, sizeof(*region->pages),
 				 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!region->pages)
 		return -ENOMEM;
@@ -61,6 +53,46 @@ int pulse_region_alloc(struct pulse_region *region, unsigned long nr_pages,
 		cond_resched();
 	}
 	return 0;
+}
+
+/**
+ * pulse_region_alloc() - get the pages of a region
+ * @region: zeroed; on failure pulse_region_free() takes what there is
+ * @nr_pages: how many
+ * @nid: the node they must come from, if it has memory at all; NUMA_NO_NODE:
+ *	the nearest
+ *
+ * Return: 0, -ENOMEM, or -EINTR for a task that was killed meanwhile.
+ */
+int pulse_region_alloc(struct pulse_region *region, unsigned long nr_pages,
+		       int nid)
+{
+	return pulse_region_fill(region, nr_pages, nr_pages, nid);
+}
+
+/**
+ * pulse_region_alloc_twice() - the same, with the last pages there twice
+ * @region: zeroed
+ * @head: pages that are there once
+ * @nr_pages: pages after them that are there twice, one row after the other;
+ *	the second time each has a reference of its own
+ *
+ * Return: as pulse_region_alloc().
+ */
+int pulse_region_alloc_twice(struct pulse_region *region, unsigned long head,
+			     unsigned long nr_pages)
+{
+	int ret = pulse_region_fill(region, head + 2 * nr_pages,
+				    head + nr_pages, NUMA_NO_NODE);
+	unsigned long i;
+
+	for (i = 0; !ret && i < nr_pages; i++) {
+		struct page *page = region->pages[head + i];
+
+		get_page(page);
+		region->pages[region->nr_pages++] = page;
+	}
+	return ret;
 }
 
 /**
@@ -113,7 +145,8 @@ static struct pulse_region *pulse_region_at(struct pulse_ctx *ctx,
 	if (pgoff & ((1UL << shift) - 1))
 		return NULL;
 
-	*writable = id != PULSE_REGION_HDR && id != PULSE_REGION_KSTATE;
+	*writable = id != PULSE_REGION_HDR && id != PULSE_REGION_KSTATE &&
+		    id != PULSE_REGION_EVPROD;
 	switch (id) {
 	case PULSE_REGION_HDR:
 		return &ctx->hdr_pages;
@@ -121,6 +154,10 @@ static struct pulse_region *pulse_region_at(struct pulse_ctx *ctx,
 		return &ctx->kstate_pages;
 	case PULSE_REGION_UWORK:
 		return &ctx->uwork_pages;
+	case PULSE_REGION_EVCONS:
+		return &ctx->events.cons;
+	case PULSE_REGION_EVPROD:
+		return &ctx->events.prod;
 	}
 	if (id < PULSE_REGION_NRING_BASE ||
 	    id - PULSE_REGION_NRING_BASE >= MAX_NUMNODES)

@@ -23,6 +23,8 @@ struct pulse_region {
 
 int pulse_region_alloc(struct pulse_region *region, unsigned long nr_pages,
 		       int nid);
+int pulse_region_alloc_twice(struct pulse_region *region, unsigned long head,
+			     unsigned long nr_pages);
 int pulse_region_kmap(struct pulse_region *region);
 void pulse_region_free(struct pulse_region *region);
 u64 pulse_region_bytes(const struct pulse_region *region);

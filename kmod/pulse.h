@@ -12,6 +12,7 @@
  *	  +- pulse_region	pages shared with user space: HDR, KSTATE,
  *	  |			UWORK, one ring a node. Freed with the context,
  *	  |			so no mapping is left when they go. (mmap.c)
+ *	  +- pulse_events	what the kernel tells, in order. (event.c)
  *	  +- pulse_node[]	a NUMA node as it was online at SETUP. (node.c)
  *	  +- pulse_worker[]	the slots; part of the context. A slot that is
  *				taken holds the file and the task. (worker.c)
@@ -29,6 +30,7 @@
  *
  *	pulse_ctx.lock		slots, members of nodes, counts in HDR.
  *				Process context only.
+ *	pulse_events.lock	(event.c) the event ring. Process context, a leaf.
  *	pulse_users_lock	(quota.c) users and what they use. A leaf.
  *	mmap_lock of the mm	taken by account_locked_vm() with nothing held.
  *
@@ -49,6 +51,8 @@
  *	(G) ctx.c:pulse_cmd_setup	what SETUP made | state LIVE
  *	(H) node.c:pulse_give_live	permit | slot state; and worker.c:
  *	    pulse_worker_release	slot state | permit
+ *	(I) event.c:pulse_event_write	record | position
+ *	(J) event.c			the reader's position | room for a record
  *
  *	(A)-(B) litmus park_wake, (C)-(D) park_permit, (B)-(E) wake_node; (F)
  *	pairs with the reader's acquires, (G) with pulse_ctx_is_live().
@@ -61,7 +65,8 @@
 
 #define PULSE_FEATURES							\
 	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
-	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT)
+	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT |	\
+	 PULSE_FEAT_EVENTS)
 
 struct file;
 struct pulse_ctx;

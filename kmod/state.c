@@ -69,6 +69,7 @@ static void pulse_sched_in(struct preempt_notifier *notifier, int cpu)
 	else if (ks->state == PULSE_STATE_PREEMPTED)
 		pulse_kstate_add(ks, wait_ns,
 				 pulse_elapsed(now, ks->last_out_ns));
+	w->came_from = ks->state;
 	WRITE_ONCE(ks->state, PULSE_STATE_RUNNING);
 	if (ks->cpu != cpu) {
 		WRITE_ONCE(ks->cpu, cpu);

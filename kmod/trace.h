@@ -168,6 +168,21 @@ TRACE_EVENT(wake,
 		  __entry->ctx, __entry->node, __entry->nr, __entry->woken)
 );
 
+/* An event that found no room in its ring. */
+TRACE_EVENT(event_drop,
+	TP_PROTO(const struct pulse_ctx *ctx, u32 type),
+	TP_ARGS(ctx, type),
+	TP_STRUCT__entry(
+		__field(u32, ctx)
+		__field(u32, type)
+	),
+	TP_fast_assign(
+		__entry->ctx = ctx->id;
+		__entry->type = type;
+	),
+	TP_printk("ctx=%u type=%u", __entry->ctx, __entry->type)
+);
+
 #endif /* PULSE_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

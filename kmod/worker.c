@@ -29,6 +29,7 @@
 #include <linux/workqueue.h>
 
 #include "ctx.h"
+#include "event.h"
 #include "node.h"
 #include "park.h"
 #include "quota.h"
@@ -122,6 +123,8 @@ void pulse_worker_commit(struct pulse_worker *w, struct file *file)
 	w->file = get_file(file);
 	w->parking = false;
 	w->leaving = false;
+	w->came_from = PULSE_STATE_FREE;
+	w->pid = task_tgid_nr_ns(current, ctx->pid_ns);
 	atomic_set(&w->wake_bits, 0);
 	WRITE_ONCE(w->task, get_task_struct(current));
 	pulse_state_arm(w);
@@ -271,6 +274,7 @@ static void pulse_reap(struct work_struct *work)
 		/* It may still be on its way out of pulse_dead_irq(). */
 		irq_work_sync(&w->dead_irq);
 		trace_death(w);
+		pulse_event_death(w);
 		pulse_count(deaths);
 		pulse_worker_release(w, true);
 		cond_resched();

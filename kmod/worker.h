@@ -31,6 +31,7 @@ enum pulse_slot_state {
  * @parking: set by the thread around its sleep in PARK
  * @leaving: set once by the notifier when it saw another mm
  * @beat_period_ns: of its heartbeats, 0: none; written by the thread
+ * @came_from: PULSE_STATE_* when it last got a CPU
  * @wake_bits: PULSE_PERMIT, PULSE_CANCEL; set by anybody, taken by the thread
  * @index: of the slot
  * @node: home, an index into the context's nodes
@@ -41,6 +42,7 @@ enum pulse_slot_state {
  * @task: the thread, referenced; compared, never used
  * @file: the context's file, referenced
  * @cookie: the user's
+ * @pid: its process, in the context's namespace
  * @dead_irq: from the last switch to where reaping can be queued
  * @dead_link: in the reaper's list
  * @exec_work: from the notifier to the thread's way back to user mode
@@ -58,6 +60,7 @@ struct pulse_worker {
 	bool parking;
 	bool leaving;
 	u64 beat_period_ns;
+	u8 came_from;
 
 	atomic_t wake_bits ____cacheline_aligned;
 	u32 index;
@@ -70,6 +73,7 @@ struct pulse_worker {
 	struct file *file;
 
 	u64 cookie ____cacheline_aligned;
+	s32 pid;
 	struct irq_work dead_irq;
 	struct llist_node dead_link;
 	struct callback_head exec_work;

@@ -79,16 +79,31 @@ static inline int dev_info(int fd, struct pulse_info *info)
 	return dev_ioctl(fd, PULSE_IOC_INFO, info);
 }
 
-static inline int dev_setup(int fd, __u32 workers, __u32 entries, __u32 heap)
+static inline int dev_setup_events(int fd, __u32 workers, __u32 entries,
+				   __u32 heap, __u32 events, __u32 flags)
 {
 	struct pulse_setup s = {
 		.size = sizeof(s),
+		.flags = flags,
 		.max_workers = workers,
 		.ring_entries = entries,
 		.heap_bytes = heap,
+		.event_bytes = events,
 	};
 
 	return dev_ioctl(fd, PULSE_IOC_SETUP, &s);
+}
+
+static inline int dev_setup(int fd, __u32 workers, __u32 entries, __u32 heap)
+{
+	return dev_setup_events(fd, workers, entries, heap, 0, 0);
+}
+
+static inline int set_eventfd(int fd, int efd)
+{
+	struct pulse_eventfd e = { .size = sizeof(e), .fd = efd };
+
+	return dev_ioctl(fd, PULSE_IOC_EVENTFD, &e);
 }
 
 /* The index, or -errno. */
@@ -191,6 +206,8 @@ struct dev {
 	const struct pulse_hdr *hdr;
 	const struct pulse_kstate *kstate;
 	struct pulse_uwork *uwork;
+	struct pulse_evcons *evcons;
+	const struct pulse_evprod *evprod;
 };
 
 static inline void dev_end(struct dev *d)
@@ -203,29 +220,39 @@ static inline void dev_end(struct dev *d)
 		munmap((void *)(uintptr_t)d->kstate, d->info.kstate_bytes);
 	if (d->uwork)
 		munmap(d->uwork, d->info.uwork_bytes);
+	if (d->evcons)
+		munmap(d->evcons, d->info.evcons_bytes);
+	if (d->evprod)
+		munmap((void *)(uintptr_t)d->evprod, d->info.evprod_bytes);
 	if (d->fd >= 0)
 		close(d->fd);
 	memset(d, 0, sizeof(*d));
 	d->fd = d->self = -1;
 }
 
-/* Opens, sets up and maps; 0 or -errno. */
-static inline int dev_begin(struct dev *d, __u32 workers)
+/* Maps what a descriptor in d->fd has; 0 or -errno. */
+static inline int dev_map(struct dev *d)
 {
-	void *h, *k, *u;
+	void *h, *k, *u, *c, *p;
 	int ret;
 
-	memset(d, 0, sizeof(*d));
-	d->self = -1;
-	d->fd = dev_open(O_RDWR);
-	if (d->fd < 0)
-		return d->fd;
-	ret = dev_setup(d->fd, workers, 64, 0);
-	if (!ret)
-		ret = dev_info(d->fd, &d->info);
+	ret = dev_info(d->fd, &d->info);
 	if (ret) {
 		dev_end(d);
 		return ret;
+	}
+	if (d->info.event_bytes) {
+		c = dev_mmap(d->fd, PULSE_REGION_EVCONS, d->info.evcons_bytes,
+			     PROT_READ | PROT_WRITE);
+		p = dev_mmap(d->fd, PULSE_REGION_EVPROD, d->info.evprod_bytes,
+			     PROT_READ);
+		ret = -errno;
+		d->evcons = c == MAP_FAILED ? NULL : c;
+		d->evprod = p == MAP_FAILED ? NULL : p;
+		if (!d->evcons || !d->evprod) {
+			dev_end(d);
+			return ret;
+		}
 	}
 	h = dev_mmap(d->fd, PULSE_REGION_HDR, d->info.hdr_bytes, PROT_READ);
 	k = dev_mmap(d->fd, PULSE_REGION_KSTATE, d->info.kstate_bytes, PROT_READ);
@@ -239,6 +266,30 @@ static inline int dev_begin(struct dev *d, __u32 workers)
 		return 0;
 	dev_end(d);
 	return ret;
+}
+
+/* Opens, sets up and maps; 0 or -errno. */
+static inline int dev_begin_events(struct dev *d, __u32 workers, __u32 events,
+				   __u32 flags)
+{
+	int ret;
+
+	memset(d, 0, sizeof(*d));
+	d->self = -1;
+	d->fd = dev_open(O_RDWR);
+	if (d->fd < 0)
+		return d->fd;
+	ret = dev_setup_events(d->fd, workers, 64, 0, events, flags);
+	if (ret) {
+		dev_end(d);
+		return ret;
+	}
+	return dev_map(d);
+}
+
+static inline int dev_begin(struct dev *d, __u32 workers)
+{
+	return dev_begin_events(d, workers, 0, 0);
 }
 
 /* Registers the calling thread until dev_end(); its index or -errno. */
@@ -265,6 +316,45 @@ static inline struct pulse_kstate kstate_read(const struct dev *d, int index)
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while (seq & 1 || seq != __atomic_load_n(&ks->seq, __ATOMIC_RELAXED));
 	return copy;
+}
+
+/*
+ * The next event, or NULL. It stays where it is until event_done().
+ */
+static inline const struct pulse_event_hdr *event_next(const struct dev *d)
+{
+	__u64 pos = __atomic_load_n(&d->evcons->pos, __ATOMIC_RELAXED);
+	const char *data = (const char *)d->evprod + d->evprod->data_off;
+
+	if (pos == __atomic_load_n(&d->evprod->pos, __ATOMIC_ACQUIRE))
+		return NULL;
+	return (const void *)(data + (pos & (d->info.event_bytes - 1)));
+}
+
+static inline void event_done(struct dev *d, const struct pulse_event_hdr *hdr)
+{
+	__u64 len = sizeof(*hdr) + PULSE_EVENT_LEN(hdr->len);
+
+	len = (len + PULSE_EVENT_ALIGN - 1) & ~(__u64)(PULSE_EVENT_ALIGN - 1);
+	__atomic_store_n(&d->evcons->pos, d->evcons->pos + len,
+			 __ATOMIC_RELEASE);
+}
+
+/* Waits for the next event and takes it; false when none came. */
+static inline bool event_take(struct dev *d, __u32 type, void *out, size_t len)
+{
+	const struct pulse_event_hdr *hdr;
+
+	if (!EVENTUALLY((hdr = event_next(d)) != NULL))
+		return false;
+	if (hdr->type != type || hdr->len < len) {
+		fprintf(stderr, "# event type %u, %u bytes\n", hdr->type, hdr->len);
+		event_done(d, hdr);
+		return false;
+	}
+	memcpy(out, hdr + 1, len);
+	event_done(d, hdr);
+	return true;
 }
 
 static inline __u32 word_of(const struct dev *d, int index)

@@ -15,7 +15,7 @@ struct reg {
 	size_t bytes;
 };
 
-static struct reg regs[4];
+static struct reg regs[6];
 
 /* A context with a heap, its regions in regs[]. */
 static int begin(void)
@@ -27,7 +27,7 @@ static int begin(void)
 	d.fd = dev_open(O_RDWR);
 	if (d.fd < 0)
 		return d.fd;
-	ret = dev_setup(d.fd, 100, 64, 8192);
+	ret = dev_setup_events(d.fd, 100, 64, 8192, 8192, 0);
 	if (!ret)
 		ret = dev_info(d.fd, &d.info);
 	regs[0] = (struct reg){ "HDR", PULSE_REGION_HDR, false, d.info.hdr_bytes };
@@ -37,10 +37,14 @@ static int begin(void)
 				d.info.uwork_bytes };
 	regs[3] = (struct reg){ "NRING(0)", PULSE_REGION_NRING(0), true,
 				d.info.nring_bytes };
+	regs[4] = (struct reg){ "EVCONS", PULSE_REGION_EVCONS, true,
+				d.info.evcons_bytes };
+	regs[5] = (struct reg){ "EVPROD", PULSE_REGION_EVPROD, false,
+				d.info.evprod_bytes };
 	return ret;
 }
 
-#define for_each_reg(r) for (struct reg *r = regs; r < regs + 4; r++)
+#define for_each_reg(r) for (struct reg *r = regs; r < regs + 6; r++)
 
 static int prot_of(const struct reg *r)
 {
@@ -53,7 +57,7 @@ static void *map(const struct reg *r)
 }
 
 /* M01 */
-KT_TEST(only_uwork_and_rings_can_be_mapped_for_writing)
+KT_TEST(only_what_users_write_can_be_mapped_for_writing)
 {
 	NEED_DEVICE();
 	KT_REQUIRE(!begin());
@@ -106,7 +110,7 @@ KT_TEST(an_offset_that_is_no_region_is_refused)
 {
 	static const __u64 bad[] = {
 		4096, 8192, PULSE_REGION_OFFSET(0) + (1ULL << 31),
-		PULSE_REGION_OFFSET(3), PULSE_REGION_OFFSET(15),
+		PULSE_REGION_OFFSET(5), PULSE_REGION_OFFSET(15),
 		PULSE_REGION_OFFSET(PULSE_REGION_NRING(63)),
 		PULSE_REGION_OFFSET(PULSE_REGION_NRING(1023)),
 		PULSE_REGION_OFFSET(PULSE_REGION_NRING(1024)),

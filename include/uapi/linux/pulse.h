@@ -49,6 +49,7 @@
 #define PULSE_MAX_WORKERS	4096	/* workers a context, at most */
 #define PULSE_MAX_RING_ENTRIES	65536	/* entries a node ring, at most */
 #define PULSE_MAX_HEAP_BYTES	(64U << 20)	/* payload heap a node, at most */
+#define PULSE_MAX_EVENT_BYTES	(4U << 20)	/* event ring, at most */
 
 /* "any node" where a node may be left open. */
 #define PULSE_NODE_ANY		(-1)
@@ -65,6 +66,7 @@
 #define PULSE_FEAT_WAKE_NODE	(1ULL << 3)	/* WAKE_NODE with spill-over */
 #define PULSE_FEAT_DEATH	(1ULL << 4)	/* a dead worker's slot is reclaimed */
 #define PULSE_FEAT_BEAT		(1ULL << 8)	/* BEAT */
+#define PULSE_FEAT_EVENTS	(1ULL << 16)	/* event ring, poll, EVENTFD */
 
 /*
  * Commands
@@ -88,6 +90,10 @@
  * @kstate_bytes: likewise for PULSE_REGION_KSTATE
  * @uwork_bytes: likewise for PULSE_REGION_UWORK
  * @nring_bytes: likewise for each PULSE_REGION_NRING(node)
+ * @event_bytes: as set up, or 0
+ * @limit_event_bytes: the most that SETUP accepts
+ * @evcons_bytes: exact length for mmap of PULSE_REGION_EVCONS, or 0
+ * @evprod_bytes: likewise for PULSE_REGION_EVPROD
  */
 struct pulse_info {
 	__u32 size;
@@ -105,6 +111,11 @@ struct pulse_info {
 	__u64 kstate_bytes;
 	__u64 uwork_bytes;
 	__u64 nring_bytes;
+	/* end of the first version */
+	__u32 event_bytes;
+	__u32 limit_event_bytes;
+	__u64 evcons_bytes;
+	__u64 evprod_bytes;
 };
 #define PULSE_INFO_SIZE_VER0	80
 
@@ -118,6 +129,9 @@ struct pulse_info {
  * @heap_bytes: payload heap behind each node ring, 0 to limit_heap_bytes;
  *	rounded up to whole pages
  * @reserved: must be 0
+ * @event_bytes: the event ring's data: 0 for no ring, or a power of two from a
+ *	page to limit_event_bytes
+ * @reserved1: must be 0
  *
  * Binds the context to the caller's mm. All memory is charged to the caller
  * (RLIMIT_MEMLOCK, the per-user quota and the memory cgroup) before it is
@@ -133,6 +147,9 @@ struct pulse_setup {
 	__u32 ring_entries;
 	__u32 heap_bytes;
 	__u32 reserved;
+	/* end of the first version */
+	__u32 event_bytes;
+	__u32 reserved1;
 };
 #define PULSE_SETUP_SIZE_VER0	24
 
@@ -295,6 +312,28 @@ struct pulse_beat {
 };
 #define PULSE_BEAT_SIZE_VER0	24
 
+/**
+ * struct pulse_eventfd - PULSE_IOC_EVENTFD: be told of events by an eventfd
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @fd: an eventfd, which gets 1 added for each new event; or -1: none any more
+ * @reserved: must be 0
+ *
+ * A context has one or none; another one takes its place. poll() and epoll on
+ * the context's own descriptor need none: it is readable while the ring is not
+ * empty.
+ *
+ * Errors: ENODEV the context has no event ring, EBADF no descriptor, EINVAL no
+ * eventfd.
+ */
+struct pulse_eventfd {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 reserved;
+};
+#define PULSE_EVENTFD_SIZE_VER0	16
+
 #define PULSE__IOC(nr, bytes) \
 	_IOC(_IOC_READ | _IOC_WRITE, PULSE_IOC_MAGIC, (nr), (bytes))
 
@@ -306,17 +345,19 @@ struct pulse_beat {
 #define PULSE_IOC_WAKE		PULSE__IOC(0x21, PULSE_WAKE_SIZE_VER0)
 #define PULSE_IOC_WAKE_NODE	PULSE__IOC(0x22, PULSE_WAKE_NODE_SIZE_VER0)
 #define PULSE_IOC_BEAT		PULSE__IOC(0x30, PULSE_BEAT_SIZE_VER0)
+#define PULSE_IOC_EVENTFD	PULSE__IOC(0x42, PULSE_EVENTFD_SIZE_VER0)
 
 /*
  * Shared pages
  *
  * mmap(NULL, exact length from INFO, prot, MAP_SHARED, fd, offset of region).
- * HDR and KSTATE are read-only and stay so; UWORK and the node rings are read
- * and write. No region can be made executable, grown or inherited by fork.
+ * HDR, KSTATE and EVPROD are read-only and stay so; UWORK, EVCONS and the node
+ * rings are read and write. No region can be made executable, grown or inherited
+ * by fork.
  * The pages live until the last mapping goes, also after close().
  *
  * Errors: ENXIO, EPERM as for commands; EINVAL no such region, another length,
- * MAP_PRIVATE; EPERM writing to HDR or KSTATE, execution of any.
+ * MAP_PRIVATE; EPERM writing to what is read-only, execution of any.
  *
  * A futex in these pages must be a private one (FUTEX_PRIVATE_FLAG): the pages
  * belong to no file and no address space, which a shared futex is found by.
@@ -324,6 +365,8 @@ struct pulse_beat {
 #define PULSE_REGION_HDR	0U
 #define PULSE_REGION_KSTATE	1U
 #define PULSE_REGION_UWORK	2U
+#define PULSE_REGION_EVCONS	3U
+#define PULSE_REGION_EVPROD	4U
 #define PULSE_REGION_NRING_BASE	16U
 #define PULSE_REGION_NRING(node) (PULSE_REGION_NRING_BASE + (node))
 #define PULSE_REGION_SHIFT	32
@@ -459,6 +502,98 @@ struct pulse_uwork {
 	__u64 reserved[12];
 };
 
+/*
+ * The event ring: kernel to user, one reader. EVPROD is a page with struct
+ * pulse_evprod and, from data_off on, the data twice in a row, so that a record
+ * which goes over the end goes on behind it. Records lie between the two
+ * positions, which only grow: the record at position p is at data_off + (p &
+ * (event_bytes - 1)). A record is a struct pulse_event_hdr and len bytes, and
+ * the next one begins at the next multiple of 8. The reader
+ *
+ *	loads pulse_evprod.pos (acquire); stops if that is its own position;
+ *	loads hdr.len (acquire); stops if it is BUSY; skips what is DISCARDed;
+ *	reads the record, as much of it as it knows and hdr.len says;
+ *	stores its position behind it in pulse_evcons.pos (release).
+ *
+ * The kernel waits for nobody: an event that finds no room is dropped and
+ * counted. A position that cannot be leaves no room.
+ */
+#define PULSE_EVENT_BUSY	(1U << 31)	/* still being written */
+#define PULSE_EVENT_DISCARD	(1U << 30)	/* nothing in it */
+#define PULSE_EVENT_LEN(len)	((len) & ~(PULSE_EVENT_BUSY | PULSE_EVENT_DISCARD))
+#define PULSE_EVENT_ALIGN	8U
+
+/* pulse_event_hdr.type; a reader skips those it does not know */
+#define PULSE_EVENT_WORKER_DEATH	1U	/* struct pulse_event_worker_death */
+
+/**
+ * struct pulse_evcons - region EVCONS: the reader writes
+ * @pos: position of the next record to read; untrusted
+ */
+struct pulse_evcons {
+	__u64 pos;
+};
+
+/**
+ * struct pulse_evprod - head of region EVPROD: the kernel writes
+ * @pos: position behind the last record
+ * @dropped: events that found no room
+ * @data_off: offset of the data in the region
+ * @data_bytes: event_bytes
+ */
+struct pulse_evprod {
+	__u64 pos;
+	__u64 dropped;
+	__u32 data_off;
+	__u32 data_bytes;
+};
+
+/**
+ * struct pulse_event_hdr - in front of each record
+ * @len: bytes that follow, and PULSE_EVENT_BUSY, PULSE_EVENT_DISCARD
+ * @type: PULSE_EVENT_*
+ */
+struct pulse_event_hdr {
+	__u32 len;
+	__u32 type;
+};
+
+/**
+ * struct pulse_event_worker_death - a worker's thread ended
+ * @time_ns: CLOCK_MONOTONIC of its last moment on a CPU
+ * @run_ns: its time on a CPU
+ * @job: UWORK.job as it was left: the job in hand, or 0
+ * @progress: UWORK.progress as it was left
+ * @cookie: of WORKER_ADD
+ * @index: of the worker
+ * @incarnation: of the slot, as in KSTATE
+ * @tid: thread id, as in KSTATE
+ * @pid: process id in the same namespace
+ * @exit_code: as in wait(2)
+ * @signal: that ended it, or 0
+ * @last_state: PULSE_STATE_* from which it came to its last stay on a CPU
+ * @park: UWORK.park as it was left
+ *
+ * Told after the permits that the worker owed were given, and before its slot
+ * is given out again; UWORK stays as it was left until the next owner writes
+ * there.
+ */
+struct pulse_event_worker_death {
+	__u64 time_ns;
+	__u64 run_ns;
+	__u64 job;
+	__u64 progress;
+	__u64 cookie;
+	__u32 index;
+	__u32 incarnation;
+	__s32 tid;
+	__s32 pid;
+	__s32 exit_code;
+	__u32 signal;
+	__u32 last_state;
+	__u32 park;
+};
+
 /**
  * struct pulse_nring_hdr - head of region NRING: users write, the kernel never
  * parses it
@@ -505,17 +640,20 @@ struct pulse_nring_entry {
 #define PULSE__ABI_ASSERT(x) extern int pulse__abi_assert[(x) ? 1 : -1]
 #endif
 
-PULSE__ABI_ASSERT(sizeof(struct pulse_info) == PULSE_INFO_SIZE_VER0);
-PULSE__ABI_ASSERT(sizeof(struct pulse_setup) == PULSE_SETUP_SIZE_VER0);
+PULSE__ABI_ASSERT(PULSE_INFO_SIZE_VER0 == 80 && sizeof(struct pulse_info) == 104);
+PULSE__ABI_ASSERT(PULSE_SETUP_SIZE_VER0 == 24 && sizeof(struct pulse_setup) == 32);
 PULSE__ABI_ASSERT(sizeof(struct pulse_worker_add) == PULSE_WORKER_ADD_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_worker_del) == PULSE_WORKER_DEL_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_park) == PULSE_PARK_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_wake) == PULSE_WAKE_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_wake_node) == PULSE_WAKE_NODE_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_beat) == PULSE_BEAT_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_eventfd) == PULSE_EVENTFD_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_hdr) == 64);
 PULSE__ABI_ASSERT(sizeof(struct pulse_kstate) == 128);
 PULSE__ABI_ASSERT(sizeof(struct pulse_uwork) == 128);
+PULSE__ABI_ASSERT(sizeof(struct pulse_event_hdr) == 8);
+PULSE__ABI_ASSERT(sizeof(struct pulse_event_worker_death) == 72);
 PULSE__ABI_ASSERT(sizeof(struct pulse_nring_hdr) == 384);
 PULSE__ABI_ASSERT(sizeof(struct pulse_nring_entry) == 64);
 
