@@ -361,6 +361,28 @@ static u32 pulse_wake_members(struct pulse_ctx *ctx, struct pulse_node *node,
 	return woken;
 }
 
+/* The same, also of the nodes after it, nearest first. One look at each worker. */
+static u32 pulse_wake_from(struct pulse_ctx *ctx, struct pulse_node *home,
+			   u32 nr, bool spill)
+{
+	u32 woken = 0;
+	unsigned int k;
+
+	/*
+	 * (E): what the caller published comes before the looks at permits and
+	 * park words; the system call is no barrier. Pairs with (B), the
+	 * parker's xchg in user space, litmus: wake_node
+	 */
+	smp_mb();
+	for (k = 0; k < ctx->nr_nodes && woken < nr; k++) {
+		if (k && !spill)
+			break;
+		woken += pulse_wake_members(ctx, &ctx->nodes[home->order[k]],
+					    nr - woken);
+	}
+	return woken;
+}
+
 /**
  * pulse_wake_node() - WAKE_NODE: wake up to nr workers of a node
  * @ctx: the context, live
@@ -373,26 +395,12 @@ static u32 pulse_wake_members(struct pulse_ctx *ctx, struct pulse_node *node,
 int pulse_wake_node(struct pulse_ctx *ctx, struct pulse_wake_node *arg)
 {
 	struct pulse_node *home = pulse_node_find(ctx, arg->node);
-	u32 woken = 0;
-	unsigned int k;
 
 	if (!home || arg->nr < 1 || arg->nr > PULSE_MAX_WORKERS)
 		return -EINVAL;
-
-	/*
-	 * (E): what the caller published comes before the looks at permits and
-	 * park words; the system call is no barrier. Pairs with (B), the
-	 * parker's xchg in user space, litmus: wake_node
-	 */
-	smp_mb();
-	for (k = 0; k < ctx->nr_nodes && woken < arg->nr; k++) {
-		if (k && !(arg->flags & PULSE_WAKE_SPILL))
-			break;
-		woken += pulse_wake_members(ctx, &ctx->nodes[home->order[k]],
-					    arg->nr - woken);
-	}
-	arg->woken = woken;
-	trace_wake(ctx, arg->node, arg->nr, woken);
+	arg->woken = pulse_wake_from(ctx, home, arg->nr,
+				     arg->flags & PULSE_WAKE_SPILL);
+	trace_wake(ctx, arg->node, arg->nr, arg->woken);
 	return 0;
 }
 
@@ -406,11 +414,5 @@ int pulse_wake_node(struct pulse_ctx *ctx, struct pulse_wake_node *arg)
  */
 void pulse_node_pass_on(struct pulse_ctx *ctx, u32 node)
 {
-	struct pulse_wake_node arg = {
-		.flags = PULSE_WAKE_SPILL,
-		.node = ctx->nodes[node].nid,
-		.nr = 1,
-	};
-
-	pulse_wake_node(ctx, &arg);
+	pulse_wake_from(ctx, &ctx->nodes[node], 1, true);
 }
