@@ -31,6 +31,7 @@
 #include "node.h"
 #include "park.h"
 #include "quota.h"
+#include "share.h"
 #include "sysfs.h"
 #include "worker.h"
 
@@ -38,13 +39,14 @@
  * pulse_ctx_check() - may the caller use the context
  * @ctx: the context
  *
- * Return: 0, -ENXIO before SETUP, -EPERM in another mm than SETUP's.
+ * Return: 0, -ENXIO before SETUP, -EPERM in an mm that neither set it up nor
+ * joined.
  */
 int pulse_ctx_check(struct pulse_ctx *ctx)
 {
 	if (!pulse_ctx_is_live(ctx))
 		return -ENXIO;
-	return current->mm == ctx->mm ? 0 : -EPERM;
+	return pulse_share_has(ctx, current->mm) ? 0 : -EPERM;
 }
 
 /* What every argument begins with, and each of them. */
@@ -55,6 +57,7 @@ union pulse_arg {
 	};
 	struct pulse_info info;
 	struct pulse_setup setup;
+	struct pulse_join join;
 	struct pulse_worker_add add;
 	struct pulse_worker_del del;
 	struct pulse_park park;
@@ -124,6 +127,7 @@ static void pulse_ctx_clear(struct pulse_ctx *ctx)
 	bitmap_free(ctx->slots);
 	ctx->slots = NULL;
 
+	pulse_share_free(ctx);
 	if (ctx->locked_pages)
 		account_locked_vm(ctx->mm, ctx->locked_pages, false);
 	ctx->locked_pages = 0;
@@ -222,12 +226,18 @@ static int pulse_cmd_setup(struct pulse_call *call)
 	ctx->heap_bytes = PAGE_ALIGN(arg->heap_bytes);
 	ctx->events.bytes = arg->event_bytes;
 
-	ret = pulse_ctx_alloc(ctx);
+	ret = pulse_share_alloc(ctx, arg->flags & PULSE_CTX_SHARED) ?:
+	      pulse_ctx_alloc(ctx);
 	if (ret)
 		pulse_ctx_clear(ctx);
 	/* (G): pairs with pulse_ctx_is_live() */
 	smp_store_release(&ctx->state, ret ? PULSE_CTX_NEW : PULSE_CTX_LIVE);
 	return ret;
+}
+
+static int pulse_cmd_join(struct pulse_call *call)
+{
+	return pulse_share_join(call->ctx);
 }
 
 /* The answer is written before the worker is there, so that EFAULT undoes. */
@@ -311,6 +321,7 @@ static int pulse_cmd_eventfd(struct pulse_call *call)
  * @min: of its first version
  * @new_ok: allowed before SETUP
  * @read_ok: allowed without write access
+ * @other_ok: allowed in a process that may not use the context
  * @fn: does it
  */
 struct pulse_cmd {
@@ -320,6 +331,7 @@ struct pulse_cmd {
 	u16 min;
 	bool new_ok;
 	bool read_ok;
+	bool other_ok;
 	int (*fn)(struct pulse_call *call);
 };
 
@@ -334,7 +346,9 @@ struct pulse_cmd {
 static const struct pulse_cmd pulse_cmds[] = {
 	PULSE_CMD(INFO, pulse_info, .fn = pulse_cmd_info,
 		  .new_ok = true, .read_ok = true),
-	PULSE_CMD(SETUP, pulse_setup, .fn = pulse_cmd_setup, .new_ok = true),
+	PULSE_CMD(SETUP, pulse_setup, .fn = pulse_cmd_setup, .new_ok = true,
+		  .flags = PULSE_CTX_SHARED),
+	PULSE_CMD(JOIN, pulse_join, .fn = pulse_cmd_join, .other_ok = true),
 	PULSE_CMD(WORKER_ADD, pulse_worker_add, .fn = pulse_cmd_worker_add),
 	PULSE_CMD(WORKER_DEL, pulse_worker_del, .fn = pulse_cmd_worker_del),
 	PULSE_CMD(PARK, pulse_park, .fn = pulse_cmd_park),
@@ -386,7 +400,8 @@ static long pulse_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 	if (!cmd->read_ok && !(file->f_mode & FMODE_WRITE))
 		return -EBADF;
 	ret = pulse_ctx_check(call.ctx);
-	if (ret && !(ret == -ENXIO && cmd->new_ok))
+	if (ret && !(ret == -ENXIO && cmd->new_ok) &&
+	    !(ret == -EPERM && cmd->other_ok))
 		return ret;
 	ret = pulse_call_fetch(&call, cmd);
 	if (ret)
@@ -428,16 +443,19 @@ free_ctx:
 	return ret;
 }
 
-/* A close of any descriptor. Process exit comes here too, without an mm. */
+/*
+ * A close of any descriptor: it concerns the process that closes. Process exit
+ * comes here too, without an mm.
+ */
 static int pulse_flush(struct file *file, fl_owner_t id)
 {
 	struct pulse_ctx *ctx = file->private_data;
 
-	if (!pulse_ctx_is_live(ctx))
+	if (!pulse_ctx_is_live(ctx) || !current->mm)
 		return 0;
-	if (current->mm == ctx->mm)
-		pulse_cancel_parks(ctx);
-	else if (current->mm)
+	if (pulse_share_has(ctx, current->mm))
+		pulse_cancel_parks(ctx, current->mm);
+	else
 		pulse_worker_execed(ctx);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "event.h"
 #include "mmap.h"
 #include "pulse.h"
+#include "share.h"
 
 struct mm_struct;
 struct pid_namespace;
@@ -27,9 +28,10 @@ enum pulse_ctx_state {
  * @user: the account of whoever opened it
  * @poll_wait: who polls the file
  * @mm: of whoever set it up; compared, never used
+ * @share: who else may use it
  * @pid_ns: of whoever set it up; thread ids in KSTATE are of it
  * @charged_pages: on the user's account
- * @locked_pages: of these, on the mm's RLIMIT_MEMLOCK
+ * @locked_pages: of these, on the RLIMIT_MEMLOCK of each mm that may use it
  * @max_workers: slots
  * @ring_entries: entries a node ring
  * @heap_bytes: payload heap a node ring
@@ -58,6 +60,7 @@ struct pulse_ctx {
 	wait_queue_head_t poll_wait;
 
 	struct mm_struct *mm;
+	struct pulse_share share;
 	struct pid_namespace *pid_ns;
 	unsigned long charged_pages;
 	unsigned long locked_pages;

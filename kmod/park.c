@@ -278,20 +278,23 @@ void pulse_sweep(struct pulse_ctx *ctx)
 }
 
 /**
- * pulse_cancel_parks() - end each PARK, because a descriptor was closed
+ * pulse_cancel_parks() - end each PARK of a process that closed a descriptor
  * @ctx: the context, live
+ * @mm: of the process
  *
  * It stays with those who are not in PARK until their next one: a PARK that
  * got past the descriptor table before the close must not sleep for ever on a
  * context that nobody can name any more.
  */
-void pulse_cancel_parks(struct pulse_ctx *ctx)
+void pulse_cancel_parks(struct pulse_ctx *ctx, const struct mm_struct *mm)
 {
 	unsigned int i;
 
 	for_each_set_bit(i, ctx->slots, ctx->max_workers) {
-		if (pulse_worker_is_live(&ctx->workers[i]))
-			pulse_give(&ctx->workers[i], PULSE_CANCEL);
+		struct pulse_worker *w = &ctx->workers[i];
+
+		if (pulse_worker_is_live(w) && READ_ONCE(w->mm) == mm)
+			pulse_give(w, PULSE_CANCEL);
 		cond_resched();
 	}
 }

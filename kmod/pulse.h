@@ -12,6 +12,7 @@
  *	  +- pulse_region	pages shared with user space: HDR, KSTATE,
  *	  |			UWORK, one ring a node. Freed with the context,
  *	  |			so no mapping is left when they go. (mmap.c)
+ *	  +- pulse_share	the processes that may use it. (share.c)
  *	  +- pulse_events	what the kernel tells, in order. (event.c)
  *	  +- pulse_node[]	a NUMA node as it was online at SETUP. (node.c)
  *	  +- pulse_worker[]	the slots; part of the context. A slot that is
@@ -46,7 +47,7 @@
  *	(B) user: the parker's xchg of the word, before its look at the queues
  *	(C) park.c:pulse_park_sleep	state and sleeper | permit and word
  *	(D) park.c:pulse_give		permit | sleeper
- *	(E) node.c:pulse_wake_node	the caller's work | permits and words
+ *	(E) node.c:pulse_wake_from	the caller's work | permits and words
  *	(F) state.c			KSTATE.seq | the fields it covers
  *	(G) ctx.c:pulse_cmd_setup	what SETUP made | state LIVE
  *	(H) node.c:pulse_give_live	permit | slot state; and worker.c:
@@ -66,7 +67,7 @@
 #define PULSE_FEATURES							\
 	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
 	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT |	\
-	 PULSE_FEAT_EVENTS)
+	 PULSE_FEAT_EVENTS | PULSE_FEAT_SHARED)
 
 struct file;
 struct pulse_ctx;

@@ -124,6 +124,7 @@ void pulse_worker_commit(struct pulse_worker *w, struct file *file)
 	w->parking = false;
 	w->leaving = false;
 	w->came_from = PULSE_STATE_FREE;
+	WRITE_ONCE(w->mm, current->mm);
 	w->pid = task_tgid_nr_ns(current, ctx->pid_ns);
 	atomic_set(&w->wake_bits, 0);
 	WRITE_ONCE(w->task, get_task_struct(current));
@@ -308,7 +309,6 @@ void pulse_workers_prepare(struct pulse_ctx *ctx)
 
 		w->ctx = ctx;
 		w->index = i;
-		w->mm = ctx->mm;
 		w->kstate = &kstate[i];
 		w->uwork = &uwork[i];
 		w->dead_irq = IRQ_WORK_INIT_HARD(pulse_dead_irq);

@@ -26,7 +26,7 @@ enum pulse_slot_state {
  * struct pulse_worker - a slot, and the thread that has it
  * @notifier: calls state.c when the thread is switched
  * @kstate: its entry of KSTATE
- * @mm: the context's; another one after exec
+ * @mm: the thread's when it was added; compared, never used
  * @wait_base_ns: the scheduler's run delay when it was added
  * @parking: set by the thread around its sleep in PARK
  * @leaving: set once by the notifier when it saw another mm

@@ -99,6 +99,13 @@ static inline int dev_setup(int fd, __u32 workers, __u32 entries, __u32 heap)
 	return dev_setup_events(fd, workers, entries, heap, 0, 0);
 }
 
+static inline int dev_joins(int fd)
+{
+	struct pulse_join j = { .size = sizeof(j) };
+
+	return dev_ioctl(fd, PULSE_IOC_JOIN, &j);
+}
+
 static inline int set_eventfd(int fd, int efd)
 {
 	struct pulse_eventfd e = { .size = sizeof(e), .fd = efd };

@@ -13,7 +13,8 @@
  *   with exec; so closing the last descriptor ends its PARKs (ECANCELED) and
  *   not the worker. Open with O_CLOEXEC: nothing forces it, but a program after
  *   exec can do nothing with a descriptor of the program before it. A forked
- *   child is no worker, has no mappings, and gets EPERM for each command.
+ *   child is no worker, has no mappings, and gets EPERM for each command, but
+ *   for JOIN on a context that was set up with PULSE_CTX_SHARED.
  *
  * Growing without breaking
  *   Each command's argument begins with its own size. Shorter than this
@@ -28,7 +29,8 @@
  *   ENOTTY  unknown command
  *   EBADF   the descriptor was opened without write access (all but INFO)
  *   ENXIO   the context was not set up yet (all but INFO and SETUP)
- *   EPERM   the caller does not share the mm that set the context up
+ *   EPERM   the caller does not share the mm that set the context up, and did
+ *           not JOIN (all but JOIN)
  *   EFAULT  the argument cannot be read or written; nothing was changed
  *   EINVAL, E2BIG  see above
  *
@@ -49,6 +51,7 @@
 #define PULSE_MAX_WORKERS	4096	/* workers a context, at most */
 #define PULSE_MAX_RING_ENTRIES	65536	/* entries a node ring, at most */
 #define PULSE_MAX_HEAP_BYTES	(64U << 20)	/* payload heap a node, at most */
+#define PULSE_MAX_JOINED	64	/* processes that JOIN a context, at most */
 #define PULSE_MAX_EVENT_BYTES	(4U << 20)	/* event ring, at most */
 
 /* "any node" where a node may be left open. */
@@ -67,6 +70,7 @@
 #define PULSE_FEAT_DEATH	(1ULL << 4)	/* a dead worker's slot is reclaimed */
 #define PULSE_FEAT_BEAT		(1ULL << 8)	/* BEAT */
 #define PULSE_FEAT_EVENTS	(1ULL << 16)	/* event ring, poll, EVENTFD */
+#define PULSE_FEAT_SHARED	(1ULL << 17)	/* PULSE_CTX_SHARED and JOIN */
 
 /*
  * Commands
@@ -119,10 +123,13 @@ struct pulse_info {
 };
 #define PULSE_INFO_SIZE_VER0	80
 
+/* SETUP: processes of the same user may JOIN. */
+#define PULSE_CTX_SHARED	(1U << 0)
+
 /**
  * struct pulse_setup - PULSE_IOC_SETUP: give the context its memory, once
  * @size: bytes of this struct as the caller knows it
- * @flags: must be 0
+ * @flags: PULSE_CTX_SHARED or 0
  * @max_workers: worker slots, 1 to limit_workers
  * @ring_entries: entries of each node ring, a power of two from 2 to
  *	limit_ring_entries
@@ -152,6 +159,29 @@ struct pulse_setup {
 	__u32 reserved1;
 };
 #define PULSE_SETUP_SIZE_VER0	24
+
+/**
+ * struct pulse_join - PULSE_IOC_JOIN: use a shared context in another process
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ *
+ * For a process that was handed the descriptor, by fork or by SCM_RIGHTS. From
+ * then on it may do all that the context's creator may: map, add workers, park
+ * and wake. It must have the uid that set the context up; nobody else's uid
+ * serves, root's neither. The context's memory is charged to its RLIMIT_MEMLOCK
+ * as well. JOIN ends with the process's memory: by its end, or by exec.
+ *
+ * A worker of a process that crashed leaves its UWORK as it was, until the slot
+ * is given out again; what it had in hand is in the event of its death, too.
+ *
+ * Errors: EPERM the context is not shared, or another uid's; EEXIST the process
+ * is in already; ENOSPC PULSE_MAX_JOINED processes are; ENOMEM RLIMIT_MEMLOCK.
+ */
+struct pulse_join {
+	__u32 size;
+	__u32 flags;
+};
+#define PULSE_JOIN_SIZE_VER0	8
 
 /**
  * struct pulse_worker_add - PULSE_IOC_WORKER_ADD: register the calling thread
@@ -339,6 +369,7 @@ struct pulse_eventfd {
 
 #define PULSE_IOC_INFO		PULSE__IOC(0x00, PULSE_INFO_SIZE_VER0)
 #define PULSE_IOC_SETUP		PULSE__IOC(0x01, PULSE_SETUP_SIZE_VER0)
+#define PULSE_IOC_JOIN		PULSE__IOC(0x02, PULSE_JOIN_SIZE_VER0)
 #define PULSE_IOC_WORKER_ADD	PULSE__IOC(0x10, PULSE_WORKER_ADD_SIZE_VER0)
 #define PULSE_IOC_WORKER_DEL	PULSE__IOC(0x11, PULSE_WORKER_DEL_SIZE_VER0)
 #define PULSE_IOC_PARK		PULSE__IOC(0x20, PULSE_PARK_SIZE_VER0)
@@ -642,6 +673,7 @@ struct pulse_nring_entry {
 
 PULSE__ABI_ASSERT(PULSE_INFO_SIZE_VER0 == 80 && sizeof(struct pulse_info) == 104);
 PULSE__ABI_ASSERT(PULSE_SETUP_SIZE_VER0 == 24 && sizeof(struct pulse_setup) == 32);
+PULSE__ABI_ASSERT(sizeof(struct pulse_join) == PULSE_JOIN_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_worker_add) == PULSE_WORKER_ADD_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_worker_del) == PULSE_WORKER_DEL_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_park) == PULSE_PARK_SIZE_VER0);
