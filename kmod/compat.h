@@ -49,6 +49,21 @@ static inline void pulse_vm_flags_mod(struct vm_area_struct *vma,
 #endif
 }
 
+/*
+ * Wake flags for default_wake_function(), which are told in
+ * kernel/sched/sched.h alone: "the waker goes to sleep" and, from 6.6 on, "put
+ * it on this CPU". A flag that the scheduler does not know makes it warn.
+ */
+#define PULSE_WF_SYNC		0x10
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define PULSE_WF_HANDOFF	PULSE_WF_SYNC
+#define PULSE_HAVE_HANDOFF_CPU	0
+#else
+#define PULSE_WF_CURRENT_CPU	0x40
+#define PULSE_WF_HANDOFF	(PULSE_WF_SYNC | PULSE_WF_CURRENT_CPU)
+#define PULSE_HAVE_HANDOFF_CPU	1
+#endif
+
 /* hrtimer_init() and a member to set, up to 6.12; hrtimer_setup() from 6.13. */
 static inline void
 pulse_hrtimer_setup(struct hrtimer *timer,

@@ -27,6 +27,7 @@
 #include "beat.h"
 #include "ctx.h"
 #include "event.h"
+#include "handoff.h"
 #include "mmap.h"
 #include "node.h"
 #include "park.h"
@@ -63,6 +64,8 @@ union pulse_arg {
 	struct pulse_park park;
 	struct pulse_wake wake;
 	struct pulse_wake_node wake_node;
+	struct pulse_handoff handoff;
+	struct pulse_yield_to yield_to;
 	struct pulse_beat beat;
 	struct pulse_eventfd eventfd;
 };
@@ -299,6 +302,20 @@ static int pulse_cmd_wake_node(struct pulse_call *call)
 	return ret;
 }
 
+static int pulse_cmd_handoff(struct pulse_call *call)
+{
+	if (call->arg.handoff.reserved)
+		return -EINVAL;
+	return pulse_handoff(call->ctx, &call->arg.handoff);
+}
+
+static int pulse_cmd_yield_to(struct pulse_call *call)
+{
+	if (call->arg.yield_to.reserved)
+		return -EINVAL;
+	return pulse_yield_to(call->ctx, call->arg.yield_to.index);
+}
+
 static int pulse_cmd_beat(struct pulse_call *call)
 {
 	if (call->arg.beat.reserved)
@@ -355,6 +372,8 @@ static const struct pulse_cmd pulse_cmds[] = {
 	PULSE_CMD(WAKE, pulse_wake, .fn = pulse_cmd_wake),
 	PULSE_CMD(WAKE_NODE, pulse_wake_node, .fn = pulse_cmd_wake_node,
 		  .flags = PULSE_WAKE_SPILL),
+	PULSE_CMD(HANDOFF, pulse_handoff, .fn = pulse_cmd_handoff),
+	PULSE_CMD(YIELD_TO, pulse_yield_to, .fn = pulse_cmd_yield_to),
 	PULSE_CMD(BEAT, pulse_beat, .fn = pulse_cmd_beat),
 	PULSE_CMD(EVENTFD, pulse_eventfd, .fn = pulse_cmd_eventfd),
 };

@@ -57,6 +57,16 @@
  *   whose word says NOTIFIED. The death comes after the cmpxchg, and so does
  *   the sweep. A parker that read the word before the cmpxchg gets the permit
  *   by (C) and (D); one that reads it after does not sleep.
+ *
+ * 4. HANDOFF (handoff.c)
+ *
+ *   The caller is a waker of the target first, and a parker after that, each
+ *   as above and with nothing between the two to rely on: (D) of the one comes
+ *   before (C) of the other, so that a target that hands straight back finds
+ *   the caller's sleeper, or the caller the permit. In user space the caller's
+ *   (B) stands for (A) as well: it comes after the work was published, and
+ *   before the look at the target's word. How the target is woken, and where
+ *   it comes up, is a hint to the scheduler that no proof needs.
  */
 #include <linux/bitmap.h>
 #include <linux/err.h>
@@ -67,6 +77,7 @@
 #include <linux/sched/signal.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
+#include <linux/wait.h>
 
 #include "compat.h"
 #include "ctx.h"
@@ -79,6 +90,43 @@
 /* Indices are copied in by so many at a time. */
 #define PULSE_WAKE_CHUNK	64
 
+/* An entry of no queue: the way to the scheduler's wake flags. */
+static void pulse_wake_by(struct task_struct *sleeper, int wake_flags)
+{
+	struct wait_queue_entry entry;
+
+	init_waitqueue_entry(&entry, sleeper);
+	default_wake_function(&entry, TASK_NORMAL, wake_flags, NULL);
+}
+
+/**
+ * pulse_give_by() - pulse_give() with a hint to the scheduler
+ * @w: as there
+ * @bit: as there
+ * @wake_flags: PULSE_WF_HANDOFF or 0
+ *
+ * Return: as there.
+ */
+bool pulse_give_by(struct pulse_worker *w, int bit, int wake_flags)
+{
+	struct task_struct *sleeper;
+
+	/* (D): pairs with (C) in pulse_park_sleep(), litmus: park_permit */
+	if (atomic_fetch_or(bit, &w->wake_bits) & bit)
+		return false;
+
+	/*
+	 * A task that is sleeper has not left pulse_park_self(), and is freed a
+	 * grace period after it exited at the earliest.
+	 */
+	rcu_read_lock();
+	sleeper = rcu_dereference(w->sleeper);
+	if (sleeper)
+		pulse_wake_by(sleeper, wake_flags);
+	rcu_read_unlock();
+	return true;
+}
+
 /**
  * pulse_give() - give a worker a permit, or cancel its park
  * @w: any slot of a live context; a dead one does no harm
@@ -88,22 +136,7 @@
  */
 bool pulse_give(struct pulse_worker *w, int bit)
 {
-	struct task_struct *sleeper;
-
-	/* (D): pairs with (C) in pulse_park_sleep(), litmus: park_permit */
-	if (atomic_fetch_or(bit, &w->wake_bits) & bit)
-		return false;
-
-	/*
-	 * A task that is sleeper has not left pulse_park(), and is freed a
-	 * grace period after it exited at the earliest.
-	 */
-	rcu_read_lock();
-	sleeper = rcu_dereference(w->sleeper);
-	if (sleeper)
-		wake_up_process(sleeper);
-	rcu_read_unlock();
-	return true;
+	return pulse_give_by(w, bit, 0);
 }
 
 static bool pulse_take(struct pulse_worker *w, int bit)
@@ -155,27 +188,16 @@ static int pulse_park_sleep(struct pulse_worker *w, const struct pulse_park *arg
 }
 
 /**
- * pulse_park() - PARK: sleep until a permit comes
- * @ctx: the context, live
- * @arg: of PARK
+ * pulse_park_self() - sleep until a permit comes
+ * @w: the calling thread's
+ * @arg: of PARK; its deadline is not negative
  *
- * A restarted call begins anew with the same argument; the deadline is
- * absolute, and a permit that came meanwhile is kept.
- *
- * Return: 0 a permit was taken; -EINVAL, -ESRCH, -EPERM, -EAGAIN, -ECANCELED,
- * -ETIMEDOUT, -ERESTARTSYS.
+ * Return: as pulse_park().
  */
-int pulse_park(struct pulse_ctx *ctx, const struct pulse_park *arg)
+int pulse_park_self(struct pulse_worker *w, const struct pulse_park *arg)
 {
-	struct pulse_worker *w;
 	bool slept = false;
 	int ret;
-
-	if (arg->deadline_ns < 0)
-		return -EINVAL;
-	w = pulse_worker_self(ctx, arg->index);
-	if (IS_ERR(w))
-		return PTR_ERR(w);
 
 	rcu_assign_pointer(w->sleeper, current);
 	ret = pulse_park_sleep(w, arg, &slept);
@@ -189,6 +211,27 @@ int pulse_park(struct pulse_ctx *ctx, const struct pulse_park *arg)
 	}
 	trace_park(w, ret, slept);
 	return ret;
+}
+
+/**
+ * pulse_park() - PARK: sleep until a permit comes
+ * @ctx: the context, live
+ * @arg: of PARK
+ *
+ * A restarted call begins anew with the same argument; the deadline is
+ * absolute, and a permit that came meanwhile is kept.
+ *
+ * Return: 0 a permit was taken; -EINVAL, -ESRCH, -EPERM, -EAGAIN, -ECANCELED,
+ * -ETIMEDOUT, -ERESTARTSYS.
+ */
+int pulse_park(struct pulse_ctx *ctx, const struct pulse_park *arg)
+{
+	struct pulse_worker *w;
+
+	if (arg->deadline_ns < 0)
+		return -EINVAL;
+	w = pulse_worker_self(ctx, arg->index);
+	return IS_ERR(w) ? PTR_ERR(w) : pulse_park_self(w, arg);
 }
 
 /* Untrusted indices from user space, as a set of those that can be slots. */

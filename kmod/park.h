@@ -7,6 +7,8 @@
 struct mm_struct;
 
 bool pulse_give(struct pulse_worker *w, int bit);
+bool pulse_give_by(struct pulse_worker *w, int bit, int wake_flags);
+int pulse_park_self(struct pulse_worker *w, const struct pulse_park *arg);
 int pulse_park(struct pulse_ctx *ctx, const struct pulse_park *arg);
 int pulse_wake(struct pulse_ctx *ctx, struct pulse_wake *arg);
 void pulse_sweep(struct pulse_ctx *ctx);

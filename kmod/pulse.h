@@ -64,10 +64,14 @@
 #include <linux/types.h>
 #include <linux/pulse.h>
 
+#include "compat.h"
+
 #define PULSE_FEATURES							\
 	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
 	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT |	\
-	 PULSE_FEAT_EVENTS | PULSE_FEAT_SHARED)
+	 PULSE_FEAT_EVENTS | PULSE_FEAT_SHARED |			\
+	 PULSE_FEAT_HANDOFF | PULSE_FEAT_YIELD_TO |			\
+	 (PULSE_HAVE_HANDOFF_CPU ? PULSE_FEAT_HANDOFF_CPU : 0))
 
 struct file;
 struct pulse_ctx;

@@ -148,6 +148,24 @@ TRACE_EVENT(park,
 		  __entry->ctx, __entry->index, __entry->ret, __entry->slept)
 );
 
+/* A HANDOFF before it parks; the park comes with an event of its own. */
+TRACE_EVENT(handoff,
+	TP_PROTO(const struct pulse_worker *w, u32 target),
+	TP_ARGS(w, target),
+	TP_STRUCT__entry(
+		__field(u32, ctx)
+		__field(u32, index)
+		__field(u32, target)
+	),
+	TP_fast_assign(
+		__entry->ctx = w->ctx->id;
+		__entry->index = w->index;
+		__entry->target = target;
+	),
+	TP_printk("ctx=%u worker=%u target=%u",
+		  __entry->ctx, __entry->index, __entry->target)
+);
+
 /* A WAKE (node=-1) or a WAKE_NODE. */
 TRACE_EVENT(wake,
 	TP_PROTO(const struct pulse_ctx *ctx, int node, u32 nr, u32 woken),

@@ -199,6 +199,30 @@ struct pulse_worker *pulse_worker_self(struct pulse_ctx *ctx, u32 index)
 }
 
 /**
+ * pulse_worker_task() - the thread of a worker
+ * @ctx: the context, live
+ * @index: as user space says
+ *
+ * The lock keeps pulse_worker_release() from dropping the last reference.
+ *
+ * Return: a reference for put_task_struct(), or NULL: no worker there.
+ */
+struct task_struct *pulse_worker_task(struct pulse_ctx *ctx, u32 index)
+{
+	struct task_struct *task = NULL;
+	struct pulse_worker *w;
+
+	if (index >= ctx->max_workers)
+		return NULL;
+	w = &ctx->workers[array_index_nospec(index, ctx->max_workers)];
+	spin_lock(&ctx->lock);
+	if (pulse_worker_is_live(w))
+		task = get_task_struct(w->task);
+	spin_unlock(&ctx->lock);
+	return task;
+}
+
+/**
  * pulse_worker_del() - WORKER_DEL
  * @ctx: the context, live
  * @index: as user space says

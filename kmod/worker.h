@@ -98,6 +98,7 @@ struct pulse_worker *pulse_worker_reserve(struct pulse_ctx *ctx,
 					  const struct pulse_worker_add *arg);
 void pulse_worker_cancel(struct pulse_worker *w);
 void pulse_worker_commit(struct pulse_worker *w, struct file *file);
+struct task_struct *pulse_worker_task(struct pulse_ctx *ctx, u32 index);
 struct pulse_worker *pulse_worker_self(struct pulse_ctx *ctx, u32 index);
 int pulse_worker_del(struct pulse_ctx *ctx, u32 index);
 void pulse_worker_execed(struct pulse_ctx *ctx);

@@ -175,6 +175,27 @@ static inline int wake_node(int fd, int node, __u32 nr, __u32 flags)
 	return ret ? ret : (int)w.woken;
 }
 
+static inline int handoff(int fd, int index, int target, __u32 word,
+			  long long deadline_ns)
+{
+	struct pulse_handoff h = {
+		.size = sizeof(h),
+		.target = (__u32)target,
+		.index = (__u32)index,
+		.word = word,
+		.deadline_ns = deadline_ns,
+	};
+
+	return dev_ioctl(fd, PULSE_IOC_HANDOFF, &h);
+}
+
+static inline int yield_to(int fd, int index)
+{
+	struct pulse_yield_to y = { .size = sizeof(y), .index = (__u32)index };
+
+	return dev_ioctl(fd, PULSE_IOC_YIELD_TO, &y);
+}
+
 static inline int beat(int fd, int index, __u64 period_ns)
 {
 	struct pulse_beat b = {

@@ -17,6 +17,8 @@ union arg {
 	struct pulse_park park;
 	struct pulse_wake wake;
 	struct pulse_wake_node node;
+	struct pulse_handoff handoff;
+	struct pulse_yield_to yield_to;
 	struct pulse_beat beat;
 	struct pulse_eventfd eventfd;
 	unsigned char bytes[8192];
@@ -42,6 +44,10 @@ static const struct cmd cmds[] = {
 	{ "WAKE", PULSE_IOC_WAKE, PULSE_WAKE_SIZE_VER0, 0, -1 },
 	{ "WAKE_NODE", PULSE_IOC_WAKE_NODE, PULSE_WAKE_NODE_SIZE_VER0,
 	  PULSE_WAKE_SPILL, offsetof(struct pulse_wake_node, reserved) },
+	{ "HANDOFF", PULSE_IOC_HANDOFF, PULSE_HANDOFF_SIZE_VER0, 0,
+	  offsetof(struct pulse_handoff, reserved) },
+	{ "YIELD_TO", PULSE_IOC_YIELD_TO, PULSE_YIELD_TO_SIZE_VER0, 0,
+	  offsetof(struct pulse_yield_to, reserved) },
 	{ "BEAT", PULSE_IOC_BEAT, PULSE_BEAT_SIZE_VER0, 0,
 	  offsetof(struct pulse_beat, reserved) },
 	{ "EVENTFD", PULSE_IOC_EVENTFD, PULSE_EVENTFD_SIZE_VER0, 0,
@@ -88,6 +94,12 @@ static void fill(const struct cmd *c, union arg *a)
 	case PULSE_IOC_WAKE_NODE:
 		a->node.nr = 1;
 		break;
+	case PULSE_IOC_HANDOFF:
+		a->handoff.target = 3;
+		break;
+	case PULSE_IOC_YIELD_TO:
+		a->yield_to.index = 3;
+		break;
 	case PULSE_IOC_EVENTFD:
 		a->eventfd.fd = -1;
 		break;
@@ -98,7 +110,8 @@ static void fill(const struct cmd *c, union arg *a)
 #define FEATURES							\
 	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
 	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT |	\
-	 PULSE_FEAT_EVENTS)
+	 PULSE_FEAT_EVENTS |	\
+	 PULSE_FEAT_HANDOFF | PULSE_FEAT_YIELD_TO)
 
 static struct dev d;
 
@@ -115,7 +128,7 @@ static int begin(const struct cmd *c)
 	if (dev_begin_events(&d, 4, 4096, 0))
 		return -1;
 	if (c->nr == PULSE_IOC_WORKER_DEL || c->nr == PULSE_IOC_PARK ||
-	    c->nr == PULSE_IOC_BEAT) {
+	    c->nr == PULSE_IOC_HANDOFF || c->nr == PULSE_IOC_BEAT) {
 		if (dev_join(&d, PULSE_NODE_ANY) != 0)
 			return -1;
 		set_word(&d, 0, WORD);
@@ -126,9 +139,17 @@ static int begin(const struct cmd *c)
 /* What the command says when all is well. */
 static int good(const struct cmd *c)
 {
-	if (c->nr == PULSE_IOC_JOIN)
+	switch (c->nr) {
+	case PULSE_IOC_PARK:
+		return -ETIMEDOUT;
+	case PULSE_IOC_JOIN:
 		return -EEXIST;
-	return c->nr == PULSE_IOC_PARK ? -ETIMEDOUT : 0;
+	case PULSE_IOC_HANDOFF:	/* there is nobody else */
+	case PULSE_IOC_YIELD_TO:
+		return -ESRCH;
+	default:
+		return 0;
+	}
 }
 
 /* Whatever the command did, it is undone, so that the next can be tried. */

@@ -11,7 +11,7 @@ static const char *tracefs;
 
 static const char *const events[] = {
 	"worker_add", "worker_del", "death", "sched_in", "sched_out", "park", "wake",
-	"beat",
+	"handoff", "beat",
 };
 
 #define NR_EVENTS	(sizeof(events) / sizeof(events[0]))
@@ -124,7 +124,10 @@ KT_TEST(each_event_comes_as_often_as_what_it_tells_of)
 		KT_CHECK(EVENTUALLY(parker_returns(&p) == n));
 		KT_CHECK(EVENTUALLY(state_of(&d, p.index) == PULSE_STATE_PARKED));
 	}
+	KT_EQ(handoff(d.fd, 0, p.index, PULSE_PARK_WORD(4, 0), 0), -ETIMEDOUT);
+	KT_CHECK(EVENTUALLY(parker_returns(&p) == 6));
 	/* refused calls leave no event */
+	KT_EQ(handoff(d.fd, 0, 0, 0, 0), -EINVAL);
 	KT_EQ(wake_node(d.fd, 0, 0, 0), -EINVAL);
 	for (int n = 0; n < 3; n++) {
 		KT_REQUIRE(!pthread_create(&t, NULL, add_and_end, NULL));
@@ -140,6 +143,7 @@ KT_TEST(each_event_comes_as_often_as_what_it_tells_of)
 	KT_EQ(seen_of("worker_del"), 2);
 	KT_EQ(seen_of("death"), 3);
 	KT_EQ(seen_of("wake"), 1 + 5 + 1);
+	KT_EQ(seen_of("handoff"), 1);
 	KT_CHECKF(seen_of("park") >= 2 + 5, "%d parks", seen_of("park"));
 	KT_EQ(seen_of("beat"), beats);
 	KT_CHECKF(parked_out >= 5, "%d times parked", parked_out);

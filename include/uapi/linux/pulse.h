@@ -69,6 +69,9 @@
 #define PULSE_FEAT_WAKE_NODE	(1ULL << 3)	/* WAKE_NODE with spill-over */
 #define PULSE_FEAT_DEATH	(1ULL << 4)	/* a dead worker's slot is reclaimed */
 #define PULSE_FEAT_BEAT		(1ULL << 8)	/* BEAT */
+#define PULSE_FEAT_HANDOFF	(1ULL << 9)	/* HANDOFF */
+#define PULSE_FEAT_HANDOFF_CPU	(1ULL << 10)	/* ... onto the caller's CPU */
+#define PULSE_FEAT_YIELD_TO	(1ULL << 11)	/* YIELD_TO */
 #define PULSE_FEAT_EVENTS	(1ULL << 16)	/* event ring, poll, EVENTFD */
 #define PULSE_FEAT_SHARED	(1ULL << 17)	/* PULSE_CTX_SHARED and JOIN */
 
@@ -301,6 +304,63 @@ struct pulse_wake_node {
 };
 #define PULSE_WAKE_NODE_SIZE_VER0	24
 
+/**
+ * struct pulse_handoff - PULSE_IOC_HANDOFF: wake that worker, park this one
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @target: the worker that is given a permit, another one than @index
+ * @index: the calling worker
+ * @word: as in PARK
+ * @reserved: must be 0
+ * @deadline_ns: as in PARK
+ *
+ * As WAKE of @target and then PARK, in one call, and with a hint to the
+ * scheduler that the caller is about to sleep: where PULSE_FEAT_HANDOFF_CPU is
+ * set, @target comes up on the caller's CPU if its affinity allows that. A
+ * @target that is not parked keeps the permit for its next PARK.
+ *
+ * The permit is given before the caller looks whether it has to sleep: also a
+ * HANDOFF that returns EAGAIN, ETIMEDOUT, EINTR or ECANCELED has woken. A signal
+ * always ends it with EINTR, since a restart would wake once more; go on with
+ * PARK. Priority is not handed over: who waits for a worker of lower priority
+ * waits as long as that one needs to get a CPU.
+ *
+ * Errors: those of PARK; ESRCH also: no worker @target (nothing was done, nobody
+ * slept), EINVAL also: @target is @index.
+ */
+struct pulse_handoff {
+	__u32 size;
+	__u32 flags;
+	__u32 target;
+	__u32 index;
+	__u32 word;
+	__u32 reserved;
+	__s64 deadline_ns;
+};
+#define PULSE_HANDOFF_SIZE_VER0	32
+
+/**
+ * struct pulse_yield_to - PULSE_IOC_YIELD_TO: let a preempted worker go first
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @index: the worker that should run; the caller need not be a worker
+ * @reserved: must be 0
+ *
+ * For a caller that waits for what a preempted worker holds, see
+ * PULSE_STATE_PREEMPTED. The scheduler takes it as a wish.
+ *
+ * Errors: ESRCH no such worker, EINVAL the calling thread's own, EAGAIN there was
+ * nothing to yield: the worker runs, or sleeps, or is of another scheduling
+ * class, or each of the two has a CPU of its own.
+ */
+struct pulse_yield_to {
+	__u32 size;
+	__u32 flags;
+	__u32 index;
+	__u32 reserved;
+};
+#define PULSE_YIELD_TO_SIZE_VER0	16
+
 /* The range of BEAT's period; most users have a higher floor, see there. */
 #define PULSE_MIN_BEAT_NS	20000ULL
 #define PULSE_MAX_BEAT_NS	60000000000ULL
@@ -375,6 +435,8 @@ struct pulse_eventfd {
 #define PULSE_IOC_PARK		PULSE__IOC(0x20, PULSE_PARK_SIZE_VER0)
 #define PULSE_IOC_WAKE		PULSE__IOC(0x21, PULSE_WAKE_SIZE_VER0)
 #define PULSE_IOC_WAKE_NODE	PULSE__IOC(0x22, PULSE_WAKE_NODE_SIZE_VER0)
+#define PULSE_IOC_HANDOFF	PULSE__IOC(0x23, PULSE_HANDOFF_SIZE_VER0)
+#define PULSE_IOC_YIELD_TO	PULSE__IOC(0x24, PULSE_YIELD_TO_SIZE_VER0)
 #define PULSE_IOC_BEAT		PULSE__IOC(0x30, PULSE_BEAT_SIZE_VER0)
 #define PULSE_IOC_EVENTFD	PULSE__IOC(0x42, PULSE_EVENTFD_SIZE_VER0)
 
@@ -679,6 +741,8 @@ PULSE__ABI_ASSERT(sizeof(struct pulse_worker_del) == PULSE_WORKER_DEL_SIZE_VER0)
 PULSE__ABI_ASSERT(sizeof(struct pulse_park) == PULSE_PARK_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_wake) == PULSE_WAKE_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_wake_node) == PULSE_WAKE_NODE_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_handoff) == PULSE_HANDOFF_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_yield_to) == PULSE_YIELD_TO_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_beat) == PULSE_BEAT_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_eventfd) == PULSE_EVENTFD_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_hdr) == 64);
