@@ -224,6 +224,45 @@ PULSE_API int pulse_worker_park(struct pulse_ctx *ctx, int index,
 				void *arg);
 
 /**
+ * pulse_worker_handoff() - wake that worker and park this one
+ * @ctx: the context
+ * @index: the calling worker
+ * @target: the worker to be woken, another one
+ * @deadline_ns: as for pulse_worker_park()
+ * @recheck: as for pulse_worker_park()
+ * @arg: for @recheck
+ *
+ * As pulse_worker_wake() of @target, after work for it was published, and
+ * pulse_worker_park(), with one system call; a @target that is not parking
+ * needs no waking. On the kernel backend @target comes up on the CPU that the
+ * caller leaves, where the kernel can (PULSE_FEAT_HANDOFF_CPU) and its affinity
+ * allows it. @target is woken whatever becomes of the park. Priority is not
+ * handed over.
+ *
+ * Return: as pulse_worker_park(); -ESRCH also: @target is no live worker (who
+ * ended while it was called may make it return at once, too); -EINVAL also:
+ * @target is @index.
+ */
+PULSE_API int pulse_worker_handoff(struct pulse_ctx *ctx, int index, int target,
+				   int64_t deadline_ns, pulse_recheck_fn recheck,
+				   void *arg);
+
+/**
+ * pulse_worker_yield_to() - let a worker run that waits for a CPU
+ * @ctx: the context
+ * @index: another worker, one that was preempted; see pulse_worker_state()
+ *
+ * For a thread that waits for what that worker holds. The caller need not be a
+ * worker. Where PULSE_FEAT_YIELD_TO is not set in pulse_backend_info.features,
+ * on the user backend above all, it is a sched_yield().
+ *
+ * Return: 0 yielded; -EAGAIN there was nothing to yield: it runs, sleeps, or has
+ * a CPU of its own; -ESRCH; -EINVAL also: the calling thread's own; -EOWNERDEAD
+ * in a forked child.
+ */
+PULSE_API int pulse_worker_yield_to(struct pulse_ctx *ctx, int index);
+
+/**
  * pulse_worker_wake() - wake workers, after work for them was published
  * @ctx: the context
  * @indices: worker indices

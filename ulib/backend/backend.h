@@ -109,6 +109,8 @@ struct pulse_ctx {
  * @alive: is the slot's thread still there? Called under ctx->lock.
  * @reclaim: its thread is gone without unregistering. Under ctx->lock.
  * @park: sleep while the park word is @word and no permit is there
+ * @handoff: @wake of @target, whose word the caller moved, then @park
+ * @yield_to: let that thread run in place of the caller
  * @wake: give a permit to each; the caller moved their words to NOTIFIED
  * @wake_node: as pulse_worker_wake_node(), or NULL: it is done with the idle
  *	bitmap and @wake. Somebody is idle, barrier (A) is done.
@@ -127,6 +129,9 @@ struct pulse__backend_ops {
 	void (*reclaim)(struct pulse_ctx *ctx, uint32_t index);
 	int (*park)(struct pulse_ctx *ctx, uint32_t index, uint32_t word,
 		    int64_t deadline_ns);
+	int (*handoff)(struct pulse_ctx *ctx, uint32_t index, uint32_t target,
+		       uint32_t word, int64_t deadline_ns);
+	int (*yield_to)(struct pulse_ctx *ctx, uint32_t index);
 	void (*wake)(struct pulse_ctx *ctx, const uint32_t *indices,
 		     unsigned int nr);
 	int (*wake_node)(struct pulse_ctx *ctx, uint32_t row, unsigned int nr,

@@ -6,6 +6,7 @@
  * are the kernel's word and are believed; UWORK is everybody's.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -210,6 +211,48 @@ static void pulse__kernel_wake(struct pulse_ctx *ctx, const uint32_t *indices,
 		pulse__futex_unpark(ctx, indices, nr);
 }
 
+static int pulse__kernel_handoff(struct pulse_ctx *ctx, uint32_t index,
+				 uint32_t target, uint32_t word,
+				 int64_t deadline_ns)
+{
+	struct pulse_handoff handoff = {
+		.size = sizeof(handoff),
+		.target = target,
+		.index = index,
+		.word = word,
+		.deadline_ns = deadline_ns,
+	};
+	int err;
+
+	if (likely(ctx->features & PULSE_FEAT_HANDOFF) &&
+	    likely(!READ_ONCE(ctx->futex_only))) {
+		err = pulse__ioctl(ctx->fd, PULSE_IOC_HANDOFF, &handoff);
+		/* Any other answer comes before anybody was woken. */
+		if (!err || err == -EAGAIN || err == -ETIMEDOUT ||
+		    err == -EINTR || err == -ECANCELED || err == -ESRCH)
+			return err;
+	}
+	pulse__kernel_wake(ctx, &target, 1);
+	return pulse__kernel_park(ctx, index, word, deadline_ns);
+}
+
+static int pulse__kernel_yield_to(struct pulse_ctx *ctx, uint32_t index)
+{
+	struct pulse_yield_to yield = {
+		.size = sizeof(yield),
+		.index = index,
+	};
+	int err;
+
+	if (!(ctx->features & PULSE_FEAT_YIELD_TO)) {
+		sched_yield();
+		return 0;
+	}
+	err = pulse__ioctl(ctx->fd, PULSE_IOC_YIELD_TO, &yield);
+	/* EBADF, ENOTTY, ENXIO...: the descriptor is ours no more. */
+	return !err || err == -ESRCH || err == -EINVAL ? err : -EAGAIN;
+}
+
 static int pulse__kernel_wake_node(struct pulse_ctx *ctx, uint32_t row,
 				   unsigned int nr, bool spill)
 {
@@ -298,6 +341,8 @@ const struct pulse__backend_ops pulse__kernel_ops = {
 	.alive		= pulse__kernel_alive,
 	.reclaim	= pulse__kernel_reclaim,
 	.park		= pulse__kernel_park,
+	.handoff	= pulse__kernel_handoff,
+	.yield_to	= pulse__kernel_yield_to,
 	.wake		= pulse__kernel_wake,
 	.wake_node	= pulse__kernel_wake_node,
 	.state		= pulse__kernel_state,

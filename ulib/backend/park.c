@@ -111,20 +111,22 @@ static int pulse__park_result(struct pulse_ctx *ctx, int err, bool notified)
 	}
 }
 
-int pulse_worker_park(struct pulse_ctx *ctx, int index, int64_t deadline_ns,
-		      pulse_recheck_fn recheck, void *arg)
+/* Nobody is to be woken: no worker has that index. */
+#define PULSE__NOBODY	UINT32_MAX
+
+/*
+ * The parker's side, and that of a waker before it. @target: to be woken on the
+ * way, or PULSE__NOBODY. Barrier (B) is (A) for the target as well: it comes
+ * after what the caller published, and before the look at the target's word.
+ */
+static int pulse__park(struct pulse_ctx *ctx, struct pulse__slot *slot,
+		       uint32_t target, int64_t deadline_ns,
+		       pulse_recheck_fn recheck, void *arg)
 {
-	struct pulse__slot *slot;
-	uint32_t *park, word, seen, running;
+	uint32_t *park = &ctx->uwork[slot->index].park;
+	uint32_t word, seen, running;
 	int err;
 
-	slot = pulse__own_slot(ctx, index, &err);
-	if (unlikely(!slot))
-		return err;
-	if (unlikely(deadline_ns < 0))
-		return -EINVAL;
-
-	park = &ctx->uwork[slot->index].park;
 	slot->epoch++;
 	word = PULSE_PARK_WORD(slot->epoch, PULSE_PARK_PARKING);
 	running = PULSE_PARK_WORD(slot->epoch, PULSE_PARK_RUNNING);
@@ -134,17 +136,25 @@ int pulse_worker_park(struct pulse_ctx *ctx, int index, int64_t deadline_ns,
 	__atomic_exchange_n(park, word, __ATOMIC_SEQ_CST);
 	pulse__full_barrier();
 
+	/* Not parking, or another waker's: then there is nothing to hand off. */
+	if (target != PULSE__NOBODY && !pulse__notify(ctx, target))
+		target = PULSE__NOBODY;
+
 	if (recheck && recheck(arg)) {
 		seen = word;
 		if (pulse__cas(park, &seen, running, __ATOMIC_ACQ_REL,
 			       __ATOMIC_ACQUIRE)) {
 			pulse__full_barrier();	/* as below */
 			pulse__idle_clear(ctx, slot);
+			if (target != PULSE__NOBODY)
+				ctx->ops->wake(ctx, &target, 1);
 			return 1;
 		}
 		/* A waker owes us a permit. Go and take it: no sleep. */
 	}
-	err = ctx->ops->park(ctx, slot->index, word, deadline_ns);
+	err = target == PULSE__NOBODY ?
+		ctx->ops->park(ctx, slot->index, word, deadline_ns) :
+		ctx->ops->handoff(ctx, slot->index, target, word, deadline_ns);
 	/* Acquire: pairs with the release in pulse__notify(). */
 	seen = __atomic_exchange_n(park, running, __ATOMIC_ACQ_REL);
 	/*
@@ -155,6 +165,51 @@ int pulse_worker_park(struct pulse_ctx *ctx, int index, int64_t deadline_ns,
 	pulse__idle_clear(ctx, slot);
 	return pulse__park_result(ctx, err, PULSE_PARK_STATE(seen) ==
 				  PULSE_PARK_NOTIFIED);
+}
+
+int pulse_worker_park(struct pulse_ctx *ctx, int index, int64_t deadline_ns,
+		      pulse_recheck_fn recheck, void *arg)
+{
+	struct pulse__slot *slot;
+	int err;
+
+	slot = pulse__own_slot(ctx, index, &err);
+	if (unlikely(!slot))
+		return err;
+	if (unlikely(deadline_ns < 0))
+		return -EINVAL;
+	return pulse__park(ctx, slot, PULSE__NOBODY, deadline_ns, recheck, arg);
+}
+
+int pulse_worker_handoff(struct pulse_ctx *ctx, int index, int target,
+			 int64_t deadline_ns, pulse_recheck_fn recheck,
+			 void *arg)
+{
+	struct pulse__slot *slot;
+	int err;
+
+	slot = pulse__own_slot(ctx, index, &err);
+	if (unlikely(!slot))
+		return err;
+	if (unlikely(deadline_ns < 0 || target == index))
+		return -EINVAL;
+	if (unlikely(target < 0 || !pulse__worker_live(ctx, (uint32_t)target)))
+		return -ESRCH;
+	return pulse__park(ctx, slot, (uint32_t)target, deadline_ns, recheck,
+			   arg);
+}
+
+int pulse_worker_yield_to(struct pulse_ctx *ctx, int index)
+{
+	int err = pulse__ctx_check(ctx);
+
+	if (err)
+		return err;
+	if (index < 0 || !pulse__worker_live(ctx, (uint32_t)index))
+		return index < 0 ? -EINVAL : -ESRCH;
+	if (pulse__own_slot(ctx, index, &err))
+		return -EINVAL;
+	return ctx->ops->yield_to(ctx, (uint32_t)index);
 }
 
 int pulse_worker_wake(struct pulse_ctx *ctx, const uint32_t *indices,

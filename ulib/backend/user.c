@@ -277,6 +277,23 @@ static int pulse__user_park(struct pulse_ctx *ctx, uint32_t index,
 	return err;
 }
 
+static int pulse__user_handoff(struct pulse_ctx *ctx, uint32_t index,
+			       uint32_t target, uint32_t word,
+			       int64_t deadline_ns)
+{
+	pulse__futex_unpark(ctx, &target, 1);
+	return pulse__user_park(ctx, index, word, deadline_ns);
+}
+
+/* Nobody knows whether it would run now; whoever waits for a CPU may. */
+static int pulse__user_yield_to(struct pulse_ctx *ctx, uint32_t index)
+{
+	(void)ctx;
+	(void)index;
+	sched_yield();
+	return 0;
+}
+
 static int pulse__user_beat(struct pulse_ctx *ctx, struct pulse__slot *slot,
 			    uint64_t period_ns)
 {
@@ -297,6 +314,8 @@ const struct pulse__backend_ops pulse__user_ops = {
 	.alive		= pulse__user_alive,
 	.reclaim	= pulse__user_reclaim,
 	.park		= pulse__user_park,
+	.handoff	= pulse__user_handoff,
+	.yield_to	= pulse__user_yield_to,
 	.wake		= pulse__futex_unpark,
 	.state		= pulse__proc_state,
 	.beat		= pulse__user_beat,
