@@ -34,6 +34,7 @@
 #include "quota.h"
 #include "share.h"
 #include "sysfs.h"
+#include "watch.h"
 #include "worker.h"
 
 /**
@@ -67,6 +68,8 @@ union pulse_arg {
 	struct pulse_handoff handoff;
 	struct pulse_yield_to yield_to;
 	struct pulse_beat beat;
+	struct pulse_watch watch;
+	struct pulse_unwatch unwatch;
 	struct pulse_eventfd eventfd;
 };
 
@@ -323,6 +326,28 @@ static int pulse_cmd_beat(struct pulse_call *call)
 	return pulse_beat_set(call->ctx, &call->arg.beat);
 }
 
+/* The answer is written before there is a watch, so that EFAULT undoes. */
+static int pulse_cmd_watch(struct pulse_call *call)
+{
+	struct pulse_watched *p = pulse_watch_new(call->ctx, &call->arg.watch);
+
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	if (pulse_answer(call, pulse_watch, id, call->arg.watch.id)) {
+		pulse_watch_cancel(call->ctx, p);
+		return -EFAULT;
+	}
+	pulse_watch_add(call->ctx, p);
+	return 0;
+}
+
+static int pulse_cmd_unwatch(struct pulse_call *call)
+{
+	if (call->arg.unwatch.reserved)
+		return -EINVAL;
+	return pulse_watch_del(call->ctx, call->arg.unwatch.id);
+}
+
 static int pulse_cmd_eventfd(struct pulse_call *call)
 {
 	if (call->arg.eventfd.reserved)
@@ -375,6 +400,9 @@ static const struct pulse_cmd pulse_cmds[] = {
 	PULSE_CMD(HANDOFF, pulse_handoff, .fn = pulse_cmd_handoff),
 	PULSE_CMD(YIELD_TO, pulse_yield_to, .fn = pulse_cmd_yield_to),
 	PULSE_CMD(BEAT, pulse_beat, .fn = pulse_cmd_beat),
+	PULSE_CMD(WATCH, pulse_watch, .fn = pulse_cmd_watch,
+		  .flags = PULSE_WATCH_KILL_HANG | PULSE_WATCH_KILL_RSS),
+	PULSE_CMD(UNWATCH, pulse_unwatch, .fn = pulse_cmd_unwatch),
 	PULSE_CMD(EVENTFD, pulse_eventfd, .fn = pulse_cmd_eventfd),
 };
 
@@ -450,6 +478,7 @@ static int pulse_open(struct inode *inode, struct file *file)
 	ctx->id = atomic_inc_return(&last_id);
 	spin_lock_init(&ctx->lock);
 	spin_lock_init(&ctx->events.lock);
+	pulse_watches_prepare(ctx);
 	init_waitqueue_head(&ctx->poll_wait);
 	file->private_data = ctx;
 	atomic_inc(&pulse_nr_contexts);
@@ -485,6 +514,7 @@ static int pulse_release(struct inode *inode, struct file *file)
 	struct pulse_ctx *ctx = file->private_data;
 
 	WARN_ON_ONCE(ctx->nr_workers);
+	pulse_watches_end(ctx);
 	pulse_ctx_clear(ctx);
 	pulse_quota_uncharge(ctx->user, PULSE_QUOTA_CONTEXTS, 1);
 	pulse_user_put(ctx->user);

@@ -11,6 +11,7 @@
 #include "mmap.h"
 #include "pulse.h"
 #include "share.h"
+#include "watch.h"
 
 struct mm_struct;
 struct pid_namespace;
@@ -43,6 +44,7 @@ enum pulse_ctx_state {
  * @kstate_pages: region KSTATE
  * @uwork_pages: region UWORK, untrusted
  * @events: the event ring
+ * @watches: what it watches
  * @lock: protects @slots, the state of slots up to LIVE, members of nodes, and
  *	@hdr's counts
  * @slots: bit i: slot i is not FREE; changed atomically, for who looks without
@@ -51,7 +53,7 @@ enum pulse_ctx_state {
  * @sweep_batch: the reaper's own
  *
  * Up to @poll_wait made by open; down to @uwork_pages made by SETUP and
- * constant when @state is LIVE; @events says for itself.
+ * constant when @state is LIVE; @events and @watches say for themselves.
  */
 struct pulse_ctx {
 	int state;
@@ -75,6 +77,7 @@ struct pulse_ctx {
 	struct pulse_region kstate_pages;
 	struct pulse_region uwork_pages;
 	struct pulse_events events;
+	struct pulse_watches watches;
 
 	spinlock_t lock;
 	unsigned long *slots;

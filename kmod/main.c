@@ -10,6 +10,7 @@
 #include "beat.h"
 #include "ctx.h"
 #include "quota.h"
+#include "watch.h"
 #include "worker.h"
 
 #define CREATE_TRACE_POINTS
@@ -24,6 +25,7 @@ static const struct pulse_part pulse_parts[] = {
 	{ pulse_quota_init,	NULL },
 	{ pulse_beat_init,	pulse_beat_exit },
 	{ pulse_worker_init,	pulse_worker_exit },
+	{ pulse_watch_init,	NULL },
 	{ pulse_ctx_init,	pulse_ctx_exit },
 };
 

@@ -14,6 +14,8 @@
  *	  |			so no mapping is left when they go. (mmap.c)
  *	  +- pulse_share	the processes that may use it. (share.c)
  *	  +- pulse_events	what the kernel tells, in order. (event.c)
+ *	  +- pulse_watched[]	workers and processes that are looked after.
+ *	  |			(watch.c, hang.c)
  *	  +- pulse_node[]	a NUMA node as it was online at SETUP. (node.c)
  *	  +- pulse_worker[]	the slots; part of the context. A slot that is
  *				taken holds the file and the task. (worker.c)
@@ -31,6 +33,7 @@
  *
  *	pulse_ctx.lock		slots, members of nodes, counts in HDR.
  *				Process context only.
+ *	pulse_watches.lock	(watch.c) the list of watches. A leaf.
  *	pulse_events.lock	(event.c) the event ring. Process context, a leaf.
  *	pulse_users_lock	(quota.c) users and what they use. A leaf.
  *	mmap_lock of the mm	taken by account_locked_vm() with nothing held.
@@ -69,7 +72,7 @@
 #define PULSE_FEATURES							\
 	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
 	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT |	\
-	 PULSE_FEAT_EVENTS | PULSE_FEAT_SHARED |			\
+	 PULSE_FEAT_EVENTS | PULSE_FEAT_SHARED | PULSE_FEAT_WATCH |	\
 	 PULSE_FEAT_HANDOFF | PULSE_FEAT_YIELD_TO |			\
 	 (PULSE_HAVE_HANDOFF_CPU ? PULSE_FEAT_HANDOFF_CPU : 0))
 

@@ -17,6 +17,7 @@
 #include "pulse.h"
 #include "quota.h"
 #include "sysfs.h"
+#include "watch.h"
 
 DEFINE_PER_CPU(struct pulse_totals, pulse_totals);
 
@@ -118,6 +119,25 @@ static ssize_t beat_floor_us_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(beat_floor_us);
 
+static ssize_t watch_interval_ms_show(struct device *dev,
+				      struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", pulse_watch_interval_ms());
+}
+
+static ssize_t watch_interval_ms_store(struct device *dev,
+				       struct device_attribute *attr,
+				       const char *buf, size_t count)
+{
+	unsigned int value;
+	int ret = pulse_parse(buf, count, &value);
+
+	if (!ret)
+		ret = pulse_watch_set_interval_ms(value);
+	return ret ?: count;
+}
+static DEVICE_ATTR_RW(watch_interval_ms);
+
 static struct attribute *pulse_attrs[] = {
 	&dev_attr_abi.attr,
 	&dev_attr_features.attr,
@@ -130,6 +150,7 @@ static struct attribute *pulse_attrs[] = {
 	&dev_attr_max_workers_per_user.attr,
 	&dev_attr_max_pages_per_user.attr,
 	&dev_attr_beat_floor_us.attr,
+	&dev_attr_watch_interval_ms.attr,
 	NULL,
 };
 

@@ -186,6 +186,31 @@ TRACE_EVENT(wake,
 		  __entry->ctx, __entry->node, __entry->nr, __entry->woken)
 );
 
+/* A verdict of the watch. */
+TRACE_EVENT(hang,
+	TP_PROTO(const struct pulse_worker *w, u32 verdict, u64 for_ns),
+	TP_ARGS(w, verdict, for_ns),
+	TP_STRUCT__entry(
+		__field(u32, ctx)
+		__field(u32, index)
+		__field(u32, verdict)
+		__field(u64, for_ns)
+	),
+	TP_fast_assign(
+		__entry->ctx = w->ctx->id;
+		__entry->index = w->index;
+		__entry->verdict = verdict;
+		__entry->for_ns = for_ns;
+	),
+	TP_printk("ctx=%u worker=%u verdict=%s for_ns=%llu",
+		  __entry->ctx, __entry->index,
+		  __print_symbolic(__entry->verdict,
+				   { PULSE_HANG_STUCK,		"stuck" },
+				   { PULSE_HANG_STARVED,	"starved" },
+				   { PULSE_HANG_BLOCKED,	"blocked" }),
+		  __entry->for_ns)
+);
+
 /* An event that found no room in its ring. */
 TRACE_EVENT(event_drop,
 	TP_PROTO(const struct pulse_ctx *ctx, u32 type),

@@ -106,6 +106,23 @@ static inline int dev_joins(int fd)
 	return dev_ioctl(fd, PULSE_IOC_JOIN, &j);
 }
 
+/* The id, or -errno. */
+static inline int watch(int fd, struct pulse_watch w)
+{
+	int ret;
+
+	w.size = sizeof(w);
+	ret = dev_ioctl(fd, PULSE_IOC_WATCH, &w);
+	return ret ? ret : (int)w.id;
+}
+
+static inline int unwatch(int fd, int id)
+{
+	struct pulse_unwatch u = { .size = sizeof(u), .id = (__u32)id };
+
+	return dev_ioctl(fd, PULSE_IOC_UNWATCH, &u);
+}
+
 static inline int set_eventfd(int fd, int efd)
 {
 	struct pulse_eventfd e = { .size = sizeof(e), .fd = efd };

@@ -20,6 +20,7 @@ union arg {
 	struct pulse_handoff handoff;
 	struct pulse_yield_to yield_to;
 	struct pulse_beat beat;
+	struct pulse_watch watch;
 	struct pulse_eventfd eventfd;
 	unsigned char bytes[8192];
 };
@@ -50,6 +51,11 @@ static const struct cmd cmds[] = {
 	  offsetof(struct pulse_yield_to, reserved) },
 	{ "BEAT", PULSE_IOC_BEAT, PULSE_BEAT_SIZE_VER0, 0,
 	  offsetof(struct pulse_beat, reserved) },
+	{ "WATCH", PULSE_IOC_WATCH, PULSE_WATCH_SIZE_VER0,
+	  PULSE_WATCH_KILL_HANG | PULSE_WATCH_KILL_RSS,
+	  offsetof(struct pulse_watch, reserved) },
+	{ "UNWATCH", PULSE_IOC_UNWATCH, PULSE_UNWATCH_SIZE_VER0, 0,
+	  offsetof(struct pulse_unwatch, reserved) },
 	{ "EVENTFD", PULSE_IOC_EVENTFD, PULSE_EVENTFD_SIZE_VER0, 0,
 	  offsetof(struct pulse_eventfd, reserved) },
 };
@@ -100,6 +106,9 @@ static void fill(const struct cmd *c, union arg *a)
 	case PULSE_IOC_YIELD_TO:
 		a->yield_to.index = 3;
 		break;
+	case PULSE_IOC_WATCH:
+		a->watch.rss_bytes = 1ULL << 60;
+		break;
 	case PULSE_IOC_EVENTFD:
 		a->eventfd.fd = -1;
 		break;
@@ -128,7 +137,8 @@ static int begin(const struct cmd *c)
 	if (dev_begin_events(&d, 4, 4096, 0))
 		return -1;
 	if (c->nr == PULSE_IOC_WORKER_DEL || c->nr == PULSE_IOC_PARK ||
-	    c->nr == PULSE_IOC_HANDOFF || c->nr == PULSE_IOC_BEAT) {
+	    c->nr == PULSE_IOC_HANDOFF || c->nr == PULSE_IOC_BEAT ||
+	    c->nr == PULSE_IOC_WATCH) {
 		if (dev_join(&d, PULSE_NODE_ANY) != 0)
 			return -1;
 		set_word(&d, 0, WORD);
@@ -146,6 +156,7 @@ static int good(const struct cmd *c)
 		return -EEXIST;
 	case PULSE_IOC_HANDOFF:	/* there is nobody else */
 	case PULSE_IOC_YIELD_TO:
+	case PULSE_IOC_UNWATCH:
 		return -ESRCH;
 	default:
 		return 0;

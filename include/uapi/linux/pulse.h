@@ -52,6 +52,7 @@
 #define PULSE_MAX_RING_ENTRIES	65536	/* entries a node ring, at most */
 #define PULSE_MAX_HEAP_BYTES	(64U << 20)	/* payload heap a node, at most */
 #define PULSE_MAX_JOINED	64	/* processes that JOIN a context, at most */
+#define PULSE_MAX_WATCHES	1024	/* watches a context, at most */
 #define PULSE_MAX_EVENT_BYTES	(4U << 20)	/* event ring, at most */
 
 /* "any node" where a node may be left open. */
@@ -74,6 +75,7 @@
 #define PULSE_FEAT_YIELD_TO	(1ULL << 11)	/* YIELD_TO */
 #define PULSE_FEAT_EVENTS	(1ULL << 16)	/* event ring, poll, EVENTFD */
 #define PULSE_FEAT_SHARED	(1ULL << 17)	/* PULSE_CTX_SHARED and JOIN */
+#define PULSE_FEAT_WATCH	(1ULL << 18)	/* WATCH and UNWATCH */
 
 /*
  * Commands
@@ -402,6 +404,75 @@ struct pulse_beat {
 };
 #define PULSE_BEAT_SIZE_VER0	24
 
+/* pulse_watch.kind */
+#define PULSE_WATCH_WORKER	0U	/* target: index of a worker of the context */
+#define PULSE_WATCH_PROCESS	1U	/* target: process id in the caller's namespace */
+
+/* WATCH: with the event goes a SIGKILL. */
+#define PULSE_WATCH_KILL_HANG	(1U << 0)
+#define PULSE_WATCH_KILL_RSS	(1U << 1)
+
+/**
+ * struct pulse_watch - PULSE_IOC_WATCH: look after a worker or a process
+ * @size: bytes of this struct as the caller knows it
+ * @flags: PULSE_WATCH_KILL_*
+ * @kind: PULSE_WATCH_WORKER or PULSE_WATCH_PROCESS
+ * @target: see there
+ * @id: out: names the watch in its events and for UNWATCH
+ * @reserved: must be 0
+ * @cookie: told back in its events
+ * @stuck_ns: of a worker: a hang when it had a CPU for so long and neither
+ *	raised UWORK.progress nor parked; 0: never
+ * @starved_ns: likewise when it could run for so long and had no CPU
+ * @blocked_ns: likewise when it slept for so long, and not in PARK
+ * @rss_bytes: tell when the process has more memory resident; 0: never
+ *
+ * There is a look each watch_interval_ms (sysfs), so that a verdict comes so
+ * much late, and a worker's shortest troubles are not seen. Each hang is told
+ * once. A worker's watch ends with the worker, whose death is told in any case;
+ * a process's ends with its PROCESS_DEATH. A process may be anybody's descendant
+ * or nobody's, and exit status and signal are told though the caller is not its
+ * parent. A caller with a pidfd asks it, after WATCH, whether the process still
+ * lives: then the number meant that one.
+ *
+ * Errors: ENODEV the context has no event ring; EINVAL no such kind, or
+ * thresholds and flags that are a worker's; ESRCH no such worker or process;
+ * EPERM a process with another uid, without CAP_KILL; ENOSPC PULSE_MAX_WATCHES.
+ */
+struct pulse_watch {
+	__u32 size;
+	__u32 flags;
+	__u32 kind;
+	__s32 target;
+	__u32 id;
+	__u32 reserved;
+	__u64 cookie;
+	__u64 stuck_ns;
+	__u64 starved_ns;
+	__u64 blocked_ns;
+	__u64 rss_bytes;
+};
+#define PULSE_WATCH_SIZE_VER0	64
+
+/**
+ * struct pulse_unwatch - PULSE_IOC_UNWATCH: end a watch
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @id: what WATCH gave
+ * @reserved: must be 0
+ *
+ * An event that is in the ring already stays there.
+ *
+ * Errors: ESRCH no such watch, or it ended.
+ */
+struct pulse_unwatch {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 reserved;
+};
+#define PULSE_UNWATCH_SIZE_VER0	16
+
 /**
  * struct pulse_eventfd - PULSE_IOC_EVENTFD: be told of events by an eventfd
  * @size: bytes of this struct as the caller knows it
@@ -438,6 +509,8 @@ struct pulse_eventfd {
 #define PULSE_IOC_HANDOFF	PULSE__IOC(0x23, PULSE_HANDOFF_SIZE_VER0)
 #define PULSE_IOC_YIELD_TO	PULSE__IOC(0x24, PULSE_YIELD_TO_SIZE_VER0)
 #define PULSE_IOC_BEAT		PULSE__IOC(0x30, PULSE_BEAT_SIZE_VER0)
+#define PULSE_IOC_WATCH		PULSE__IOC(0x40, PULSE_WATCH_SIZE_VER0)
+#define PULSE_IOC_UNWATCH	PULSE__IOC(0x41, PULSE_UNWATCH_SIZE_VER0)
 #define PULSE_IOC_EVENTFD	PULSE__IOC(0x42, PULSE_EVENTFD_SIZE_VER0)
 
 /*
@@ -618,6 +691,9 @@ struct pulse_uwork {
 
 /* pulse_event_hdr.type; a reader skips those it does not know */
 #define PULSE_EVENT_WORKER_DEATH	1U	/* struct pulse_event_worker_death */
+#define PULSE_EVENT_PROCESS_DEATH	2U	/* struct pulse_event_process_death */
+#define PULSE_EVENT_HANG		3U	/* struct pulse_event_hang */
+#define PULSE_EVENT_RSS			4U	/* struct pulse_event_rss */
 
 /**
  * struct pulse_evcons - region EVCONS: the reader writes
@@ -688,6 +764,81 @@ struct pulse_event_worker_death {
 };
 
 /**
+ * struct pulse_event_process_death - a watched process ended
+ * @time_ns: CLOCK_MONOTONIC when that was seen
+ * @cookie: of WATCH
+ * @watch: its id; the watch is over
+ * @pid: process id in the namespace of the context's creator
+ * @exit_code: as in wait(2)
+ * @signal: that ended it, or 0
+ */
+struct pulse_event_process_death {
+	__u64 time_ns;
+	__u64 cookie;
+	__u32 watch;
+	__s32 pid;
+	__s32 exit_code;
+	__u32 signal;
+};
+
+/* pulse_event_hang.verdict */
+#define PULSE_HANG_STUCK	1U	/* running without progress */
+#define PULSE_HANG_STARVED	2U	/* runnable without a CPU */
+#define PULSE_HANG_BLOCKED	3U	/* asleep, not in PARK */
+
+/**
+ * struct pulse_event_hang - a watched worker does not get on
+ * @time_ns: CLOCK_MONOTONIC of the look
+ * @cookie: of WATCH
+ * @for_ns: since when; stuck: time on a CPU, otherwise time without
+ * @run_ns: of KSTATE
+ * @wait_ns: of KSTATE
+ * @progress: of UWORK
+ * @job: of UWORK, the job in hand
+ * @watch: its id
+ * @index: of the worker
+ * @incarnation: of the slot, as in KSTATE
+ * @tid: thread id, as in KSTATE
+ * @verdict: PULSE_HANG_*
+ * @state: PULSE_STATE_*
+ */
+struct pulse_event_hang {
+	__u64 time_ns;
+	__u64 cookie;
+	__u64 for_ns;
+	__u64 run_ns;
+	__u64 wait_ns;
+	__u64 progress;
+	__u64 job;
+	__u32 watch;
+	__u32 index;
+	__u32 incarnation;
+	__s32 tid;
+	__u32 verdict;
+	__u32 state;
+};
+
+/**
+ * struct pulse_event_rss - a watched process has more memory than it should
+ * @time_ns: CLOCK_MONOTONIC of the look
+ * @cookie: of WATCH
+ * @rss_bytes: resident
+ * @limit_bytes: of WATCH
+ * @watch: its id
+ * @pid: process id in the namespace of the context's creator
+ *
+ * Told again only after it was under the limit.
+ */
+struct pulse_event_rss {
+	__u64 time_ns;
+	__u64 cookie;
+	__u64 rss_bytes;
+	__u64 limit_bytes;
+	__u32 watch;
+	__s32 pid;
+};
+
+/**
  * struct pulse_nring_hdr - head of region NRING: users write, the kernel never
  * parses it
  * @enqueue: position of the next push
@@ -744,12 +895,17 @@ PULSE__ABI_ASSERT(sizeof(struct pulse_wake_node) == PULSE_WAKE_NODE_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_handoff) == PULSE_HANDOFF_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_yield_to) == PULSE_YIELD_TO_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_beat) == PULSE_BEAT_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_watch) == PULSE_WATCH_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_unwatch) == PULSE_UNWATCH_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_eventfd) == PULSE_EVENTFD_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_hdr) == 64);
 PULSE__ABI_ASSERT(sizeof(struct pulse_kstate) == 128);
 PULSE__ABI_ASSERT(sizeof(struct pulse_uwork) == 128);
 PULSE__ABI_ASSERT(sizeof(struct pulse_event_hdr) == 8);
 PULSE__ABI_ASSERT(sizeof(struct pulse_event_worker_death) == 72);
+PULSE__ABI_ASSERT(sizeof(struct pulse_event_process_death) == 32);
+PULSE__ABI_ASSERT(sizeof(struct pulse_event_hang) == 80);
+PULSE__ABI_ASSERT(sizeof(struct pulse_event_rss) == 40);
 PULSE__ABI_ASSERT(sizeof(struct pulse_nring_hdr) == 384);
 PULSE__ABI_ASSERT(sizeof(struct pulse_nring_entry) == 64);
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PULSE_WATCH_H
+#define PULSE_WATCH_H
+
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include "pulse.h"
+
+/**
+ * struct pulse_watches - what a context watches
+ * @lock: protects what follows
+ * @list: of struct pulse_watched; the looked at of this round behind the others
+ * @nr: length of the list
+ * @last_id: names are given out upwards
+ * @round: raised with each round
+ * @tick: a round, each watch_interval_ms while there is anything to watch
+ */
+struct pulse_watches {
+	spinlock_t lock;
+	struct list_head list;
+	u32 nr;
+	u32 last_id;
+	u32 round;
+	struct delayed_work tick;
+};
+
+struct pulse_watched;
+
+void pulse_watches_prepare(struct pulse_ctx *ctx);
+void pulse_watches_end(struct pulse_ctx *ctx);
+
+struct pulse_watched *pulse_watch_new(struct pulse_ctx *ctx,
+				      struct pulse_watch *arg);
+void pulse_watch_add(struct pulse_ctx *ctx, struct pulse_watched *p);
+void pulse_watch_cancel(struct pulse_ctx *ctx, struct pulse_watched *p);
+int pulse_watch_del(struct pulse_ctx *ctx, u32 id);
+
+unsigned int pulse_watch_interval_ms(void);
+int pulse_watch_set_interval_ms(unsigned int ms);
+int pulse_watch_init(void);
+
+#endif /* PULSE_WATCH_H */
