@@ -64,6 +64,21 @@ static inline void pulse_vm_flags_mod(struct vm_area_struct *vma,
 #define PULSE_HAVE_HANDOFF_CPU	1
 #endif
 
+/* A slice of its own, or 0: 6.12. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define PULSE_HAVE_SLICE	0
+static inline u64 pulse_task_slice_ns(struct task_struct *task)
+{
+	return 0;
+}
+#else
+#define PULSE_HAVE_SLICE	1
+static inline u64 pulse_task_slice_ns(struct task_struct *task)
+{
+	return task->se.custom_slice ? task->se.slice : 0;
+}
+#endif
+
 /* hrtimer_init() and a member to set, up to 6.12; hrtimer_setup() from 6.13. */
 static inline void
 pulse_hrtimer_setup(struct hrtimer *timer,

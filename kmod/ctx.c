@@ -28,6 +28,7 @@
 #include "ctx.h"
 #include "event.h"
 #include "handoff.h"
+#include "hint.h"
 #include "mmap.h"
 #include "node.h"
 #include "park.h"
@@ -68,6 +69,7 @@ union pulse_arg {
 	struct pulse_handoff handoff;
 	struct pulse_yield_to yield_to;
 	struct pulse_beat beat;
+	struct pulse_hint hint;
 	struct pulse_watch watch;
 	struct pulse_unwatch unwatch;
 	struct pulse_eventfd eventfd;
@@ -305,6 +307,13 @@ static int pulse_cmd_wake_node(struct pulse_call *call)
 	return ret;
 }
 
+static int pulse_cmd_hint(struct pulse_call *call)
+{
+	if (call->arg.hint.reserved)
+		return -EINVAL;
+	return pulse_hint(call->ctx, &call->arg.hint);
+}
+
 static int pulse_cmd_handoff(struct pulse_call *call)
 {
 	if (call->arg.handoff.reserved)
@@ -400,6 +409,7 @@ static const struct pulse_cmd pulse_cmds[] = {
 	PULSE_CMD(HANDOFF, pulse_handoff, .fn = pulse_cmd_handoff),
 	PULSE_CMD(YIELD_TO, pulse_yield_to, .fn = pulse_cmd_yield_to),
 	PULSE_CMD(BEAT, pulse_beat, .fn = pulse_cmd_beat),
+	PULSE_CMD(HINT, pulse_hint, .fn = pulse_cmd_hint),
 	PULSE_CMD(WATCH, pulse_watch, .fn = pulse_cmd_watch,
 		  .flags = PULSE_WATCH_KILL_HANG | PULSE_WATCH_KILL_RSS),
 	PULSE_CMD(UNWATCH, pulse_unwatch, .fn = pulse_cmd_unwatch),

@@ -294,6 +294,26 @@ void pulse_node_leave(struct pulse_worker *w)
 }
 
 /**
+ * pulse_node_move() - the calling worker is at home elsewhere from now on
+ * @w: live, and so not in PARK
+ * @node: of its context
+ *
+ * It is a member of both for a moment: too many permits harm nobody.
+ */
+void pulse_node_move(struct pulse_worker *w, struct pulse_node *node)
+{
+	struct pulse_ctx *ctx = w->ctx;
+	u32 old = w->node;
+
+	spin_lock(&ctx->lock);
+	WRITE_ONCE(w->node, node - ctx->nodes);
+	pulse_node_join(w);
+	if (old != w->node)
+		clear_bit(w->index, ctx->nodes[old].members);
+	spin_unlock(&ctx->lock);
+}
+
+/**
  * pulse_node_idle() - the calling worker is about to sleep in PARK
  * @w: the worker
  */

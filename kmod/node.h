@@ -36,6 +36,7 @@ void pulse_hdr_count(struct pulse_ctx *ctx);
 struct pulse_node *pulse_node_find(struct pulse_ctx *ctx, int nid);
 struct pulse_node *pulse_node_nearest(struct pulse_ctx *ctx, int nid);
 
+void pulse_node_move(struct pulse_worker *w, struct pulse_node *node);
 void pulse_node_join(struct pulse_worker *w);
 void pulse_node_leave(struct pulse_worker *w);
 void pulse_node_idle(struct pulse_worker *w);

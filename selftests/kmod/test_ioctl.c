@@ -20,6 +20,7 @@ union arg {
 	struct pulse_handoff handoff;
 	struct pulse_yield_to yield_to;
 	struct pulse_beat beat;
+	struct pulse_hint hint;
 	struct pulse_watch watch;
 	struct pulse_eventfd eventfd;
 	unsigned char bytes[8192];
@@ -49,6 +50,8 @@ static const struct cmd cmds[] = {
 	  offsetof(struct pulse_handoff, reserved) },
 	{ "YIELD_TO", PULSE_IOC_YIELD_TO, PULSE_YIELD_TO_SIZE_VER0, 0,
 	  offsetof(struct pulse_yield_to, reserved) },
+	{ "HINT", PULSE_IOC_HINT, PULSE_HINT_SIZE_VER0, 0,
+	  offsetof(struct pulse_hint, reserved) },
 	{ "BEAT", PULSE_IOC_BEAT, PULSE_BEAT_SIZE_VER0, 0,
 	  offsetof(struct pulse_beat, reserved) },
 	{ "WATCH", PULSE_IOC_WATCH, PULSE_WATCH_SIZE_VER0,
@@ -100,6 +103,9 @@ static void fill(const struct cmd *c, union arg *a)
 	case PULSE_IOC_WAKE_NODE:
 		a->node.nr = 1;
 		break;
+	case PULSE_IOC_HINT:
+		a->hint.mask = PULSE_HINT_NICE;
+		break;
 	case PULSE_IOC_HANDOFF:
 		a->handoff.target = 3;
 		break;
@@ -120,7 +126,7 @@ static void fill(const struct cmd *c, union arg *a)
 	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
 	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT |	\
 	 PULSE_FEAT_EVENTS |	\
-	 PULSE_FEAT_HANDOFF | PULSE_FEAT_YIELD_TO)
+	 PULSE_FEAT_HANDOFF | PULSE_FEAT_YIELD_TO | PULSE_FEAT_HINT)
 
 static struct dev d;
 
@@ -138,7 +144,7 @@ static int begin(const struct cmd *c)
 		return -1;
 	if (c->nr == PULSE_IOC_WORKER_DEL || c->nr == PULSE_IOC_PARK ||
 	    c->nr == PULSE_IOC_HANDOFF || c->nr == PULSE_IOC_BEAT ||
-	    c->nr == PULSE_IOC_WATCH) {
+	    c->nr == PULSE_IOC_HINT || c->nr == PULSE_IOC_WATCH) {
 		if (dev_join(&d, PULSE_NODE_ANY) != 0)
 			return -1;
 		set_word(&d, 0, WORD);

@@ -73,6 +73,9 @@
 #define PULSE_FEAT_HANDOFF	(1ULL << 9)	/* HANDOFF */
 #define PULSE_FEAT_HANDOFF_CPU	(1ULL << 10)	/* ... onto the caller's CPU */
 #define PULSE_FEAT_YIELD_TO	(1ULL << 11)	/* YIELD_TO */
+#define PULSE_FEAT_HINT		(1ULL << 12)	/* HINT: class, nice, home node */
+#define PULSE_FEAT_HINT_SLICE	(1ULL << 13)	/* ... and the slice */
+#define PULSE_FEAT_HINT_UCLAMP	(1ULL << 14)	/* ... and utilisation clamps */
 #define PULSE_FEAT_EVENTS	(1ULL << 16)	/* event ring, poll, EVENTFD */
 #define PULSE_FEAT_SHARED	(1ULL << 17)	/* PULSE_CTX_SHARED and JOIN */
 #define PULSE_FEAT_WATCH	(1ULL << 18)	/* WATCH and UNWATCH */
@@ -363,6 +366,62 @@ struct pulse_yield_to {
 };
 #define PULSE_YIELD_TO_SIZE_VER0	16
 
+/* HINT.mask: what is to be set */
+#define PULSE_HINT_CLASS	(1U << 0)
+#define PULSE_HINT_NICE		(1U << 1)
+#define PULSE_HINT_SLICE	(1U << 2)
+#define PULSE_HINT_UCLAMP	(1U << 3)
+#define PULSE_HINT_NODE		(1U << 4)
+
+/* HINT.sched_class: as SCHED_* of the same names */
+#define PULSE_CLASS_NORMAL	0U
+#define PULSE_CLASS_BATCH	1U
+#define PULSE_CLASS_IDLE	2U
+#define PULSE_CLASS_FIFO	3U	/* of the lowest priority, 1 */
+
+#define PULSE_MIN_SLICE_NS	100000ULL
+#define PULSE_MAX_SLICE_NS	100000000ULL
+#define PULSE_MAX_UCLAMP	1024U
+
+/**
+ * struct pulse_hint - PULSE_IOC_HINT: how a worker wants to be scheduled
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @index: the calling worker, or another one of the same process
+ * @mask: PULSE_HINT_*, at least one; the other fields are not looked at
+ * @sched_class: PULSE_CLASS_*
+ * @nice: -20 to 19
+ * @slice_ns: PULSE_MIN_SLICE_NS to PULSE_MAX_SLICE_NS, or 0: the scheduler's own
+ * @uclamp_min: 0 to @uclamp_max
+ * @uclamp_max: up to PULSE_MAX_UCLAMP
+ * @node: home node for WAKE_NODE, of the calling worker only; memory and
+ *	affinity stay as they are
+ * @reserved: must be 0
+ *
+ * All of it or none. What is not in @mask stays as it is. What the caller may do
+ * is what sched_setattr(2) would let it do: CAP_SYS_NICE, or RLIMIT_NICE for a
+ * better nice value and for leaving IDLE, RLIMIT_RTPRIO for FIFO.
+ *
+ * Errors: EINVAL a value outside its range, no such node online, a nice value or
+ * slice for IDLE or FIFO, or a thread that is of none of these classes; EOPNOTSUPP this
+ * kernel has no such thing (see PULSE_FEAT_HINT_*); ESRCH no such worker; EPERM
+ * it may not, or a worker of another process.
+ */
+struct pulse_hint {
+	__u32 size;
+	__u32 flags;
+	__u32 index;
+	__u32 mask;
+	__u32 sched_class;
+	__s32 nice;
+	__u64 slice_ns;
+	__u32 uclamp_min;
+	__u32 uclamp_max;
+	__s32 node;
+	__u32 reserved;
+};
+#define PULSE_HINT_SIZE_VER0	48
+
 /* The range of BEAT's period; most users have a higher floor, see there. */
 #define PULSE_MIN_BEAT_NS	20000ULL
 #define PULSE_MAX_BEAT_NS	60000000000ULL
@@ -509,6 +568,7 @@ struct pulse_eventfd {
 #define PULSE_IOC_HANDOFF	PULSE__IOC(0x23, PULSE_HANDOFF_SIZE_VER0)
 #define PULSE_IOC_YIELD_TO	PULSE__IOC(0x24, PULSE_YIELD_TO_SIZE_VER0)
 #define PULSE_IOC_BEAT		PULSE__IOC(0x30, PULSE_BEAT_SIZE_VER0)
+#define PULSE_IOC_HINT		PULSE__IOC(0x31, PULSE_HINT_SIZE_VER0)
 #define PULSE_IOC_WATCH		PULSE__IOC(0x40, PULSE_WATCH_SIZE_VER0)
 #define PULSE_IOC_UNWATCH	PULSE__IOC(0x41, PULSE_UNWATCH_SIZE_VER0)
 #define PULSE_IOC_EVENTFD	PULSE__IOC(0x42, PULSE_EVENTFD_SIZE_VER0)
@@ -895,6 +955,7 @@ PULSE__ABI_ASSERT(sizeof(struct pulse_wake_node) == PULSE_WAKE_NODE_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_handoff) == PULSE_HANDOFF_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_yield_to) == PULSE_YIELD_TO_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_beat) == PULSE_BEAT_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_hint) == PULSE_HINT_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_watch) == PULSE_WATCH_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_unwatch) == PULSE_UNWATCH_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_eventfd) == PULSE_EVENTFD_SIZE_VER0);
