@@ -86,6 +86,9 @@ struct pulse_ctx;
  * @heap_bytes: payload heap behind each node's ring, up to 64 MiB, rounded up
  *	to whole pages; default 0
  * @reserved: 0
+ * @event_bytes: room for events, see events.h: a power of two from 4096 to
+ *	4 MiB; default 0: the context has none
+ * @reserved1: 0
  */
 struct pulse_ctx_opts {
 	size_t sz;
@@ -93,6 +96,8 @@ struct pulse_ctx_opts {
 	uint32_t ring_entries;
 	uint32_t heap_bytes;
 	uint32_t reserved;
+	uint32_t event_bytes;
+	uint32_t reserved1;
 };
 
 /**
@@ -103,7 +108,8 @@ struct pulse_ctx_opts {
  * The memory of all slots and rings is taken now. On the kernel backend it
  * counts against RLIMIT_MEMLOCK.
  *
- * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -EMFILE; -EDQUOT the
+ * Return: 0; -EINVAL; -E2BIG unknown options; -EOPNOTSUPP events, and the module
+ * is too old for them; -ENOMEM; -EMFILE; -EDQUOT the
  * user's quota in the module; or why the kernel backend, where it was
  * demanded, cannot be had.
  */

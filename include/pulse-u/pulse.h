@@ -9,6 +9,7 @@
 
 #include <pulse-u/base.h>
 #include <pulse-u/backend.h>
+#include <pulse-u/events.h>
 #include <pulse-u/topology.h>
 #include <pulse-u/affinity.h>
 #include <pulse-u/memory.h>

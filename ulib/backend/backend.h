@@ -78,6 +78,8 @@ struct pulse_ctx {
 	uint32_t max_workers;
 	uint32_t ring_entries;
 	uint32_t heap_bytes;
+	uint32_t event_bytes;
+	struct pulse__events *events;	/* or NULL; events.h */
 
 	/* a row is a node: nodes[row] is its number */
 	unsigned int nr_nodes;
@@ -94,6 +96,9 @@ struct pulse_ctx {
 
 	struct pulse__nodes *sys;	/* user backend: CPUs to nodes */
 };
+
+struct pulse_event;
+struct pulse_watch_opts;
 
 /**
  * struct pulse__backend_ops - what the kernel and the user backend do each in
@@ -138,6 +143,14 @@ struct pulse__backend_ops {
 			 bool spill);
 	int (*state)(struct pulse_ctx *ctx, const struct pulse__slot *slot,
 		     struct pulse_worker_state *out);
+	/* Events: the first two on a context that has some, the others under its
+	 * events' lock. event_next: 1 or 0. watch: an id or -errno. */
+	int (*events_open)(struct pulse_ctx *ctx);
+	void (*events_close)(struct pulse_ctx *ctx, bool forked);
+	int (*event_next)(struct pulse_ctx *ctx, struct pulse_event *out);
+	int (*watch)(struct pulse_ctx *ctx, uint32_t kind, int target,
+		     const struct pulse_watch_opts *opts);
+	int (*unwatch)(struct pulse_ctx *ctx, int id);
 	int (*beat)(struct pulse_ctx *ctx, struct pulse__slot *slot,
 		    uint64_t period_ns);
 };
@@ -198,6 +211,13 @@ struct pulse__slot *pulse__own_slot(struct pulse_ctx *ctx, int index, int *err);
 /* Takes the slots of threads that ended unseen; the number of live ones left. */
 uint32_t pulse__reap(struct pulse_ctx *ctx);
 bool pulse__worker_live(struct pulse_ctx *ctx, uint32_t index);
+
+/* ---- events.c, user_events.c ------------------------------------------- */
+
+int pulse__events_open(struct pulse_ctx *ctx);
+void pulse__events_close(struct pulse_ctx *ctx, bool forked);
+/* A slot of a thread that ended unseen is taken back. Under ctx->lock. */
+void pulse__events_reaped(struct pulse_ctx *ctx, const struct pulse__slot *slot);
 
 /* ---- park.c ------------------------------------------------------------ */
 

@@ -51,6 +51,7 @@ int pulse__ctx_row(const struct pulse_ctx *ctx, int node)
 
 static void pulse__ctx_free(struct pulse_ctx *ctx, bool forked)
 {
+	pulse__events_close(ctx, forked);
 	ctx->ops->close(ctx, forked);
 	pthread_mutex_destroy(&ctx->lock);
 	pulse__free(ctx->slots);
@@ -75,7 +76,12 @@ static int pulse__ctx_sizes(struct pulse_ctx *ctx,
 	ctx->ring_entries = opts.ring_entries ? opts.ring_entries :
 						PULSE__CTX_ENTRIES;
 	ctx->heap_bytes = opts.heap_bytes;
-	if (opts.reserved || ctx->max_workers > PULSE_MAX_WORKERS ||
+	ctx->event_bytes = opts.event_bytes;
+	if (ctx->event_bytes &&
+	    (ctx->event_bytes < 4096 || !pulse__is_pow2(ctx->event_bytes) ||
+	     ctx->event_bytes > PULSE_MAX_EVENT_BYTES))
+		return -EINVAL;
+	if (opts.reserved || opts.reserved1 || ctx->max_workers > PULSE_MAX_WORKERS ||
 	    ctx->ring_entries < 2 ||
 	    ctx->ring_entries > PULSE_MAX_RING_ENTRIES ||
 	    !pulse__is_pow2(ctx->ring_entries) ||
@@ -121,6 +127,8 @@ int pulse_ctx_create(const struct pulse_ctx_opts *opts, struct pulse_ctx **out)
 	}
 	if (!err)
 		err = ops->open(ctx);
+	if (!err)
+		err = pulse__events_open(ctx);
 	if (err) {
 		pulse__ctx_free(ctx, false);
 		return err;

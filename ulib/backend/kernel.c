@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
+#include "backend/events.h"
 
 /* Reads of KSTATE that were disturbed; the kernel writes for nanoseconds. */
 #define PULSE__SEQ_TRIES 1000
@@ -91,10 +91,13 @@ static int pulse__kernel_open(struct pulse_ctx *ctx)
 		.max_workers = ctx->max_workers,
 		.ring_entries = ctx->ring_entries,
 		.heap_bytes = ctx->heap_bytes,
+		.event_bytes = ctx->event_bytes,
 	};
 	struct pulse_info info = { .size = sizeof(info) };
 	int err;
 
+	if (ctx->event_bytes && !(ctx->features & PULSE_FEAT_EVENTS))
+		return -EOPNOTSUPP;
 	ctx->fd = open(PULSE_DEVICE_PATH, O_RDWR | O_CLOEXEC);
 	if (ctx->fd < 0)
 		return -errno;
@@ -346,5 +349,10 @@ const struct pulse__backend_ops pulse__kernel_ops = {
 	.wake		= pulse__kernel_wake,
 	.wake_node	= pulse__kernel_wake_node,
 	.state		= pulse__kernel_state,
+	.events_open	= pulse__kernel_events_open,
+	.events_close	= pulse__kernel_events_close,
+	.event_next	= pulse__kernel_event_next,
+	.watch		= pulse__kernel_watch,
+	.unwatch	= pulse__kernel_unwatch,
 	.beat		= pulse__kernel_beat,
 };

@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
+#include "backend/events.h"
 
 static int pulse__memfd(off_t bytes)
 {
@@ -318,5 +318,10 @@ const struct pulse__backend_ops pulse__user_ops = {
 	.yield_to	= pulse__user_yield_to,
 	.wake		= pulse__futex_unpark,
 	.state		= pulse__proc_state,
+	.events_open	= pulse__user_events_open,
+	.events_close	= pulse__user_events_close,
+	.event_next	= pulse__user_event_next,
+	.watch		= pulse__user_watch,
+	.unwatch	= pulse__user_unwatch,
 	.beat		= pulse__user_beat,
 };

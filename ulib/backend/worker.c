@@ -196,6 +196,7 @@ uint32_t pulse__reap(struct pulse_ctx *ctx)
 			continue;
 		row = slot->row;
 		dead++;
+		pulse__events_reaped(ctx, slot);
 		pulse__park_retire(ctx, slot);
 		pulse__store_release(&slot->owner, NULL);
 		ctx->ops->reclaim(ctx, i);

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a context is told, on whichever backend there is: deaths of workers, of
+ * processes, and, where the module looks, hangs and memory.
+ */
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <pulse-u/events.h>
+
+#include "helpers.h"
+#include "backend/backend.h"
+
+static struct pulse_ctx *ctx;
+static struct pulse_event event;
+
+static void begin(void)
+{
+	PULSE_OPTS(pulse_ctx_opts, opts, .max_workers = 8, .ring_entries = 16,
+		   .event_bytes = 4096);
+
+	KT_REQUIRE(!pulse_ctx_create(&opts, &ctx));
+}
+
+static int next(void)
+{
+	memset(&event, 0, sizeof(event));
+	event.sz = sizeof(event);
+	return pulse_ctx_events_next(ctx, &event);
+}
+
+static bool watches(void)
+{
+	struct pulse_backend_info info = { .sz = sizeof(info) };
+
+	pulse_backend_info(&info);
+	return info.features & PULSE_FEAT_WATCH;
+}
+
+static bool readable(int ms)
+{
+	struct pollfd p = { .fd = pulse_ctx_events_fd(ctx), .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
+}
+
+/* U01, U02 */
+KT_TEST(bad_arguments_are_refused)
+{
+	static const uint32_t bad[] = { 1, 4095, 4097, 12288, 8 << 20 };
+	PULSE_OPTS(pulse_watch_opts, opts, .flags = 1U << 31);
+	char room[sizeof(event)];
+	struct pulse_event *little = (void *)room;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		PULSE_OPTS(pulse_ctx_opts, o, .event_bytes = bad[i]);
+
+		KT_EQ(pulse_ctx_create(&o, &ctx), -EINVAL);
+	}
+	KT_REQUIRE(!pulse_ctx_create(NULL, &ctx));
+	KT_EQ(next(), -ENODEV);
+	KT_EQ(pulse_ctx_events_fd(ctx), -ENODEV);
+	KT_EQ(pulse_ctx_events_dropped(ctx), -ENODEV);
+	KT_EQ(pulse_ctx_watch_process(ctx, getpid(), NULL), -ENODEV);
+	KT_EQ(pulse_ctx_unwatch(ctx, 1), -ENODEV);
+	pulse_ctx_destroy(ctx);
+
+	begin();
+	KT_EQ(pulse_ctx_events_next(NULL, &event), -EINVAL);
+	KT_EQ(pulse_ctx_events_next(ctx, NULL), -EINVAL);
+	little->sz = 16;
+	KT_EQ(pulse_ctx_events_next(ctx, little), -EINVAL);
+	KT_EQ(pulse_ctx_events_fd(NULL), -EINVAL);
+	KT_EQ(pulse_ctx_events_dropped(NULL), -EINVAL);
+	KT_EQ(pulse_ctx_watch_worker(NULL, 0, &opts), -EINVAL);
+	KT_EQ(pulse_ctx_watch_worker(ctx, 0, NULL), -EINVAL);
+	KT_EQ(pulse_ctx_watch_worker(ctx, -1, &opts), -EINVAL);
+	KT_EQ(pulse_ctx_watch_worker(ctx, 0, &opts), -EINVAL);
+	KT_EQ(pulse_ctx_watch_process(ctx, 0, NULL), -EINVAL);
+	KT_EQ(pulse_ctx_watch_process(ctx, -5, NULL), -EINVAL);
+	KT_EQ(pulse_ctx_watch_process(ctx, getpid(), &opts), -EINVAL);
+	KT_EQ(pulse_ctx_watch_process(ctx, 0x3ffffff, NULL), -ESRCH);
+	KT_EQ(pulse_ctx_unwatch(ctx, 0), -ESRCH);
+	KT_EQ(pulse_ctx_unwatch(ctx, 1), -ESRCH);
+	KT_EQ(next(), 0);
+	KT_EQ(pulse_ctx_events_dropped(ctx), 0);
+	KT_CHECK(!readable(0));
+	pulse_ctx_destroy(ctx);
+}
+
+/* A bare exit: no destructor of the library runs. */
+static void *end_in_mid_job(void *arg)
+{
+	struct pulse_worker_state st = { .sz = sizeof(st) };
+	int index = pulse_worker_register(ctx, -1, 4711);
+
+	if (index >= 0) {
+		pulse_worker_state(ctx, index, &st);
+		ctx->uwork[index].job = 99;
+	}
+	*(int *)arg = st.tid;
+	syscall(SYS_exit, 3);
+	return NULL;
+}
+
+KT_TEST(a_worker_that_dies_is_told_with_its_job)
+{
+	pthread_t t;
+	int tid = 0;
+
+	begin();
+	KT_REQUIRE(!pthread_create(&t, NULL, end_in_mid_job, &tid));
+	pthread_join(t, NULL);
+	KT_REQUIRE(EVENTUALLY(next() == 1));
+	KT_EQ(event.type, PULSE_EVENT_WORKER_DEATH);
+	KT_EQ(event.watch, -1);
+	KT_EQ(event.index, 0);
+	KT_EQ(event.cookie, 4711);
+	KT_EQ(event.job, 99);
+	KT_EQ(event.pid, getpid());
+	KT_CHECK(tid > 0 && event.tid == tid);
+	KT_EQ(event.exit_code, on_kernel() ? 3 << 8 : PULSE_EXIT_UNKNOWN);
+	KT_EQ(next(), 0);
+	KT_EQ(pulse_ctx_destroy(ctx), 0);
+}
+
+static void *register_and_return(void *arg)
+{
+	pulse_worker_register(ctx, -1, 0);
+	return arg;
+}
+
+KT_TEST(a_worker_that_returns_is_no_death)
+{
+	pthread_t t;
+
+	begin();
+	KT_REQUIRE(!pthread_create(&t, NULL, register_and_return, NULL));
+	pthread_join(t, NULL);
+	nap_us(20000);
+	KT_EQ(next(), 0);
+	KT_EQ(pulse_ctx_destroy(ctx), 0);
+}
+
+static pid_t start(int how)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		nap_us(30000);
+		if (how < 0)
+			kill(getpid(), -how);
+		_exit(how);
+	}
+	return pid;
+}
+
+KT_TEST(the_end_of_a_process_is_told_with_its_reason)
+{
+	static const int ways[] = { 0, 42, -SIGKILL, -SIGTERM };
+
+	begin();
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		PULSE_OPTS(pulse_watch_opts, opts, .cookie = i + 7);
+		pid_t pid = start(ways[i]);
+		int id = pulse_ctx_watch_process(ctx, pid, &opts), status;
+
+		KT_REQUIRE(id > 0);
+		KT_CHECK(readable(20000));
+		KT_REQUIRE(EVENTUALLY(next() == 1));
+		KT_EQ(event.type, PULSE_EVENT_PROCESS_DEATH);
+		KT_EQ(event.watch, id);
+		KT_EQ(event.cookie, i + 7);
+		KT_EQ(event.pid, pid);
+		KT_EQ(event.signal, ways[i] < 0 ? -ways[i] : 0);
+		KT_EQ(waitpid(pid, &status, 0), pid);
+		KT_EQ(event.exit_code & 0xff7f, status & 0xff7f);
+		KT_EQ(pulse_ctx_unwatch(ctx, id), -ESRCH);
+		KT_CHECK(!readable(0));
+	}
+	pulse_ctx_destroy(ctx);
+}
+
+KT_TEST(an_unwatched_process_ends_in_silence)
+{
+	int id, status;
+	pid_t pid;
+
+	begin();
+	pid = start(0);
+	id = pulse_ctx_watch_process(ctx, pid, NULL);
+	KT_REQUIRE(id > 0);
+	KT_EQ(pulse_ctx_unwatch(ctx, id), 0);
+	KT_EQ(waitpid(pid, &status, 0), pid);
+	nap_us(200000);
+	KT_EQ(next(), 0);
+	/* and one that is left behind goes with the context */
+	pid = start(0);
+	KT_CHECK(pulse_ctx_watch_process(ctx, pid, NULL) > 0);
+	pulse_ctx_destroy(ctx);
+	waitpid(pid, &status, 0);
+}
+
+static bool enough;
+
+static void *spin(void *arg)
+{
+	*(int *)arg = pulse_worker_register(ctx, -1, 0);
+	while (!__atomic_load_n(&enough, __ATOMIC_ACQUIRE))
+		;
+	return NULL;
+}
+
+KT_TEST(a_hang_gets_its_verdict_where_the_module_looks)
+{
+	PULSE_OPTS(pulse_watch_opts, opts, .stuck_ns = 50000000);
+	int index = -1000, id;
+	pthread_t t;
+
+	begin();
+	enough = false;
+	KT_REQUIRE(!pthread_create(&t, NULL, spin, &index));
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&index, __ATOMIC_ACQUIRE) != -1000));
+	id = pulse_ctx_watch_worker(ctx, index, &opts);
+	if (watches()) {
+		KT_CHECK(id > 0);
+		KT_CHECK(readable(20000));
+		KT_EQ(next(), 1);
+		KT_EQ(event.type, PULSE_EVENT_HANG);
+		KT_EQ(event.verdict, PULSE_HANG_STUCK);
+		KT_EQ(event.index, index);
+		KT_CHECK(event.for_ns >= 50000000);
+	} else {
+		KT_EQ(id, -EOPNOTSUPP);
+	}
+	__atomic_store_n(&enough, true, __ATOMIC_RELEASE);
+	pthread_join(t, NULL);
+	pulse_ctx_destroy(ctx);
+}
+
+KT_TEST(memory_over_a_limit_is_told_where_the_module_looks)
+{
+	PULSE_OPTS(pulse_watch_opts, opts, .rss_bytes = 4096);
+	int id;
+
+	begin();
+	id = pulse_ctx_watch_process(ctx, getpid(), &opts);
+	if (watches()) {
+		KT_CHECK(id > 0);
+		KT_CHECK(readable(20000));
+		KT_EQ(next(), 1);
+		KT_EQ(event.type, PULSE_EVENT_RSS);
+		KT_EQ(event.limit_bytes, 4096);
+		KT_CHECK(event.rss_bytes > 4096);
+	} else {
+		KT_EQ(id, -EOPNOTSUPP);
+	}
+	pulse_ctx_destroy(ctx);
+}
+
+static int use_after_fork(void *arg)
+{
+	(void)arg;
+	return next() == -EOWNERDEAD && pulse_ctx_events_fd(ctx) == -EOWNERDEAD &&
+	       pulse_ctx_watch_process(ctx, 1, NULL) == -EOWNERDEAD &&
+	       pulse_ctx_destroy(ctx) == -EOWNERDEAD ? 0 : 1;
+}
+
+/* U09 */
+KT_TEST(a_forked_child_has_no_events)
+{
+	begin();
+	KT_EQ(in_child(use_after_fork, NULL), 0);
+	KT_EQ(next(), 0);
+	pulse_ctx_destroy(ctx);
+}
+
+/* U04 */
+KT_TEST(each_allocation_that_fails_is_unwound)
+{
+	PULSE_OPTS(pulse_ctx_opts, opts, .max_workers = 8, .ring_entries = 16,
+		   .event_bytes = 4096);
+	int err = -ENOMEM;
+
+	for (int n = 1; n < 100 && err; n++) {
+		pulse__alloc_fail_at(n);
+		err = pulse_ctx_create(&opts, &ctx);
+		pulse__alloc_fail_at(0);
+		KT_CHECK(!err || err == -ENOMEM);
+	}
+	KT_EQ(err, 0);
+	pulse_ctx_destroy(ctx);
+}
+
+KT_MAIN()
