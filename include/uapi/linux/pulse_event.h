@@ -1,12 +1,103 @@
 /* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT */
 /*
- * Pulse kernel ABI: the event ring, regions EVCONS and EVPROD of a context, and
- * what is told there. Part of <linux/pulse.h>.
+ * Pulse kernel ABI: the event ring, regions EVCONS and EVPROD of a context, what
+ * is told there, and the commands about it. Part of <linux/pulse.h>.
  */
 #ifndef _UAPI_LINUX_PULSE_EVENT_H
 #define _UAPI_LINUX_PULSE_EVENT_H
 
 #include <linux/types.h>
+
+/* pulse_watch.kind */
+#define PULSE_WATCH_WORKER	0U	/* target: index of a worker of the context */
+#define PULSE_WATCH_PROCESS	1U	/* target: process id in the caller's namespace */
+
+/* WATCH: with the event goes a SIGKILL. */
+#define PULSE_WATCH_KILL_HANG	(1U << 0)
+#define PULSE_WATCH_KILL_RSS	(1U << 1)
+
+/**
+ * struct pulse_watch - PULSE_IOC_WATCH: look after a worker or a process
+ * @size: bytes of this struct as the caller knows it
+ * @flags: PULSE_WATCH_KILL_*
+ * @kind: PULSE_WATCH_WORKER or PULSE_WATCH_PROCESS
+ * @target: see there
+ * @id: out: names the watch in its events and for UNWATCH
+ * @reserved: must be 0
+ * @cookie: told back in its events
+ * @stuck_ns: of a worker: a hang when it had a CPU for so long and neither
+ *	raised UWORK.progress nor parked; 0: never
+ * @starved_ns: likewise when it could run for so long and had no CPU
+ * @blocked_ns: likewise when it slept for so long, and not in PARK
+ * @rss_bytes: tell when the process has more memory resident; 0: never
+ *
+ * There is a look each watch_interval_ms (sysfs), so that a verdict comes so
+ * much late, and a worker's shortest troubles are not seen. Each hang is told
+ * once. A worker's watch ends with the worker, whose death is told in any case;
+ * a process's ends with its PROCESS_DEATH. A process may be anybody's descendant
+ * or nobody's, and exit status and signal are told though the caller is not its
+ * parent. A caller with a pidfd asks it, after WATCH, whether the process still
+ * lives: then the number meant that one.
+ *
+ * Errors: ENODEV the context has no event ring; EINVAL no such kind, or
+ * thresholds and flags that are a worker's; ESRCH no such worker or process;
+ * EPERM a process with another uid, without CAP_KILL; ENOSPC PULSE_MAX_WATCHES.
+ */
+struct pulse_watch {
+	__u32 size;
+	__u32 flags;
+	__u32 kind;
+	__s32 target;
+	__u32 id;
+	__u32 reserved;
+	__u64 cookie;
+	__u64 stuck_ns;
+	__u64 starved_ns;
+	__u64 blocked_ns;
+	__u64 rss_bytes;
+};
+#define PULSE_WATCH_SIZE_VER0	64
+
+/**
+ * struct pulse_unwatch - PULSE_IOC_UNWATCH: end a watch
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @id: what WATCH gave
+ * @reserved: must be 0
+ *
+ * An event that is in the ring already stays there.
+ *
+ * Errors: ESRCH no such watch, or it ended.
+ */
+struct pulse_unwatch {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 reserved;
+};
+#define PULSE_UNWATCH_SIZE_VER0	16
+
+/**
+ * struct pulse_eventfd - PULSE_IOC_EVENTFD: be told of events by an eventfd
+ * @size: bytes of this struct as the caller knows it
+ * @flags: must be 0
+ * @fd: an eventfd, which gets 1 added for each new event; or -1: none any more
+ * @reserved: must be 0
+ *
+ * A context has one or none; another one takes its place. poll() and epoll on
+ * the context's own descriptor need none: it is readable while the ring is not
+ * empty.
+ *
+ * Errors: ENODEV the context has no event ring, EBADF no descriptor, EINVAL no
+ * eventfd.
+ */
+struct pulse_eventfd {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 reserved;
+};
+#define PULSE_EVENTFD_SIZE_VER0	16
 
 /*
  * The event ring: kernel to user, one reader. EVPROD is a page with struct
