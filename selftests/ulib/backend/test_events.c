@@ -211,7 +211,9 @@ static bool enough;
 
 static void *spin(void *arg)
 {
-	*(int *)arg = pulse_worker_register(ctx, -1, 0);
+	int index = pulse_worker_register(ctx, -1, 0);
+
+	__atomic_store_n((int *)arg, index, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&enough, __ATOMIC_ACQUIRE))
 		;
 	return NULL;
