@@ -8,7 +8,8 @@
 #     <kernel>/release       its uname -r; written last, so it marks a whole kernel
 #     <kernel>/root/         the unpacked packages (headers, modules)
 #     <kernel>/headers       link to the folder for `make -C`
-#     <kernel>/vmlinux       ELF kernel; QEMU starts it through PVH
+#     <kernel>/vmlinux       ELF kernel; QEMU starts it through PVH (debug: a bzImage,
+#                            its PVH entry would fault, see build-debug)
 #     <kernel>/initrd        busybox and the modules needed to mount the root
 #     trixie/                chroot with gcc-14, which 7.x must be built with
 #     debs/ apt/             short-lived: downloads and private package lists
@@ -33,6 +34,14 @@ usage_error() { say "$*"; say "try '$0 --help'"; exit 2; }
 known_kernel() { [[ " $ALL_KERNELS " == *" $1 "* ]]; }
 kernel_ready() { [[ -s $PULSE_CACHE/$1/release ]]; }
 kernel_release() { cat "$PULSE_CACHE/$1/release"; }
+
+# kernel_image KERNEL: what QEMU is to start
+kernel_image()
+{
+	local image=$PULSE_CACHE/$1/bzImage
+	[[ -f $image ]] || image=$PULSE_CACHE/$1/vmlinux
+	echo "$image"
+}
 
 # Kernels that the host's gcc-12 cannot build are built in the trixie chroot.
 kernel_in_trixie() { [[ $1 == 7.* ]]; }
