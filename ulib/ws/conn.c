@@ -200,6 +200,8 @@ static void call_close(struct pulse_ws_conn *conn)
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 	const char *reason;
 
+	/* Handlers that wait for room: there is nothing to wait for. */
+	pulse__ws_strand_resume(conn);
 	if (!conn->opened)
 		return;
 	conn->opened = false;

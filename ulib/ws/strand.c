@@ -16,7 +16,15 @@
  * Back-pressure: the loop says that it has paused and looks at the weight
  * again; the task lowers the weight and then looks whether somebody paused
  * (all seq_cst, so one sees the other) and has the loop come back.
+ *
+ * The other way round, a task does not begin a message while too much is
+ * unsent: its answer would be refused. It stalls: says so, looks again, and
+ * leaves without lowering the count. The loop, once there is room or the
+ * connection is no longer open, looks whether somebody stalled, and who takes
+ * the flag back (the loop, or the task itself) goes on. Full barriers on both
+ * sides; the flag hands todo over as the count does.
  */
+#include "backend/backend.h"
 #include "ws/ws_int.h"
 
 #include <pulse-u/pool.h>
@@ -37,6 +45,7 @@ struct pulse__ws_strand {
 	struct item *todo;		/* oldest first; the running task's */
 	uint32_t count;
 	uint32_t paused;		/* the loop waits for less weight */
+	uint32_t stalled;		/* the task waits for room to send */
 	uint32_t idle_wanted;		/* the loop waits for count 0 */
 	uint32_t kicked;		/* the task below is posted */
 	size_t weight;			/* bytes of unfinished items */
@@ -48,6 +57,8 @@ static size_t weight_of(const struct item *item)
 {
 	return sizeof(*item) + item->len;
 }
+
+__thread const struct pulse_ws_conn *pulse__ws_in_strand;
 
 static void run_strand(void *data);
 
@@ -178,6 +189,25 @@ bool pulse__ws_strand_idle(const struct pulse_ws_conn *conn)
 	return !__atomic_load_n(&s->count, __ATOMIC_SEQ_CST);
 }
 
+void pulse__ws_strand_resume(struct pulse_ws_conn *conn)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	struct pulse__ws_strand *s = conn->strand;
+
+	if (likely(!s))
+		return;
+	/* What was lowered, or the state, before stalled; see stall(). */
+	pulse__full_barrier();
+	if (likely(!__atomic_load_n(&s->stalled, __ATOMIC_SEQ_CST)))
+		return;
+	if (pulse__ws_state(conn) == PULSE__WS_OPEN &&
+	    pulse_ws_conn_queued(conn) > cfg->low)
+		return;
+	if (__atomic_exchange_n(&s->stalled, 0, __ATOMIC_SEQ_CST) &&
+	    pulse_pool_submit(cfg->pool, run_strand, s))
+		run_strand(s);
+}
+
 void pulse__ws_strand_free(struct pulse_ws_conn *conn)
 {
 	pulse__free(conn->strand);
@@ -236,16 +266,41 @@ static void through(struct pulse__ws_strand *s)
 	pulse__ws_server_put(server);
 }
 
+/* True: no room for an answer; this task is over, another will go on. */
+static PULSE__NOINLINE bool stall(struct pulse__ws_strand *s)
+{
+	struct pulse_ws_conn *conn = pulse_ws_get(s->conn);
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	bool over = true;
+
+	__atomic_store_n(&s->stalled, 1, __ATOMIC_SEQ_CST);
+	/* Pairs with the barrier in pulse__ws_strand_resume(). */
+	pulse__full_barrier();
+	if (pulse__ws_state(conn) != PULSE__WS_OPEN ||
+	    pulse_ws_conn_queued(conn) <= cfg->low)
+		over = !__atomic_exchange_n(&s->stalled, 0, __ATOMIC_SEQ_CST);
+	/* Where the other is through already, the last one that knew of it. */
+	pulse_ws_put(conn);
+	return over;
+}
+
 static void run_strand(void *data)
 {
 	struct pulse__ws_strand *s = data;
 	const struct pulse__ws_cfg *cfg = s->conn->loop->cfg;
 
 	for (int i = 1;; i++) {
-		struct item *item = take(s);
-		size_t weight, mine = weight_of(item);
+		struct item *item;
+		size_t weight, mine;
 
+		if (unlikely(pulse_ws_conn_queued(s->conn) >= cfg->high) &&
+		    pulse__ws_state(s->conn) == PULSE__WS_OPEN && stall(s))
+			return;
+		item = take(s);
+		mine = weight_of(item);
+		pulse__ws_in_strand = s->conn;
 		run_item(s->conn, item);
+		pulse__ws_in_strand = NULL;
 		if (item != &s->close)
 			pulse__free(item);
 		weight = __atomic_sub_fetch(&s->weight, mine, __ATOMIC_SEQ_CST);

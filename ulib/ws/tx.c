@@ -250,6 +250,7 @@ void pulse__ws_maybe_drained(struct pulse_ws_conn *conn)
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 
+	pulse__ws_strand_resume(conn);
 	/* pairs with refuse_now() */
 	if (likely(!__atomic_load_n(&conn->want_drain, __ATOMIC_SEQ_CST)) ||
 	    pulse__ws_state(conn) != PULSE__WS_OPEN ||
@@ -273,8 +274,15 @@ size_t pulse_ws_conn_queued(const struct pulse_ws_conn *conn)
 /* Too much is unsent: ask for on_drain, unless there is room by now. */
 static bool refuse_now(struct pulse_ws_conn *conn)
 {
-	uint32_t high = conn->loop->cfg->high;
+	uint64_t high = conn->loop->cfg->high;
 
+	/*
+	 * There was room when the handler began. What moves from posted to out
+	 * meanwhile is for a moment in neither, so that was a guess: it may go
+	 * beyond, but not without bound.
+	 */
+	if (pulse__ws_in_strand == conn)
+		high *= 2;
 	if (likely(READ_ONCE(conn->out_bytes) +
 		   READ_ONCE(conn->posted_bytes) < high))
 		return false;

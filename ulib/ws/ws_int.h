@@ -329,6 +329,10 @@ void pulse__ws_deliver(struct pulse_ws_conn *conn, int op, const void *data,
 /* on_close after all messages: false when the caller has to call it now. */
 bool pulse__ws_strand_close(struct pulse_ws_conn *conn);
 bool pulse__ws_strand_idle(const struct pulse_ws_conn *conn);
+/* Whose handler the calling thread runs as a task; NULL on loops. */
+extern __thread const struct pulse_ws_conn *pulse__ws_in_strand;
+/* There is room again, or the connection is not open any more. */
+void pulse__ws_strand_resume(struct pulse_ws_conn *conn);
 void pulse__ws_strand_free(struct pulse_ws_conn *conn);
 
 #endif /* PULSE__WS_INT_H */

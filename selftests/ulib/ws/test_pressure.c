@@ -3,6 +3,7 @@
 #include "keeping.h"
 
 #include <fcntl.h>
+#include <pulse-u/pool.h>
 
 /* ---- sends from other threads --------------------------------------------- */
 
@@ -154,10 +155,13 @@ KT_TEST(a_peer_that_never_reads_is_bounded_and_dropped)
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 }
 
-KT_TEST(a_slow_reader_gets_all_in_the_end)
+/* Sends all the time, and reads only when it cannot send. */
+static void slow_reader(struct pulse_pool *pool)
 {
-	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_back);
-	PULSE_OPTS(pulse_ws_opts, o, .send_high_bytes = 50000);
+	int refused = 0;
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_counting_refusals);
+	PULSE_OPTS(pulse_ws_opts, o, .send_high_bytes = 50000, .pool = pool,
+		   .arg = &refused);
 	struct pulse_ws_server *server = serve_keeping(&o, &h);
 	struct peer p = peer_connect_buf(server, 64 << 10);
 	long n = kt_scale(20000), sent = 0, got = 0;
@@ -194,9 +198,63 @@ KT_TEST(a_slow_reader_gets_all_in_the_end)
 		got++;
 	}
 	KT_EQ(got, n);
+	KT_EQ(refused, 0);
 	peer_close(&p);
 	pulse_ws_put(kept);
 	KT_EQ(pulse_ws_server_destroy(server), 0);
+}
+
+KT_TEST(a_slow_reader_gets_all_in_the_end)
+{
+	slow_reader(NULL);
+}
+
+/* The handlers wait, not the messages: no answer is refused. */
+KT_TEST(a_slow_reader_gets_all_from_a_pool)
+{
+	struct pulse_pool *pool = NULL;
+
+	KT_EQ(pulse_pool_create(NULL, &pool), 0);
+	slow_reader(pool);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+/* Many connections end while their handlers wait for room. */
+KT_TEST(a_reader_that_goes_away_frees_what_waits_for_it)
+{
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_back,
+		   .on_close = count_close);
+	PULSE_OPTS(pulse_ws_opts, o, .send_high_bytes = 20000, .handlers = &h);
+	struct pulse_ws_server *server;
+	uint8_t bytes[1100], body[1000] = { 0 };
+	size_t len = peer_frame(bytes, 0x82, body, sizeof(body));
+	long n = kt_scale(40);
+
+	KT_EQ(pulse_pool_create(NULL, &o.pool), 0);
+	closing = closes = 0;
+	server = serve(&o);
+	for (long i = 0; i < n; i++) {
+		struct peer p = peer_connect_buf(server, 64 << 10);
+		int full = 0;
+
+		KT_CHECK(peer_say(&p, UPGRADE));
+		KT_EQ(peer_status(&p), 101);
+		/* Until nothing goes any more: all buffers are full. */
+		while (full < 3) {
+			struct pollfd pfd = { p.fd, POLLOUT, 0 };
+
+			if (poll(&pfd, 1, 10) < 1)
+				full++;
+			else if (send(p.fd, bytes, len, MSG_NOSIGNAL |
+				      MSG_DONTWAIT) != (ssize_t)len)
+				full++;
+		}
+		peer_close(&p);
+	}
+	KT_CHECK(EVENTUALLY(closed() == n));
+	KT_CHECK(EVENTUALLY(!stats_of(server).connections));
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+	KT_EQ(pulse_pool_destroy(o.pool), 0);
 }
 
 static int drains;
