@@ -85,6 +85,19 @@ KT_TEST(a_fresh_worker_is_running_with_its_own_numbers)
 	dev_end(&d);
 }
 
+/* Changes when one of them is switched. */
+static __u32 seqs_of(const struct spinner *s, int nr)
+{
+	__u32 sum = 0;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (int i = 0; i < nr; i++)
+		sum += __atomic_load_n(&d.kstate[s[i].index].seq,
+				       __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return sum;
+}
+
 KT_TEST(of_three_spinners_on_one_cpu_one_runs_and_two_are_preempted)
 {
 	struct spinner s[3];
@@ -103,14 +116,26 @@ KT_TEST(of_three_spinners_on_one_cpu_one_runs_and_two_are_preempted)
 		KT_REQUIRE(spinner_start(&s[i], nr_cpus() - 1, -1));
 	sleep_ms(50);
 	for (int n = 0; n < samples; n++) {
-		int running = 0, preempted = 0;
+		int running, preempted, tries = 50;
 
-		for (int i = 0; i < 3; i++) {
-			__u32 state = state_of(&d, s[i].index);
+		/*
+		 * One moment for all three: again if one was switched meanwhile,
+		 * and if the CPU is between two tasks or has another one.
+		 */
+		do {
+			__u32 before = seqs_of(s, 3);
 
-			running += state == PULSE_STATE_RUNNING;
-			preempted += state == PULSE_STATE_PREEMPTED;
-		}
+			running = preempted = 0;
+			for (int i = 0; i < 3; i++) {
+				__u32 state = state_of(&d, s[i].index);
+
+				running += state == PULSE_STATE_RUNNING;
+				preempted += state == PULSE_STATE_PREEMPTED;
+			}
+			if (before == seqs_of(s, 3) && running)
+				break;
+			usleep(200);
+		} while (tries--);
 		right += running == 1 && preempted == 2;
 		usleep(1000);
 	}
