@@ -145,13 +145,38 @@ static PULSE__NOINLINE void pulse__uncount_submit(struct pulse_pool *pool,
 		pulse__drain_look(pool, drain);
 }
 
+/*
+ * The epoch may have ended since it was looked up, and the next waiter, who may
+ * be this very thread, waits for the other one. So: count, then look again
+ * (both seq_cst, as is the flip). Where the epoch is still the same after the
+ * count, the flip that ends it comes later and waits for the count.
+ */
+static PULSE__NOINLINE void pulse__follow_epoch(struct pulse_pool *pool,
+						struct pulse__route *r,
+						struct pulse__job *jobs,
+						unsigned int nr, uint32_t epoch)
+{
+	do {
+		pulse__uncount_submit(pool, r, nr);
+		r->epoch = epoch;
+		pulse__count_submit(pool, r, nr);
+		epoch = __atomic_load_n(&pool->epoch, __ATOMIC_SEQ_CST);
+	} while (epoch != r->epoch);
+	for (unsigned int i = 0; i < nr; i++)
+		jobs[i].epoch = r->epoch;
+}
+
 /* Everything but to see that somebody looks for them. How many, or -errno. */
 static int pulse__submit_jobs(struct pulse_pool *pool, struct pulse__route *r,
-			      const struct pulse__job *jobs, unsigned int nr)
+			      struct pulse__job *jobs, unsigned int nr)
 {
+	uint32_t epoch;
 	int n;
 
 	pulse__count_submit(pool, r, nr);
+	epoch = __atomic_load_n(&pool->epoch, __ATOMIC_SEQ_CST);
+	if (unlikely(epoch != r->epoch && !r->self))
+		pulse__follow_epoch(pool, r, jobs, nr, epoch);
 	if (unlikely(__atomic_load_n(&pool->state, __ATOMIC_SEQ_CST) !=
 		     PULSE__POOL_RUNNING))
 		n = -ESHUTDOWN;

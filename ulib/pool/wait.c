@@ -5,7 +5,9 @@
  * Two epochs, as in sleepable RCU. A waiter flips which one new tasks belong
  * to, and waits until the other one is empty: as many done as submitted. A task
  * that a task submits belongs to its epoch, so the wait covers it. Waiters that
- * come during a flip need the next one, and share it.
+ * come during a flip need the next one, and share it. A submitter counts, then
+ * looks whether the epoch is still the same (submit.c:pulse__follow_epoch).
+ * The model: selftests/spin/pool_wait.pml.
  *
  * Empty. All counts of done are read, then all of submitted. Both only grow,
  * and a task is counted as submitted before anybody can do it, so if the sums
