@@ -205,9 +205,11 @@ PULSE_API int pulse_ws_server_start(struct pulse_ws_server *server);
  *	cut off; 0 or the past: cut off at once
  *
  * Accepts nobody any more, sends each connection what is unsent and a close
- * frame with 1001, and waits. Not from a handler.
+ * frame with 1001, and waits for the connections and for their handlers, those
+ * on the pool too. Not from a handler.
  *
- * Return: 0 all have closed in order; -ETIMEDOUT some were cut off; -EINVAL;
+ * Return: 0 all have closed in order and no handler runs any more; -ETIMEDOUT
+ * some were cut off, or a handler on the pool still runs; -EINVAL;
  * -EDEADLK called by a handler; -EOWNERDEAD.
  */
 PULSE_API int pulse_ws_server_drain(struct pulse_ws_server *server,

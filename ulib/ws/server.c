@@ -345,6 +345,9 @@ int pulse_ws_server_drain(struct pulse_ws_server *server, int64_t deadline_ns)
 		wait_for(server, &server->live, server->nr_loops,
 			 PULSE_FOREVER);
 	}
+	/* on_close of the last ones, on the pool; nobody can cut a handler. */
+	if (!wait_for(server, &server->strands, 0, deadline_ns))
+		err = -ETIMEDOUT;
 unlock:
 	pthread_mutex_unlock(&server->lock);
 	return err;
