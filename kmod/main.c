@@ -25,7 +25,7 @@ static const struct pulse_part pulse_parts[] = {
 	{ pulse_quota_init,	NULL },
 	{ pulse_beat_init,	pulse_beat_exit },
 	{ pulse_worker_init,	pulse_worker_exit },
-	{ pulse_watch_init,	NULL },
+	{ pulse_watch_init,	pulse_watch_exit },
 	{ pulse_ctx_init,	pulse_ctx_exit },
 };
 

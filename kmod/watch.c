@@ -38,6 +38,12 @@ static unsigned int pulse_watch_interval = 100;
 module_param_named(watch_interval_ms, pulse_watch_interval, uint, 0444);
 MODULE_PARM_DESC(watch_interval_ms, "time between two looks at what is watched");
 
+/*
+ * Bound to no CPU: a round must not wait for the CPU whose being taken is what
+ * it is to tell.
+ */
+static struct workqueue_struct *pulse_watch_wq;
+
 static void pulse_watch_put(struct pulse_watched *p)
 {
 	if (!refcount_dec_and_test(&p->refs))
@@ -163,6 +169,12 @@ put:
 	return ERR_PTR(ret);
 }
 
+static void pulse_watch_later(struct pulse_watches *all)
+{
+	queue_delayed_work(pulse_watch_wq, &all->tick,
+			   msecs_to_jiffies(pulse_watch_interval_ms()));
+}
+
 /**
  * pulse_watch_add() - WATCH, the last step
  * @ctx: the context, live
@@ -176,8 +188,7 @@ void pulse_watch_add(struct pulse_ctx *ctx, struct pulse_watched *p)
 	p->round = all->round;
 	list_add_tail(&p->link, &all->list);
 	spin_unlock(&all->lock);
-	schedule_delayed_work(&all->tick,
-			      msecs_to_jiffies(pulse_watch_interval_ms()));
+	pulse_watch_later(all);
 }
 
 /**
@@ -318,8 +329,7 @@ static void pulse_watch_tick(struct work_struct *work)
 	more = !list_empty(&all->list);
 	spin_unlock(&all->lock);
 	if (more)
-		schedule_delayed_work(&all->tick,
-				      msecs_to_jiffies(pulse_watch_interval_ms()));
+		pulse_watch_later(all);
 }
 
 /**
@@ -373,15 +383,28 @@ int pulse_watch_set_interval_ms(unsigned int ms)
 }
 
 /**
- * pulse_watch_init() - refuse a module parameter outside its range
+ * pulse_watch_init() - the queue of rounds; refuse a parameter out of range
  *
- * Return: 0 or -ERANGE, which fails the load.
+ * Return: 0, -ERANGE or -ENOMEM, which fails the load.
  */
 int pulse_watch_init(void)
 {
 	int ret = pulse_watch_set_interval_ms(pulse_watch_interval);
 
-	if (ret)
-		pr_err("watch_interval_ms: outside its range\n");
-	return ret;
+	if (ret) {
+		pr_err("watch_interval_ms=%u: must be 1 to 60000\n",
+		       pulse_watch_interval);
+		return ret;
+	}
+	pulse_watch_wq = alloc_workqueue("pulse_watch",
+					 WQ_UNBOUND | WQ_HIGHPRI, 0);
+	return pulse_watch_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * pulse_watch_exit() - undo pulse_watch_init(), after the last context
+ */
+void pulse_watch_exit(void)
+{
+	destroy_workqueue(pulse_watch_wq);
 }

@@ -40,5 +40,6 @@ int pulse_watch_del(struct pulse_ctx *ctx, u32 id);
 unsigned int pulse_watch_interval_ms(void);
 int pulse_watch_set_interval_ms(unsigned int ms);
 int pulse_watch_init(void);
+void pulse_watch_exit(void);
 
 #endif /* PULSE_WATCH_H */
