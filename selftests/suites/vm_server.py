@@ -93,7 +93,7 @@ try:
         client = subprocess.run(
             ["/usr/bin/python3", "selftests/interop/test_websockets_echo.py"],
             env=dict(os.environ, PULSE_WS_URL=f"ws://127.0.0.1:{port}/echo",
-                     PULSE_TEST_SCALE=os.environ.get("PULSE_TEST_SCALE", "20")),
+                     PULSE_TEST_SCALE=os.environ.get("PULSE_TEST_SCALE", "100")),
             capture_output=True, text=True, timeout=500)
         for line in client.stdout.splitlines():
             t.note(line)
