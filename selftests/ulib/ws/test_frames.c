@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Frames, right and wrong, over real sockets, with exact close codes. */
+/* W02: frames, right and wrong, over real sockets, with exact close codes. */
 #include "peer.h"
 
 #define B(text) text, sizeof(text) - 1

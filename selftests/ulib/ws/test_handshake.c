@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Opening handshakes, right and wrong, and plain pages, over real sockets. */
+/* W01: opening handshakes, right and wrong, and plain pages, over real sockets. */
 #include "peer.h"
 
 /* The status of a request sent in pieces; 0 pieces: at once. */
