@@ -134,10 +134,10 @@ int pulse_share_join(struct pulse_ctx *ctx)
 	struct mm_struct *mm = current->mm;
 	int ret;
 
-	if (pulse_share_has(ctx, mm))
-		return -EEXIST;
 	if (!ctx->share.shared || !uid_eq(current_uid(), ctx->share.uid))
 		return -EPERM;
+	if (pulse_share_has(ctx, mm))
+		return -EEXIST;
 	pulse_share_prune(ctx);
 	ret = account_locked_vm(mm, ctx->locked_pages, true);
 	if (ret)
