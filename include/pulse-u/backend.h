@@ -77,6 +77,9 @@ PULSE_API int pulse_backend_select(int kind);
 
 struct pulse_ctx;
 
+/* pulse_ctx_opts.flags: processes of the same user may pulse_ctx_attach(). */
+#define PULSE_CTX_OPT_SHARED	1U
+
 /**
  * struct pulse_ctx_opts - a context's sizes
  * @sz: sizeof(struct pulse_ctx_opts)
@@ -85,7 +88,7 @@ struct pulse_ctx;
  *	default 1024
  * @heap_bytes: payload heap behind each node's ring, up to 64 MiB, rounded up
  *	to whole pages; default 0
- * @reserved: 0
+ * @flags: PULSE_CTX_OPT_SHARED or 0
  * @event_bytes: room for events, see events.h: a power of two from 4096 to
  *	4 MiB; default 0: the context has none
  * @reserved1: 0
@@ -95,7 +98,7 @@ struct pulse_ctx_opts {
 	uint32_t max_workers;
 	uint32_t ring_entries;
 	uint32_t heap_bytes;
-	uint32_t reserved;
+	uint32_t flags;
 	uint32_t event_bytes;
 	uint32_t reserved1;
 };
@@ -109,12 +112,30 @@ struct pulse_ctx_opts {
  * counts against RLIMIT_MEMLOCK.
  *
  * Return: 0; -EINVAL; -E2BIG unknown options; -EOPNOTSUPP events, and the module
- * is too old for them; -ENOMEM; -EMFILE; -EDQUOT the
+ * is too old for them, or a shared context without the module; -ENOMEM; -EMFILE; -EDQUOT the
  * user's quota in the module; or why the kernel backend, where it was
  * demanded, cannot be had.
  */
 PULSE_API int pulse_ctx_create(const struct pulse_ctx_opts *opts,
 			       struct pulse_ctx **out);
+
+/**
+ * pulse_ctx_attach() - use a context that another process made
+ * @fd: of pulse_ctx_fd() there, inherited or received by SCM_RIGHTS; it stays
+ *	the caller's, the context keeps a duplicate
+ * @out: the context
+ *
+ * It was made with PULSE_CTX_OPT_SHARED, by a process of the same user. All that
+ * names workers by index or node reaches the workers of all its processes. The
+ * memory outlives each of them; it counts against RLIMIT_MEMLOCK of each.
+ * Events stay with the process that made the context. A forked child, which
+ * cannot use what it inherited otherwise, may attach too.
+ *
+ * Return: 0; -EINVAL also: @fd is no context; -EBADF; -EPERM another user's, or
+ * not shared; -ENXIO not set up yet; -ENOSPC 64 processes attached already;
+ * -ENOMEM; -EOPNOTSUPP on the user backend.
+ */
+PULSE_API int pulse_ctx_attach(int fd, struct pulse_ctx **out);
 
 /**
  * pulse_ctx_destroy() - end a context
@@ -169,7 +190,9 @@ PULSE_API int pulse_ctx_nodes(struct pulse_ctx *ctx, int *nodes, int max);
  * @node: home node for waking by node, or -1: where it runs
  * @cookie: the caller's own, told in traces
  *
- * A thread may be a worker of several contexts, once in each.
+ * A thread may be a worker of several contexts, once in each. In a shared
+ * context it may find the job of a dead worker in its slot, which it has in hand
+ * then: pulse_worker_salvage() tells it.
  *
  * Return: the worker's index (0 or more); -EEXIST; -ENOSPC all slots taken;
  * -EINVAL; -EOWNERDEAD in a forked child.
@@ -182,12 +205,65 @@ PULSE_API int pulse_worker_register(struct pulse_ctx *ctx, int node,
  * @ctx: the context
  * @index: what pulse_worker_register() returned to this thread
  *
- * A thread that ends without it is unregistered by the backend.
+ * A thread that ends without it is unregistered by the backend. A job that it
+ * has in hand stays in the slot, for others to salvage.
  *
  * Return: 0; -ESRCH; -EPERM another thread's; -EINVAL; -EOWNERDEAD in a forked
  * child.
  */
 PULSE_API int pulse_worker_unregister(struct pulse_ctx *ctx, int index);
+
+/**
+ * pulse_worker_begin_job() - say what the calling worker has in hand
+ * @ctx: the context
+ * @index: the calling worker
+ * @job: not 0; it should mean something to other processes: a number, an offset
+ *	in a node's ring or heap, no pointer
+ *
+ * A store. Should the worker die before pulse_worker_end_job(), the event of its
+ * death tells the job, and another worker of a shared context finds it with
+ * pulse_worker_salvage().
+ *
+ * Return: 0; -EINVAL; -EBUSY it has one in hand (one that it found as it
+ * registered: see pulse_worker_salvage()); -ESRCH; -EPERM another thread's;
+ * -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_worker_begin_job(struct pulse_ctx *ctx, int index,
+				     uint64_t job);
+
+/**
+ * pulse_worker_end_job() - the job is done
+ * @ctx: the context
+ * @index: the calling worker
+ *
+ * Also counts as progress.
+ *
+ * Return: 0; -ENOENT it had none; -EINVAL; -ESRCH; -EPERM; -EOWNERDEAD.
+ */
+PULSE_API int pulse_worker_end_job(struct pulse_ctx *ctx, int index);
+
+/**
+ * pulse_worker_salvage() - take over the job of a worker that died
+ * @ctx: the context, made with PULSE_CTX_OPT_SHARED
+ * @index: the calling worker, with no job in hand
+ * @job: out: the job, in hand now as after pulse_worker_begin_job()
+ *
+ * Each job of a dead worker goes to exactly one living worker, however many look
+ * for it, and wherever any of them dies. Whoever waits for deaths calls this
+ * after one; others call it now and then, or when they have nothing to do. It
+ * looks at each slot, and waits for another worker's look to end. A dead
+ * worker is one that the kernel has taken off its CPU for the last time:
+ * where the death was only just told, the job may come a moment later.
+ *
+ * Not for use by a signal handler. A process that was stopped in its own look
+ * keeps the others waiting.
+ *
+ * Return: 1 a job; 0 none; -EBUSY it has one in hand; -EINVAL; -ESRCH; -EPERM
+ * another thread's; -EOPNOTSUPP the context is not shared; -EOWNERDEAD in a
+ * forked child.
+ */
+PULSE_API int pulse_worker_salvage(struct pulse_ctx *ctx, int index,
+				   uint64_t *job);
 
 /**
  * typedef pulse_recheck_fn - is there work, now that everyone sees me parking?

@@ -42,6 +42,8 @@ struct pulse__slot {
 	uint32_t epoch;			/* of the park word; owner only */
 	uint32_t row;			/* home node, as a row of the idle bitmap */
 	int32_t tid;
+	uint32_t incarnation;		/* of KSTATE when it registered */
+	bool adopted;			/* its job is a dead worker's; owner only */
 	uint64_t cookie;
 	/* What the thread had done before it registered (user backend). */
 	uint64_t base_run_ns;
@@ -61,6 +63,7 @@ struct pulse_ctx {
 	uint64_t features;
 	int fd;
 	uint32_t futex_only;	/* kernel backend that lost its descriptor */
+	bool shared;		/* workers of other processes: see salvage.c */
 	struct pulse__slot *slots;
 	uint32_t magic;		/* past what free() writes over */
 	uint32_t fork_gen;
@@ -107,7 +110,9 @@ struct pulse_watch_opts;
  * @kind: enum pulse_backend_kind
  * @open: sizes are set in the context; fill in fd, shared pages, nodes and
  *	idle bitmap. On failure @close is called.
- * @close: give back what @open made, also a part of it. In a forked child
+ * @attach: as @open, for a duplicate of another process's descriptor; sets the
+ *	sizes too. NULL: there is no such thing.
+ * @close: give back what @open or @attach made, also a part of it. In a forked child
  *	(@forked) the pages are not there: give back the rest.
  * @worker_add: register the calling thread; its index and home row
  * @worker_del: the calling thread's; no failure that matters
@@ -126,6 +131,7 @@ struct pulse__backend_ops {
 	const char *name;
 	int kind;
 	int (*open)(struct pulse_ctx *ctx);
+	int (*attach)(struct pulse_ctx *ctx, int fd);
 	void (*close)(struct pulse_ctx *ctx, bool forked);
 	int (*worker_add)(struct pulse_ctx *ctx, int node, uint64_t cookie,
 			  uint32_t *index, uint32_t *row);
@@ -188,6 +194,8 @@ int pulse__backend_ops(const struct pulse__backend_ops **ops,
 
 /* ---- ctx.c ------------------------------------------------------------- */
 
+/* Slots for ctx->max_workers. 0 or -ENOMEM. */
+int pulse__ctx_slots(struct pulse_ctx *ctx);
 /* Rows by distance: fills ctx->order from @dist[nr_nodes][nr_nodes]. */
 int pulse__ctx_order(struct pulse_ctx *ctx, const uint8_t *dist);
 /* Row of a node number, or -1. */
@@ -211,6 +219,13 @@ struct pulse__slot *pulse__own_slot(struct pulse_ctx *ctx, int index, int *err);
 /* Takes the slots of threads that ended unseen; the number of live ones left. */
 uint32_t pulse__reap(struct pulse_ctx *ctx);
 bool pulse__worker_live(struct pulse_ctx *ctx, uint32_t index);
+
+/* ---- salvage.c: contexts of several processes --------------------------- */
+
+/* The index may have been another process's. Under ctx->lock, by its owner. */
+void pulse__salvage_adopt(struct pulse_ctx *ctx, struct pulse__slot *slot);
+/* Has any worker, of whichever process, announced that it parks? */
+bool pulse__shared_any_parking(const struct pulse_ctx *ctx);
 
 /* ---- events.c, user_events.c ------------------------------------------- */
 

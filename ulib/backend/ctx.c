@@ -6,7 +6,7 @@
 
 #include "backend/backend.h"
 
-#define PULSE__CTX_OPTS_VER0	PULSE__END(struct pulse_ctx_opts, reserved)
+#define PULSE__CTX_OPTS_VER0	PULSE__END(struct pulse_ctx_opts, flags)
 
 int pulse__ctx_order(struct pulse_ctx *ctx, const uint8_t *dist)
 {
@@ -77,11 +77,13 @@ static int pulse__ctx_sizes(struct pulse_ctx *ctx,
 						PULSE__CTX_ENTRIES;
 	ctx->heap_bytes = opts.heap_bytes;
 	ctx->event_bytes = opts.event_bytes;
+	ctx->shared = opts.flags & PULSE_CTX_OPT_SHARED;
 	if (ctx->event_bytes &&
 	    (ctx->event_bytes < 4096 || !pulse__is_pow2(ctx->event_bytes) ||
 	     ctx->event_bytes > PULSE_MAX_EVENT_BYTES))
 		return -EINVAL;
-	if (opts.reserved || opts.reserved1 || ctx->max_workers > PULSE_MAX_WORKERS ||
+	if (opts.flags & ~PULSE_CTX_OPT_SHARED || opts.reserved1 ||
+	    ctx->max_workers > PULSE_MAX_WORKERS ||
 	    ctx->ring_entries < 2 ||
 	    ctx->ring_entries > PULSE_MAX_RING_ENTRIES ||
 	    !pulse__is_pow2(ctx->ring_entries) ||
@@ -90,7 +92,21 @@ static int pulse__ctx_sizes(struct pulse_ctx *ctx,
 	return 0;
 }
 
-int pulse_ctx_create(const struct pulse_ctx_opts *opts, struct pulse_ctx **out)
+int pulse__ctx_slots(struct pulse_ctx *ctx)
+{
+	ctx->slots = pulse__aligned_alloc(PULSE_CACHE_PAIR, ctx->max_workers *
+					  sizeof(*ctx->slots));
+	if (!ctx->slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < ctx->max_workers; i++) {
+		ctx->slots[i].ctx = ctx;
+		ctx->slots[i].index = i;
+	}
+	return 0;
+}
+
+/* Nothing in it yet but the backend. */
+static int pulse__ctx_new(struct pulse_ctx **out)
 {
 	const struct pulse__backend_ops *ops;
 	struct pulse_ctx *ctx;
@@ -112,29 +128,48 @@ int pulse_ctx_create(const struct pulse_ctx_opts *opts, struct pulse_ctx **out)
 	ctx->features = features;
 	ctx->fd = -1;
 	pthread_mutex_init(&ctx->lock, NULL);
+	*out = ctx;
+	return 0;
+}
 
+int pulse_ctx_create(const struct pulse_ctx_opts *opts, struct pulse_ctx **out)
+{
+	struct pulse_ctx *ctx;
+	int err = pulse__ctx_new(out);
+
+	if (err)
+		return err;
+	ctx = *out;
 	err = pulse__ctx_sizes(ctx, opts);
-	if (!err) {
-		ctx->slots = pulse__aligned_alloc(PULSE_CACHE_PAIR,
-						  ctx->max_workers *
-						  sizeof(*ctx->slots));
-		if (!ctx->slots)
-			err = -ENOMEM;
-	}
-	for (uint32_t i = 0; !err && i < ctx->max_workers; i++) {
-		ctx->slots[i].ctx = ctx;
-		ctx->slots[i].index = i;
-	}
+	if (!err && ctx->shared && !ctx->ops->attach)
+		err = -EOPNOTSUPP;
 	if (!err)
-		err = ops->open(ctx);
+		err = ctx->ops->open(ctx);
 	if (!err)
 		err = pulse__events_open(ctx);
 	if (err) {
+		*out = NULL;
 		pulse__ctx_free(ctx, false);
-		return err;
 	}
-	*out = ctx;
-	return 0;
+	return err;
+}
+
+int pulse_ctx_attach(int fd, struct pulse_ctx **out)
+{
+	struct pulse_ctx *ctx;
+	int err = pulse__ctx_new(out);
+
+	if (err)
+		return err;
+	ctx = *out;
+	err = fd < 0 ? -EBADF : -EOPNOTSUPP;
+	if (fd >= 0 && ctx->ops->attach)
+		err = ctx->ops->attach(ctx, fd);
+	if (err) {
+		*out = NULL;
+		pulse__ctx_free(ctx, false);
+	}
+	return err;
 }
 
 int pulse_ctx_destroy(struct pulse_ctx *ctx)

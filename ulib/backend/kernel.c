@@ -84,33 +84,64 @@ static int pulse__map_all(struct pulse_ctx *ctx)
 	return err;
 }
 
+/* The descriptor is set up, or joined: all that lies behind it. */
+static int pulse__kernel_enter(struct pulse_ctx *ctx)
+{
+	struct pulse_info info = { .size = sizeof(info) };
+	int err = pulse__ioctl(ctx->fd, PULSE_IOC_INFO, &info);
+
+	if (err)
+		return err;
+	ctx->max_workers = info.max_workers;
+	ctx->ring_entries = info.ring_entries;
+	ctx->heap_bytes = info.heap_bytes;
+	ctx->hdr_bytes = info.hdr_bytes;
+	ctx->kstate_bytes = info.kstate_bytes;
+	ctx->uwork_bytes = info.uwork_bytes;
+	ctx->nring_bytes = info.nring_bytes;
+	err = pulse__ctx_slots(ctx);
+	return err ? err : pulse__map_all(ctx);
+}
+
+static int pulse__kernel_attach(struct pulse_ctx *ctx, int fd)
+{
+	struct pulse_join join = { .size = sizeof(join) };
+	int err;
+
+	if (!(ctx->features & PULSE_FEAT_SHARED))
+		return -EOPNOTSUPP;
+	ctx->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (ctx->fd < 0)
+		return -errno;
+	ctx->shared = true;
+	err = pulse__ioctl(ctx->fd, PULSE_IOC_JOIN, &join);
+	if (err == -ENOTTY)
+		return -EINVAL;		/* some other file */
+	/* EEXIST: this process is in already, by another call of this. */
+	return err && err != -EEXIST ? err : pulse__kernel_enter(ctx);
+}
+
 static int pulse__kernel_open(struct pulse_ctx *ctx)
 {
 	struct pulse_setup setup = {
 		.size = sizeof(setup),
+		.flags = ctx->shared ? PULSE_CTX_SHARED : 0,
 		.max_workers = ctx->max_workers,
 		.ring_entries = ctx->ring_entries,
 		.heap_bytes = ctx->heap_bytes,
 		.event_bytes = ctx->event_bytes,
 	};
-	struct pulse_info info = { .size = sizeof(info) };
 	int err;
 
+	if (ctx->shared && !(ctx->features & PULSE_FEAT_SHARED))
+		return -EOPNOTSUPP;
 	if (ctx->event_bytes && !(ctx->features & PULSE_FEAT_EVENTS))
 		return -EOPNOTSUPP;
 	ctx->fd = open(PULSE_DEVICE_PATH, O_RDWR | O_CLOEXEC);
 	if (ctx->fd < 0)
 		return -errno;
 	err = pulse__ioctl(ctx->fd, PULSE_IOC_SETUP, &setup);
-	if (!err)
-		err = pulse__ioctl(ctx->fd, PULSE_IOC_INFO, &info);
-	if (err)
-		return err;
-	ctx->hdr_bytes = info.hdr_bytes;
-	ctx->kstate_bytes = info.kstate_bytes;
-	ctx->uwork_bytes = info.uwork_bytes;
-	ctx->nring_bytes = info.nring_bytes;
-	return pulse__map_all(ctx);
+	return err ? err : pulse__kernel_enter(ctx);
 }
 
 static void pulse__kernel_close(struct pulse_ctx *ctx, bool forked)
@@ -172,7 +203,8 @@ static bool pulse__kernel_alive(struct pulse_ctx *ctx,
 	const struct pulse_kstate *ks = &ctx->kstate[slot->index];
 	uint32_t state = READ_ONCE(ks->state);
 
-	return state != PULSE_STATE_FREE && state != PULSE_STATE_DEAD;
+	return state != PULSE_STATE_FREE && state != PULSE_STATE_DEAD &&
+	       READ_ONCE(ks->incarnation) == slot->incarnation;
 }
 
 /* The kernel saw the thread die and took the slot back by itself. */
@@ -338,6 +370,7 @@ const struct pulse__backend_ops pulse__kernel_ops = {
 	.name		= "kernel",
 	.kind		= PULSE_BACKEND_KERNEL,
 	.open		= pulse__kernel_open,
+	.attach		= pulse__kernel_attach,
 	.close		= pulse__kernel_close,
 	.worker_add	= pulse__kernel_worker_add,
 	.worker_del	= pulse__kernel_worker_del,

@@ -253,6 +253,9 @@ bool pulse__any_idle(const struct pulse_ctx *ctx, const uint64_t *set)
 {
 	const uint64_t *word = ctx->idle;
 
+	/* The bits are this process's; a set is of its own workers. */
+	if (unlikely(ctx->shared) && !set)
+		return pulse__shared_any_parking(ctx);
 	for (unsigned int row = 0; row < ctx->nr_nodes; row++) {
 		for (unsigned int i = 0; i < ctx->idle_words; i++, word++) {
 			uint64_t bits = __atomic_load_n(word,
@@ -336,7 +339,11 @@ void pulse__park_pass_on(struct pulse_ctx *ctx, uint32_t row)
 {
 	/* After the last look of the one who left; pairs with (B). */
 	pulse__full_barrier();
-	if (pulse__any_idle(ctx, NULL))
+	if (!pulse__any_idle(ctx, NULL))
+		return;
+	if (unlikely(ctx->shared))
+		ctx->ops->wake_node(ctx, row, 1, true);
+	else
 		pulse__wake_set(ctx, NULL, row, 1, true);
 }
 

@@ -116,6 +116,9 @@ static int pulse__user_open(struct pulse_ctx *ctx)
 	if (err)
 		return err;
 
+	err = pulse__ctx_slots(ctx);
+	if (err)
+		return err;
 	ctx->idle_words = (ctx->max_workers + 63) / 64;
 	ctx->heap_bytes = (uint32_t)pulse__align_up(ctx->heap_bytes, page);
 	ctx->hdr_bytes = pulse__align_up(sizeof(struct pulse_hdr) + nr * 4 +

@@ -136,13 +136,17 @@ int pulse_worker_register(struct pulse_ctx *ctx, int node, uint64_t cookie)
 	slot->cookie = cookie;
 	if (ctx->ops->state == pulse__proc_state)
 		pulse__proc_base(slot);
+	slot->incarnation = READ_ONCE(ctx->kstate[index].incarnation);
 	/* A new epoch: a waker that still means the last owner fails. */
 	slot->epoch++;
+	if (ctx->shared)
+		pulse__salvage_adopt(ctx, slot);
+	else
+		WRITE_ONCE(uw->job, 0);
 	__atomic_store_n(&uw->park,
 			 PULSE_PARK_WORD(slot->epoch, PULSE_PARK_RUNNING),
 			 __ATOMIC_SEQ_CST);
 	WRITE_ONCE(uw->progress, 0);
-	WRITE_ONCE(uw->job, 0);
 	WRITE_ONCE(uw->cookie, cookie);
 	slot->next = pulse__self.slots;
 	pulse__self.slots = slot;
@@ -171,6 +175,11 @@ bool pulse__worker_live(struct pulse_ctx *ctx, uint32_t index)
 	if (index >= ctx->max_workers)
 		return false;
 	slot = &ctx->slots[index];
+	if (ctx->shared) {	/* perhaps another process's */
+		uint32_t state = READ_ONCE(ctx->kstate[index].state);
+
+		return state != PULSE_STATE_FREE && state != PULSE_STATE_DEAD;
+	}
 	/*
 	 * Acquire: pairs with the release in pulse_worker_register(). Asked on
 	 * the way of a wake: no system call, so the user backend knows only of

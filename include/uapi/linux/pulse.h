@@ -625,7 +625,14 @@ struct pulse_kstate {
  * @progress: raised by the worker as it gets on; watched for hangs
  * @job: the job in hand, 0 = none; found by whoever salvages after a crash
  * @cookie: the user's own
- * @reserved: left alone by the kernel
+ * @from: the job comes from this worker's, its index plus 1; 0 but for the
+ *	moment of a salvage
+ * @salvor: in worker 0's: who salvages, incarnation and index plus 1; 0 nobody.
+ *	The order of the steps: ulib/backend/salvage.c
+ * @reserved: 0
+ *
+ * What the last owner left is here until the next one changes it: the kernel
+ * does not clear it.
  *
  * Untrusted: the kernel reads a word of it once, bounds it, and never lets it
  * decide more than whether a worker of this context sleeps.
@@ -636,7 +643,9 @@ struct pulse_uwork {
 	__u64 progress;
 	__u64 job;
 	__u64 cookie;
-	__u64 reserved[12];
+	__u64 from;
+	__u64 salvor;
+	__u64 reserved[10];
 };
 
 /**

@@ -89,7 +89,7 @@ KT_TEST(options_of_each_size_and_value)
 	KT_EQ(pulse_ctx_create(&big.opts, &ctx), -E2BIG);
 	KT_CHECK(!ctx);
 	big.opts.sz = sizeof(big.opts);
-	big.opts.reserved = 1;
+	big.opts.flags = 2;
 	KT_EQ(pulse_ctx_create(&big.opts, &ctx), -EINVAL);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		PULSE_OPTS(pulse_ctx_opts, opts, .max_workers = bad[i].workers,
