@@ -72,7 +72,8 @@ TEST_SRC  := $(sort $(wildcard selftests/ulib/*/test_*.c) \
 	     $(wildcard selftests/abuse/test_*.c) \
 	     $(if $(SAN),,$(wildcard selftests/kmod/test_*.c)))
 FUZZ_SRC  := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
-BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c))
+BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c) \
+	     $(wildcard selftests/bench/vm_*.c))
 BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
 
 ULIB_OBJ  := $(ULIB_SRC:%.c=$(O)/obj/%.o)
@@ -92,6 +93,7 @@ help:
 	'make run-vm       the server in a VM with pulse.ko loaded, port forwarded' \
 	'make build        build all of it: libraries, tools, examples, tests, modules' \
 	'make bench        benchmarks beside their peers; table, and JSON under build/' \
+	'make bench-vm     the module beside the kernel without it, instructions counted' \
 	'make lib          only the library' \
 	'make modules      only pulse.ko, for each of KERNELS' \
 	'make selftests    only the test programs' \
@@ -250,7 +252,7 @@ check-static: setup-build
 	@selftests/check static
 
 # ----------------------------------------------------------------------- run
-.PHONY: run run-vm bench
+.PHONY: run run-vm bench bench-vm
 run: setup-core
 	@$(MAKE) lib tools examples
 	@exec $(O)/bin/vigilant-server --listen 127.0.0.1:$(PORT)
@@ -264,6 +266,11 @@ run-vm: setup-vm
 bench: setup-bench
 	@$(MAKE) lib tools bench-bin
 	@selftests/bench/run
+bench-vm: KERNELS := 6.12 7.2
+bench-vm: setup-vm
+	@$(MAKE) lib bench-bin
+	@for k in $(KERNELS); do selftests/vm/build-module $$k || exit 1; done
+	@selftests/bench/run-vm $(KERNELS)
 
 # ------------------------------------------------------------------- install
 PREFIX	?= /usr/local
