@@ -416,7 +416,7 @@ static void *sender(void *arg)
 	for (uint64_t nr = 1; nr <= m->each;) {
 		unsigned int want = m->burst;
 		void *room = msgs;
-		int n;
+		int n = 0;
 
 		if (want > m->each - nr + 1)
 			want = (unsigned int)(m->each - nr + 1);
