@@ -106,7 +106,7 @@ static inline bool lane_push(struct pulse__lane_tx *tx, uint64_t value)
 {
 	if (pulse__lane_room(tx, 1) <= 0)
 		return false;
-	pulse__lane_put(&tx->m, false, tx->tail, &value, sizeof(value));
+	pulse__lane_put_word(&tx->m, tx->tail, value);
 	pulse__lane_publish(tx, 1);
 	return true;
 }
@@ -117,7 +117,7 @@ static inline uint64_t lane_pop(struct pulse__lane_rx *rx)
 
 	if (pulse__lane_ready(rx, 1) <= 0)
 		return 0;
-	pulse__lane_get(&rx->m, false, rx->head, &value);
+	value = pulse__lane_get_word(&rx->m, rx->head);
 	pulse__lane_done(rx, 1);
 	return value;
 }
@@ -131,8 +131,7 @@ static inline unsigned int lane_push_n(struct pulse__lane_tx *tx,
 		return 0;
 	if (room < nr)
 		nr = (unsigned int)room;
-	for (unsigned int i = 0; i < nr; i++)
-		pulse__lane_put(&tx->m, false, tx->tail + i, &values[i], 8);
+	pulse__lane_put_n(&tx->m, false, tx->tail, values, nr);
 	pulse__lane_publish(tx, nr);
 	return nr;
 }
@@ -146,8 +145,7 @@ static inline unsigned int lane_pop_n(struct pulse__lane_rx *rx,
 		return 0;
 	if (ready < nr)
 		nr = (unsigned int)ready;
-	for (unsigned int i = 0; i < nr; i++)
-		pulse__lane_get(&rx->m, false, rx->head + i, &values[i]);
+	pulse__lane_get_n(&rx->m, false, rx->head, values, nr);
 	pulse__lane_done(rx, nr);
 	return nr;
 }
@@ -303,6 +301,39 @@ static double lifo_deque_asym(void)
 		return -1;
 	return TIME_EACH(PAIRS, pulse__deque_push(&deque_asym, (void *)i);
 			 pulse__deque_take(&deque_asym));
+}
+
+/* With others beneath, as in a pool at work: no race for the last one. */
+static double deep(double (*run)(void), struct pulse__deque *d)
+{
+	double ns;
+
+	pulse__deque_push(d, (void *)1);
+	pulse__deque_push(d, (void *)2);
+	ns = run();
+	while (pulse__deque_take(d))
+		;
+	return ns;
+}
+
+static double deep_deque(void)
+{
+	return deep(lifo_deque, &deque);
+}
+
+static double deep_deque_asym(void)
+{
+	return deep(lifo_deque_asym, &deque_asym);
+}
+
+static double deep_mutex(void)
+{
+	double ns;
+
+	mutex_push((void *)1);
+	ns = lifo_mutex();
+	mutex_take();
+	return ns;
 }
 
 static double lifo_deque_handle(void)
@@ -574,6 +605,11 @@ static struct group groups[] = {
 		{ .name = "pulse_deque_asym_inline", .run = lifo_deque_asym },
 		{ .name = "pulse_deque_asym", .run = lifo_deque_handle },
 		{ .name = "mutex", .run = lifo_mutex, .peer = true },
+	} },
+	{ "deque_deep", "push and take of the owner, others beneath", {
+		{ .name = "pulse_deque_inline", .run = deep_deque },
+		{ .name = "pulse_deque_asym_inline", .run = deep_deque_asym },
+		{ .name = "mutex", .run = deep_mutex, .peer = true },
 	} },
 	{ "steal", "a steal, the owner idle", {
 		{ .name = "pulse_deque_inline", .run = steal_deque },

@@ -6,6 +6,7 @@
  *
  * usage: peer_queues boost|boost_spsc|moodycamel have|pair|1p1c|1p1c_burst|2p2c|2p2c_burst
  */
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -26,6 +27,7 @@
 #endif
 
 static const unsigned pairs = 2000000, transfers = 1000000, burst = 32;
+static const int slices = 64, runs = 9;	/* as in contend.h */
 
 static double now_ns()
 {
@@ -47,15 +49,21 @@ template <class Peer> static double run_pair()
 	static Peer peer;
 	typename Peer::Tx tx(peer);
 	typename Peer::Rx rx(peer);
-	double start = now_ns();
+	std::vector<double> slice;
 	uint64_t value;
 
-	for (uint64_t i = 1; i <= pairs; i++) {
-		tx.push(i);
-		rx.pop(value);
-		__asm__ __volatile__("" ::: "memory");
+	for (int s = 0; s < slices; s++) {
+		double start = now_ns();
+
+		for (uint64_t i = 1; i <= pairs / slices; i++) {
+			tx.push(i);
+			rx.pop(value);
+			__asm__ __volatile__("" ::: "memory");
+		}
+		slice.push_back((now_ns() - start) / (pairs / slices));
 	}
-	return (now_ns() - start) / pairs;
+	std::sort(slice.begin(), slice.end());
+	return slice[slices / 2];
 }
 
 template <class Peer>
@@ -100,10 +108,10 @@ static void consume(Peer *peer, pthread_barrier_t *begin, uint64_t each,
 	}
 }
 
-template <class Peer> static double run_crowd(unsigned nr, bool bursts)
+template <class Peer> static double crowd_once(unsigned nr, bool bursts)
 {
 	static Peer peer;
-	uint64_t total = bursts ? 4 * transfers : transfers;
+	uint64_t total = (bursts ? 4 * transfers : transfers) / (runs * 2) * 2;
 	std::vector<std::thread> threads;
 	pthread_barrier_t begin;
 	double start;
@@ -117,6 +125,16 @@ template <class Peer> static double run_crowd(unsigned nr, bool bursts)
 	for (auto &t : threads)
 		t.join();
 	return (now_ns() - start) / (double)total;
+}
+
+template <class Peer> static double run_crowd(unsigned nr, bool bursts)
+{
+	std::vector<double> ns;
+
+	for (int i = 0; i < runs; i++)
+		ns.push_back(crowd_once<Peer>(nr, bursts));
+	std::sort(ns.begin(), ns.end());
+	return ns[runs / 2];
 }
 
 #ifdef HAVE_BOOST

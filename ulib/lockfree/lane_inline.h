@@ -77,14 +77,16 @@ static inline unsigned char *pulse__lane_slot(const struct pulse__lane_map *m,
 static inline void pulse__lane_put(const struct pulse__lane_map *m, bool words,
 				   uint64_t pos, const void *elem, size_t bytes)
 {
-	unsigned char *slot = pulse__lane_slot(m, pos);
+	unsigned char *slot;
 	uint64_t w;
 
 	if (likely(bytes == sizeof(w) && m->stride == sizeof(w))) {
 		memcpy(&w, elem, sizeof(w));
-		__atomic_store_n((uint64_t *)(void *)slot, w, __ATOMIC_RELAXED);
+		__atomic_store_n((uint64_t *)(void *)m->data + (pos & m->mask),
+				 w, __ATOMIC_RELAXED);
 		return;
 	}
+	slot = pulse__lane_slot(m, pos);
 	if (!words) {
 		memcpy(slot, elem, bytes);
 		memset(slot + bytes, 0, m->stride - bytes);
@@ -104,15 +106,16 @@ static inline void pulse__lane_put(const struct pulse__lane_map *m, bool words,
 static inline void pulse__lane_get(const struct pulse__lane_map *m, bool words,
 				   uint64_t pos, void *elem)
 {
-	const unsigned char *slot = pulse__lane_slot(m, pos);
+	const unsigned char *slot;
 	uint64_t w;
 
 	if (likely(m->elem_bytes == sizeof(w))) {
-		w = __atomic_load_n((const uint64_t *)(const void *)slot,
-				    __ATOMIC_RELAXED);
+		w = __atomic_load_n((const uint64_t *)(const void *)m->data +
+				    (pos & m->mask), __ATOMIC_RELAXED);
 		memcpy(elem, &w, sizeof(w));
 		return;
 	}
+	slot = pulse__lane_slot(m, pos);
 	if (!words) {
 		memcpy(elem, slot, m->elem_bytes);
 		return;
@@ -125,6 +128,71 @@ static inline void pulse__lane_get(const struct pulse__lane_map *m, bool words,
 		memcpy((unsigned char *)elem + at, &w,
 		       n < sizeof(w) ? n : sizeof(w));
 	}
+}
+
+/* Where all elements are words, as the caller knows. */
+static inline void pulse__lane_put_word(const struct pulse__lane_map *m,
+					uint64_t pos, uint64_t word)
+{
+	__atomic_store_n((uint64_t *)(void *)m->data + (pos & m->mask), word,
+			 __ATOMIC_RELAXED);
+}
+
+static inline uint64_t pulse__lane_get_word(const struct pulse__lane_map *m,
+					    uint64_t pos)
+{
+	return __atomic_load_n((const uint64_t *)(const void *)m->data +
+			       (pos & m->mask), __ATOMIC_RELAXED);
+}
+
+/* Slots from @pos to the end of the ring, up to @nr. */
+static inline unsigned int pulse__lane_run(const struct pulse__lane_map *m,
+					   uint64_t pos, unsigned int nr)
+{
+	uint64_t to_end = m->mask + 1 - (pos & m->mask);
+
+	return nr < to_end ? nr : (unsigned int)to_end;
+}
+
+/* Several whole elements, one after the other. */
+static inline void pulse__lane_put_n(const struct pulse__lane_map *m,
+				     bool words, uint64_t pos,
+				     const void *elems, unsigned int nr)
+{
+	const unsigned char *from = elems;
+
+	if (!words && m->elem_bytes == m->stride) {
+		unsigned int run = pulse__lane_run(m, pos, nr);
+		size_t bytes = (size_t)run * m->stride;
+
+		memcpy(pulse__lane_slot(m, pos), from, bytes);
+		if (unlikely(run < nr))
+			memcpy(m->data, from + bytes,
+			       (size_t)(nr - run) * m->stride);
+		return;
+	}
+	for (unsigned int i = 0; i < nr; i++, from += m->elem_bytes)
+		pulse__lane_put(m, words, pos + i, from, m->elem_bytes);
+}
+
+static inline void pulse__lane_get_n(const struct pulse__lane_map *m,
+				     bool words, uint64_t pos, void *elems,
+				     unsigned int nr)
+{
+	unsigned char *to = elems;
+
+	if (!words && m->elem_bytes == m->stride) {
+		unsigned int run = pulse__lane_run(m, pos, nr);
+		size_t bytes = (size_t)run * m->stride;
+
+		memcpy(to, pulse__lane_slot(m, pos), bytes);
+		if (unlikely(run < nr))
+			memcpy(to + bytes, m->data,
+			       (size_t)(nr - run) * m->stride);
+		return;
+	}
+	for (unsigned int i = 0; i < nr; i++, to += m->elem_bytes)
+		pulse__lane_get(m, words, pos + i, to);
 }
 
 /* ---- sender ------------------------------------------------------------ */
@@ -243,10 +311,7 @@ static inline int pulse__lane_claim(struct pulse__lane_rx *rx, void *elems,
 			}
 		}
 		n = ready < nr ? (unsigned int)ready : nr;
-		for (unsigned int i = 0; i < n; i++)
-			pulse__lane_get(&rx->m, true, head + i,
-					(unsigned char *)elems +
-					(size_t)i * rx->m.elem_bytes);
+		pulse__lane_get_n(&rx->m, true, head, elems, n);
 		/* C: pairs with D. Fails where the copy may be torn. */
 		if (likely(pulse__cas(&lane->head, &head, head + n,
 				      __ATOMIC_RELEASE, __ATOMIC_RELAXED)))

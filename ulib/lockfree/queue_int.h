@@ -83,6 +83,8 @@ struct pulse_queue_rx {
 	struct pulse_queue *q;
 	uint32_t fork_gen;
 	uint32_t magic;
+	uint32_t elem_bytes;
+	bool plain;			/* one lane, one receiver, nobody waits for room */
 	uint32_t cur;			/* lane whose turn it is */
 	uint32_t left;			/* ... for so many elements more */
 	unsigned int peeked;		/* slots given out by peek */

@@ -103,7 +103,6 @@ static unsigned int pulse__lane_most(const struct pulse__lane_map *m,
 int pulse_queue_push_n(struct pulse_queue_tx *tx, const void *elems,
 		       unsigned int nr)
 {
-	const unsigned char *from = elems;
 	const struct pulse__lane_map *m;
 	unsigned int most;
 	int n;
@@ -123,9 +122,7 @@ int pulse_queue_push_n(struct pulse_queue_tx *tx, const void *elems,
 	if (unlikely((unsigned int)n < nr) &&
 	    tx->overflow == PULSE_QUEUE_DROP_NEW)
 		pulse__queue_dropped(tx, nr - (unsigned int)n);
-	for (int i = 0; i < n; i++, from += m->elem_bytes)
-		pulse__lane_put(m, tx->t.words, tx->t.tail + (unsigned int)i,
-				from, m->elem_bytes);
+	pulse__lane_put_n(m, tx->t.words, tx->t.tail, elems, (unsigned int)n);
 	pulse__lane_publish(&tx->t, (unsigned int)n);
 	tx->reserved = 0;
 	pulse__queue_tell(tx->q, &tx->q->shm->rx_wait);
@@ -178,7 +175,6 @@ static inline int pulse__lane_take(struct pulse_queue *q,
 				   struct pulse__lane_rx *r, void *elems,
 				   unsigned int nr)
 {
-	unsigned char *to = elems;
 	int64_t ready;
 	int n;
 
@@ -188,8 +184,11 @@ static inline int pulse__lane_take(struct pulse_queue *q,
 	if (ready <= 0)
 		return (int)ready;
 	n = ready < nr ? (int)ready : (int)nr;
-	for (int i = 0; i < n; i++, to += r->m.elem_bytes)
-		pulse__lane_get(&r->m, false, r->head + (unsigned int)i, to);
+	if (n == 1)
+		pulse__lane_get(&r->m, false, r->head, elems);
+	else
+		pulse__lane_get_n(&r->m, false, r->head, elems,
+				  (unsigned int)n);
 	pulse__lane_done(r, (unsigned int)n);
 	return n;
 }
@@ -233,15 +232,26 @@ int pulse_queue_pop(struct pulse_queue_rx *rx, void *elem, size_t *bytes)
 
 	if (unlikely(!rx || !elem))
 		return -EINVAL;
-	if (unlikely(bytes && *bytes < rx->q->elem_bytes))
+	if (unlikely(bytes && *bytes < rx->elem_bytes))
 		return -EMSGSIZE;
 	if (pulse__forked(rx->fork_gen))
 		return -EOWNERDEAD;
-	n = pulse__queue_take_n(rx, elem, 1);
-	if (n < 0)
-		return n;
+	if (likely(rx->plain)) {
+		struct pulse__lane_rx *r = &rx->r[0];
+		int64_t ready = pulse__lane_ready(r, 1);
+
+		if (ready <= 0)
+			return ready ? pulse__queue_eproto(rx->q) : -EAGAIN;
+		pulse__lane_get(&r->m, false, r->head, elem);
+		pulse__lane_done(r, 1);
+		rx->peeked = 0;
+	} else {
+		n = pulse__queue_take_n(rx, elem, 1);
+		if (n < 0)
+			return n;
+	}
 	if (bytes)
-		*bytes = rx->q->elem_bytes;
+		*bytes = rx->elem_bytes;
 	return 0;
 }
 

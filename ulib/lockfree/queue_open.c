@@ -129,6 +129,9 @@ int pulse_queue_rx_open(struct pulse_queue *q, struct pulse_queue_rx **out)
 	/* Receivers begin at different lanes, so as not to meet. */
 	rx->cur = pulse__add_relaxed(&q->open, 1) % q->lanes;
 	rx->left = PULSE__QUEUE_TURN;
+	rx->elem_bytes = q->elem_bytes;
+	rx->plain = q->lanes == 1 && !q->claims &&
+		    q->overflow != PULSE_QUEUE_BLOCK;
 	*out = rx;
 	return 0;
 }
