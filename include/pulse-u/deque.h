@@ -14,6 +14,8 @@
 #ifndef PULSE_U_DEQUE_H
 #define PULSE_U_DEQUE_H
 
+#include <stdbool.h>
+
 #include <pulse-u/base.h>
 
 #ifdef __cplusplus
@@ -22,6 +24,9 @@ extern "C" {
 
 struct pulse_deque;
 
+/* Flags of struct pulse_deque_opts. */
+#define PULSE_DEQUE_ASYMMETRIC (1U << 0)	/* steal pays for the fence of take */
+
 /**
  * struct pulse_deque_opts - options of pulse_deque_create()
  * @sz: sizeof(struct pulse_deque_opts)
@@ -29,6 +34,13 @@ struct pulse_deque;
  * @max_capacity: room it may grow to, a power of two from @capacity to 2^30;
  *	default 65536, or @capacity where that is more
  * @start: first position, for tests of the wrap of counters; default 0
+ * @flags: PULSE_DEQUE_ASYMMETRIC or 0
+ * @reserved: 0
+ *
+ * Asymmetric, a take is a few times cheaper and a steal that finds something
+ * some hundred times dearer (membarrier(2) interrupts the owner): for deques
+ * that are hardly ever stolen from. Where membarrier is refused the flag does
+ * nothing.
  *
  * It grows by doubling, in push. Outgrown buffers are kept until destroy, as a
  * thief may still be reading: no more than the last one's size in all.
@@ -38,6 +50,9 @@ struct pulse_deque_opts {
 	uint32_t capacity;
 	uint32_t max_capacity;
 	uint64_t start;
+	/* end of the first version */
+	uint32_t flags;
+	uint32_t reserved;
 };
 
 /**
@@ -86,6 +101,29 @@ PULSE_API void *pulse_deque_take(struct pulse_deque *deque);
  * empty; -EINVAL; -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_deque_steal(struct pulse_deque *deque, void **item);
+
+/**
+ * pulse_deque_steal_half() - take about half of the items, from the top
+ * @deque: the deque
+ * @items: out: the oldest items, oldest first
+ * @nr: room for how many, at least 1
+ *
+ * One after the other: the owner takes its own without asking, so that several
+ * cannot be claimed at once. Ends where another thread is faster.
+ *
+ * Return: how many, 1 to @nr; or as pulse_deque_steal().
+ */
+PULSE_API int pulse_deque_steal_half(struct pulse_deque *deque, void **items,
+				     unsigned int nr);
+
+/**
+ * pulse_deque_asymmetric() - does a steal pay for the fence of take?
+ * @deque: the deque
+ *
+ * Return: true where PULSE_DEQUE_ASYMMETRIC was asked for and membarrier is
+ * allowed.
+ */
+PULSE_API bool pulse_deque_asymmetric(const struct pulse_deque *deque);
 
 /**
  * pulse_deque_size() - items in it, about; any thread

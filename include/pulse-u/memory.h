@@ -50,12 +50,14 @@ PULSE_API int pulse_free_on_node(void *ptr, size_t bytes);
 /**
  * struct pulse_slab - a pool of objects of one size
  *
- * Objects are carved from blocks of node memory. Each CPU keeps a magazine of
- * free objects of its own node, so that most calls touch no line that another
- * CPU writes; what a magazine cannot hold or give goes to and comes from the
- * free list of the node (J. Bonwick, J. Adams: Magazines and Vmem, USENIX
- * 2001). An object that is freed on another node goes home. Memory goes back
- * to the system when the slab is destroyed.
+ * Objects are carved from blocks of node memory. Each thread keeps a magazine
+ * of free objects of the node it is on, so that most calls touch no line that
+ * another thread writes and need no atomic instruction (where membarrier(2) is
+ * refused: each CPU, with one); what a magazine cannot hold or give goes to and
+ * comes from the free list of the node (J. Bonwick, J. Adams: Magazines and
+ * Vmem, USENIX 2001). An object that is freed on another node goes home. Memory
+ * goes back to the system with pulse_slab_trim(), and when the slab is
+ * destroyed.
  *
  * All calls but destroy may be made from any thread at any time.
  */
@@ -69,7 +71,7 @@ struct pulse_slab;
  *	64 where @object_bytes is at least 64
  * @max_bytes: the most memory the slab may take from the system; default no
  *	limit. At least one block is needed for each node that is used.
- * @magazine: objects a CPU may keep to itself, 1 to 1024; default 32;
+ * @magazine: objects a thread may keep to itself, 1 to 1024; default 32;
  *	%PULSE_OFF for none
  * @flags: PULSE_SLAB_* or 0
  */
@@ -139,6 +141,18 @@ PULSE_API int pulse_slab_alloc_on(struct pulse_slab *slab, int node,
  * Return: 0; -EINVAL; -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_slab_free(struct pulse_slab *slab, void *object);
+
+/**
+ * pulse_slab_trim() - give back to the system what is not in use
+ * @slab: the slab
+ *
+ * Empties the magazines, also those of other threads, and unmaps the blocks of
+ * which no object is in use. Takes time for each free object. From any thread,
+ * also while others use the slab.
+ *
+ * Return: bytes given back; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int64_t pulse_slab_trim(struct pulse_slab *slab);
 
 /**
  * pulse_slab_node_of() - the node an object belongs to

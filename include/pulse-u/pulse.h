@@ -17,6 +17,7 @@
 #include <pulse-u/batch.h>
 #include <pulse-u/deque.h>
 #include <pulse-u/ring.h>
+#include <pulse-u/queue.h>
 #include <pulse-u/result.h>
 #include <pulse-u/future.h>
 #include <pulse-u/timer.h>

@@ -31,6 +31,13 @@ struct pulse_ring;
 /* Flags of struct pulse_ring_opts. */
 #define PULSE_RING_ON_NODE (1U << 0)	/* @node counts */
 
+/* What a push does that finds the ring full. */
+enum pulse_ring_overflow {
+	PULSE_RING_ERROR = 0,	 /* say -EAGAIN */
+	PULSE_RING_DROP_NEW = 1, /* drop what was to be pushed, and count it */
+	PULSE_RING_DROP_OLD = 2, /* drop the oldest, and count it */
+};
+
 /**
  * struct pulse_ring_opts - options of pulse_ring_create()
  * @sz: sizeof(struct pulse_ring_opts)
@@ -39,6 +46,8 @@ struct pulse_ring;
  * @flags: PULSE_RING_* or 0
  * @node: with PULSE_RING_ON_NODE: lie in the memory of this node
  * @start: first position, for tests of the wrap of counters; default 0
+ * @overflow: enum pulse_ring_overflow; default PULSE_RING_ERROR
+ * @reserved: 0
  */
 struct pulse_ring_opts {
 	size_t sz;
@@ -47,6 +56,9 @@ struct pulse_ring_opts {
 	uint32_t flags;
 	int32_t node;
 	uint64_t start;
+	/* end of the first version */
+	uint32_t overflow;
+	uint32_t reserved;
 };
 
 /**
@@ -89,8 +101,8 @@ PULSE_API int pulse_ring_destroy(struct pulse_ring *ring);
  * From any thread. Never waits: one that was stopped in the middle of a pop
  * lets the ring look full when its entry comes up again.
  *
- * Return: 0; -EAGAIN full, or too many others at work; -EMSGSIZE @bytes is
- * more than an element has; -EPROTO the shared words cannot be true; -EINVAL;
+ * Return: 0 (also where it was dropped, see pulse_ring_dropped()); -EAGAIN
+ * full, or too many others at work; -EMSGSIZE @bytes is more than an element has; -EPROTO the shared words cannot be true; -EINVAL;
  * -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_ring_push(struct pulse_ring *ring, const void *elem,
@@ -134,6 +146,63 @@ PULSE_API int pulse_ring_push_n(struct pulse_ring *ring, const void *elems,
  */
 PULSE_API int pulse_ring_pop_n(struct pulse_ring *ring, void *elems,
 			       unsigned int nr);
+
+/**
+ * struct pulse_ring_span - places of a ring that one has claimed
+ * @first: position of the first
+ * @nr: how many
+ *
+ * Filled in by pulse_ring_reserve(), given back by pulse_ring_commit().
+ */
+struct pulse_ring_span {
+	uint64_t first;
+	uint32_t nr;
+};
+
+/**
+ * pulse_ring_reserve() - claim places, to write elements in them
+ * @ring: the ring
+ * @nr: how many are wanted, at least 1
+ * @span: out: the places, neighbours in the queue
+ *
+ * What is pushed after them comes out after them, hence is hidden until the
+ * commit, which must come: there is no way to give a place back.
+ *
+ * Return: how many, 1 to @nr; or as pulse_ring_push(), where full is -EAGAIN
+ * with PULSE_RING_DROP_NEW too.
+ */
+PULSE_API int pulse_ring_reserve(struct pulse_ring *ring, unsigned int nr,
+				 struct pulse_ring_span *span);
+
+/**
+ * pulse_ring_at() - where an element of a span lies
+ * @ring: the ring
+ * @span: as pulse_ring_reserve() filled it in
+ * @index: which one, below its nr
+ *
+ * Return: room for a whole element, aligned to 8; NULL there is none.
+ */
+PULSE_API void *pulse_ring_at(struct pulse_ring *ring,
+			      const struct pulse_ring_span *span,
+			      unsigned int index);
+
+/**
+ * pulse_ring_commit() - publish all elements of a span
+ * @ring: the ring
+ * @span: as pulse_ring_reserve() filled it in; empty afterwards
+ *
+ * Return: 0; -EINVAL also: it is empty; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_ring_commit(struct pulse_ring *ring,
+				struct pulse_ring_span *span);
+
+/**
+ * pulse_ring_dropped() - how many elements this handle dropped
+ * @ring: the ring
+ *
+ * Return: a count, of new or old ones as the ring was made; 0 for NULL.
+ */
+PULSE_API uint64_t pulse_ring_dropped(const struct pulse_ring *ring);
 
 /**
  * pulse_ring_count() - elements in it, about

@@ -1,23 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * peer_queues.cc - boost::lockfree::queue under the same loops as
- * bench_queues.c, which starts it. Says nanoseconds, or fails without boost.
+ * peer_queues.cc - boost::lockfree and moodycamel::ConcurrentQueue under the
+ * loops of bench_queues.c, which starts it. Says nanoseconds; fails where the
+ * peer's headers were missing at build time, or it has no such figure.
  *
- * usage: peer_queues pair|crowd
+ * usage: peer_queues boost|boost_spsc|moodycamel have|pair|1p1c|1p1c_burst|2p2c|2p2c_burst
  */
-#include <cstdio>
-#include <cstring>
-
-#if __has_include(<boost/lockfree/queue.hpp>)
-#include <boost/lockfree/queue.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <pthread.h>
 #include <sched.h>
 #include <thread>
 #include <vector>
 
-static const unsigned pairs = 2000000, transfers = 1000000;
-static boost::lockfree::queue<void *, boost::lockfree::capacity<1024>> queue;
+#if __has_include(<boost/lockfree/queue.hpp>)
+#include <boost/lockfree/queue.hpp>
+#include <boost/lockfree/spsc_queue.hpp>
+#define HAVE_BOOST 1
+#endif
+#if __has_include(<concurrentqueue/concurrentqueue.h>)
+#include <concurrentqueue/concurrentqueue.h>
+#define HAVE_MOODYCAMEL 1
+#endif
+
+static const unsigned pairs = 2000000, transfers = 1000000, burst = 32;
+static const int slices = 64, runs = 9;	/* as in contend.h */
 
 static double now_ns()
 {
@@ -33,65 +43,203 @@ static void wait_a_bit(unsigned &misses)
 		sched_yield();
 }
 
-static double run_pair()
+/* A peer has Sides: what one thread uses; nothing, or tokens. */
+template <class Peer> static double run_pair()
 {
-	double start = now_ns();
-	void *item;
+	static Peer peer;
+	typename Peer::Tx tx(peer);
+	typename Peer::Rx rx(peer);
+	std::vector<double> slice;
+	uint64_t value;
 
-	for (uintptr_t i = 1; i <= pairs; i++) {
-		queue.push((void *)i);
-		queue.pop(item);
-		__asm__ __volatile__("" ::: "memory");
+	for (int s = 0; s < slices; s++) {
+		double start = now_ns();
+
+		for (uint64_t i = 1; i <= pairs / slices; i++) {
+			tx.push(i);
+			rx.pop(value);
+			__asm__ __volatile__("" ::: "memory");
+		}
+		slice.push_back((now_ns() - start) / (pairs / slices));
 	}
-	return (now_ns() - start) / pairs;
+	std::sort(slice.begin(), slice.end());
+	return slice[slices / 2];
 }
 
-static void produce()
+template <class Peer>
+static void produce(Peer *peer, pthread_barrier_t *begin, uint64_t each,
+		    bool bursts)
 {
+	typename Peer::Tx tx(*peer);
+	uint64_t v[burst] = { 0 };
 	unsigned misses = 0;
 
-	for (uintptr_t i = 1; i <= transfers / 2; i++)
-		while (!queue.push((void *)i))
-			wait_a_bit(misses);
-}
+	pthread_barrier_wait(begin);
+	for (uint64_t i = 1; i <= each;) {
+		uint64_t left = each - i + 1;
+		uint64_t n = bursts ? tx.push_n(v, left < burst ? left : burst) :
+				      tx.push(i);
 
-static void consume()
-{
-	unsigned misses = 0, got = 0;
-	void *item;
-
-	while (got < transfers / 2) {
-		if (queue.pop(item))
-			got++;
+		if (n)
+			i += n;
 		else
 			wait_a_bit(misses);
 	}
 }
 
-static double run_crowd()
+template <class Peer>
+static void consume(Peer *peer, pthread_barrier_t *begin, uint64_t each,
+		    bool bursts)
 {
-	double start = now_ns();
-	std::vector<std::thread> threads;
+	typename Peer::Rx rx(*peer);
+	uint64_t v[burst];
+	unsigned misses = 0;
 
-	for (int i = 0; i < 4; i++)
-		threads.emplace_back(i & 1 ? produce : consume);
+	pthread_barrier_wait(begin);
+	for (uint64_t i = 1; i <= each;) {
+		uint64_t left = each - i + 1;
+		uint64_t n = bursts ? rx.pop_n(v, left < burst ? left : burst) :
+				      rx.pop(v[0]);
+
+		if (n)
+			i += n;
+		else
+			wait_a_bit(misses);
+	}
+}
+
+template <class Peer> static double crowd_once(unsigned nr, bool bursts)
+{
+	static Peer peer;
+	uint64_t total = (bursts ? 4 * transfers : transfers) / (runs * 2) * 2;
+	std::vector<std::thread> threads;
+	pthread_barrier_t begin;
+	double start;
+
+	pthread_barrier_init(&begin, nullptr, 2 * nr + 1);
+	for (unsigned i = 0; i < 2 * nr; i++)
+		threads.emplace_back(i & 1 ? produce<Peer> : consume<Peer>,
+				     &peer, &begin, total / nr, bursts);
+	pthread_barrier_wait(&begin);
+	start = now_ns();
 	for (auto &t : threads)
 		t.join();
-	return (now_ns() - start) / transfers;
+	return (now_ns() - start) / (double)total;
+}
+
+template <class Peer> static double run_crowd(unsigned nr, bool bursts)
+{
+	std::vector<double> ns;
+
+	for (int i = 0; i < runs; i++)
+		ns.push_back(crowd_once<Peer>(nr, bursts));
+	std::sort(ns.begin(), ns.end());
+	return ns[runs / 2];
+}
+
+#ifdef HAVE_BOOST
+struct Boost {
+	boost::lockfree::queue<uint64_t, boost::lockfree::capacity<1024>> q;
+	struct Tx {
+		Boost &b;
+		explicit Tx(Boost &b_) : b(b_) {}
+		bool push(uint64_t v) { return b.q.push(v); }
+		uint64_t push_n(const uint64_t *v, uint64_t) { return push(*v); }
+	};
+	struct Rx {
+		Boost &b;
+		explicit Rx(Boost &b_) : b(b_) {}
+		bool pop(uint64_t &v) { return b.q.pop(v); }
+		uint64_t pop_n(uint64_t *v, uint64_t) { return pop(*v); }
+	};
+};
+
+struct BoostSpsc {
+	boost::lockfree::spsc_queue<uint64_t,
+				    boost::lockfree::capacity<1024>> q;
+	struct Tx {
+		BoostSpsc &b;
+		explicit Tx(BoostSpsc &b_) : b(b_) {}
+		bool push(uint64_t v) { return b.q.push(v); }
+		uint64_t push_n(const uint64_t *v, uint64_t n)
+		{
+			return b.q.push(v, n);
+		}
+	};
+	struct Rx {
+		BoostSpsc &b;
+		explicit Rx(BoostSpsc &b_) : b(b_) {}
+		bool pop(uint64_t &v) { return b.q.pop(v); }
+		uint64_t pop_n(uint64_t *v, uint64_t n)
+		{
+			return b.q.pop(v, n);
+		}
+	};
+};
+#endif
+
+#ifdef HAVE_MOODYCAMEL
+/* With tokens, which is its fast way; it grows where ours are full. */
+struct Moody {
+	moodycamel::ConcurrentQueue<uint64_t> q{ 4096 };
+	struct Tx {
+		Moody &m;
+		moodycamel::ProducerToken t;
+		explicit Tx(Moody &m_) : m(m_), t(m_.q) {}
+		bool push(uint64_t v) { return m.q.enqueue(t, v); }
+		uint64_t push_n(const uint64_t *v, uint64_t n)
+		{
+			return m.q.enqueue_bulk(t, v, n) ? n : 0;
+		}
+	};
+	struct Rx {
+		Moody &m;
+		moodycamel::ConsumerToken t;
+		explicit Rx(Moody &m_) : m(m_), t(m_.q) {}
+		bool pop(uint64_t &v) { return m.q.try_dequeue(t, v); }
+		uint64_t pop_n(uint64_t *v, uint64_t n)
+		{
+			return m.q.try_dequeue_bulk(t, v, n);
+		}
+	};
+};
+#endif
+
+template <class Peer> static int run(const char *what, bool many)
+{
+	double ns;
+
+	if (!std::strcmp(what, "have"))
+		ns = 0;
+	else if (!std::strcmp(what, "pair"))
+		ns = run_pair<Peer>();
+	else if (!std::strcmp(what, "1p1c"))
+		ns = run_crowd<Peer>(1, false);
+	else if (!std::strcmp(what, "1p1c_burst"))
+		ns = run_crowd<Peer>(1, true);
+	else if (many && !std::strcmp(what, "2p2c"))
+		ns = run_crowd<Peer>(2, false);
+	else if (many && !std::strcmp(what, "2p2c_burst"))
+		ns = run_crowd<Peer>(2, true);
+	else
+		return 2;
+	std::printf("%.3f\n", ns);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 2)
+	if (argc != 3)
 		return 2;
-	std::printf("%.3f\n", std::strcmp(argv[1], "pair") ? run_crowd() :
-							     run_pair());
-	return 0;
-}
-#else
-int main()
-{
-	std::fprintf(stderr, "peer_queues: built without libboost-dev\n");
+#ifdef HAVE_BOOST
+	if (!std::strcmp(argv[1], "boost"))
+		return run<Boost>(argv[2], true);
+	if (!std::strcmp(argv[1], "boost_spsc"))
+		return run<BoostSpsc>(argv[2], false);
+#endif
+#ifdef HAVE_MOODYCAMEL
+	if (!std::strcmp(argv[1], "moodycamel"))
+		return run<Moody>(argv[2], true);
+#endif
 	return 1;
 }
-#endif

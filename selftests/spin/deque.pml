@@ -5,6 +5,8 @@
  *
  * shows: each item is had exactly once, also the last one and over a wrap
  * case grow: the buffer doubles under the thieves
+ * case asym: the owner's stores of bottom lie in its store buffer for as long as they like; a thief's membarrier empties it
+ * twin asym_no_heavy: as asym, but the thief has only a fence of its own
  * twin take_without_cas: the owner keeps the last item without asking top
  * twin steal_without_cas: a thief raises top without looking whether it moved
  * twin steal_reads_late: a thief reads the slot after it raised top
@@ -37,6 +39,28 @@ byte pushed;
 #define MASK(which)	(1 + 2 * (which))
 #define SLOT(which, pos) slot[4 * (which) + ((pos) & MASK(which))]
 
+#ifdef TWIN_asym_no_heavy
+#define CASE_asym
+#endif
+#ifdef CASE_asym
+short stored;				/* bottom, on its way */
+bool pending;
+#define BOTTOM(value)	atomic { !pending -> pending = true; stored = value }
+#define DRAINED		!pending
+#define OWN_BOTTOM	(pending -> stored : bottom)
+
+proctype drain()
+{
+end:	do
+	:: atomic { pending -> bottom = stored; pending = false }
+	od
+}
+#else
+#define BOTTOM(value)	bottom = value
+#define DRAINED		true
+#define OWN_BOTTOM	bottom
+#endif
+
 inline have(item)
 {
 	d_step {
@@ -54,7 +78,7 @@ proctype owner()
 
 	do
 	:: pushed < PUSHES ->		/* pulse__deque_push */
-		b = bottom;
+		b = OWN_BOTTOM;
 		if
 		:: b - top_seen > MASK(buf) -> top_seen = top	/* acquire */
 		:: else
@@ -72,13 +96,14 @@ proctype owner()
 				buf = 1			/* release */
 			:: else
 			fi;
+			DRAINED;		/* stores keep their order */
 			SLOT(buf, b) = pushed + 1;
 			pushed++;
-			bottom = b + 1			/* release */
+			BOTTOM(b + 1)			/* release */
 		fi
 	:: takes < TAKES ->		/* pulse__deque_take */
 		takes++;
-		b = bottom;
+		b = OWN_BOTTOM;
 		t = top;
 		if
 		:: t == b				/* empty, no fence needed */
@@ -88,7 +113,7 @@ proctype owner()
 			t = top;
 			bottom = b;
 #else
-			bottom = b;
+			BOTTOM(b);
 			t = top;			/* A before */
 #endif
 			if
@@ -100,6 +125,7 @@ proctype owner()
 #ifdef TWIN_take_without_cas
 				have(item);
 #else
+				DRAINED;		/* by the exchange */
 				atomic {
 					if
 					:: top == t -> top = t + 1; have(item)
@@ -107,9 +133,9 @@ proctype owner()
 					fi
 				}
 #endif
-				bottom = b + 1
+				BOTTOM(b + 1)
 			:: b < t ->			/* empty after all */
-				bottom = b + 1
+				BOTTOM(b + 1)
 			fi
 		fi
 	:: break
@@ -133,6 +159,9 @@ proctype thief()
 		:: b - t <= 0 -> goto none
 		:: else
 		fi;
+#ifndef TWIN_asym_no_heavy
+		DRAINED;				/* B, where it is membarrier */
+#endif
 		b = bottom;				/* B before; acquire */
 		if
 		:: b - t <= 0 -> goto none
@@ -176,6 +205,9 @@ init
 
 	atomic {
 		run owner();
+#ifdef CASE_asym
+		run drain();
+#endif
 		for (k : 1 .. THIEVES) {
 			run thief()
 		}

@@ -44,6 +44,7 @@ int pulse__deque_init(struct pulse__deque *d, uint64_t capacity,
 	d->bottom = start;
 	d->top_seen = start;
 	d->max_capacity = max_capacity;
+	d->asym = false;
 	return 0;
 }
 
@@ -105,7 +106,8 @@ int pulse_deque_create(const struct pulse_deque_opts *opts,
 				 o.capacity : PULSE__DEQUE_MAX;
 	if (o.capacity < 2 || !pulse__is_pow2(o.capacity) ||
 	    !pulse__is_pow2(o.max_capacity) || o.max_capacity < o.capacity ||
-	    o.max_capacity > PULSE__DEQUE_LIMIT)
+	    o.max_capacity > PULSE__DEQUE_LIMIT ||
+	    o.flags & ~PULSE_DEQUE_ASYMMETRIC || o.reserved)
 		return -EINVAL;
 	deque = pulse__aligned_alloc(PULSE_CACHE_PAIR, sizeof(*deque));
 	if (!deque)
@@ -115,6 +117,9 @@ int pulse_deque_create(const struct pulse_deque_opts *opts,
 		pulse__free(deque);
 		return err;
 	}
+	/* Where membarrier is refused it has its fences. */
+	if (o.flags & PULSE_DEQUE_ASYMMETRIC)
+		deque->d.asym = pulse__asym_local();
 	deque->magic = PULSE__DEQUE_MAGIC;
 	deque->fork_gen = pulse__fork_generation();
 	*out = deque;
@@ -155,6 +160,33 @@ int pulse_deque_steal(struct pulse_deque *deque, void **item)
 	if (pulse__forked(deque->fork_gen))
 		return -EOWNERDEAD;
 	return pulse__deque_steal(&deque->d, item);
+}
+
+int pulse_deque_steal_half(struct pulse_deque *deque, void **items,
+			   unsigned int nr)
+{
+	uint64_t half;
+	int n = 0, err = 0;
+
+	if (unlikely(!deque || !items || !nr))
+		return -EINVAL;
+	if (pulse__forked(deque->fork_gen))
+		return -EOWNERDEAD;
+	half = (pulse__deque_size(&deque->d) + 1) / 2;
+	if (half > nr)
+		half = nr;
+	if (half > INT_MAX)
+		half = INT_MAX;
+	do {
+		err = pulse__deque_steal(&deque->d, &items[n]);
+		n += !err;
+	} while (!err && (uint64_t)n < half);
+	return n ? n : err;
+}
+
+bool pulse_deque_asymmetric(const struct pulse_deque *deque)
+{
+	return deque && deque->d.asym;
 }
 
 size_t pulse_deque_size(const struct pulse_deque *deque)

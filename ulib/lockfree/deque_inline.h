@@ -30,10 +30,19 @@
  *
  * A pairs with B: of an owner and a thief that are after the same last item,
  * at least one sees the other's word, so that not both skip the CAS.
+ *
+ * An asymmetric deque (d->asym) has a light barrier for A and a heavy one for B
+ * (base/asym.h): take costs no fence, steal a system call that interrupts the
+ * owner. The owner's loads and stores around A may then be seen the other way
+ * round, until B; and all that the thief does after B is behind that. The
+ * owner's next take loads top after a store of bottom that B has emptied out,
+ * or after B itself, and so sees what the thief's earlier CAS left.
+ * spin: deque (case asym)
  */
 #ifndef PULSE__DEQUE_INLINE_H
 #define PULSE__DEQUE_INLINE_H
 
+#include "base/asym.h"
 #include "base/base.h"
 
 struct pulse__deque_buf {
@@ -53,6 +62,9 @@ struct pulse__deque {
 	/* The owner's own. */
 	uint64_t top_seen;
 	uint64_t max_capacity;
+
+	/* Never written while thieves are about. */
+	bool asym;
 };
 
 /**
@@ -115,7 +127,10 @@ static inline void *pulse__deque_take(struct pulse__deque *d)
 	b--;
 	__atomic_store_n(&d->bottom, b, PULSE__FENCED(__ATOMIC_RELEASE));
 	/* A: pairs with B in pulse__deque_steal. litmus: chase_lev */
-	pulse__fence(__ATOMIC_SEQ_CST);
+	if (d->asym)
+		pulse__asym_light();
+	else
+		pulse__fence(__ATOMIC_SEQ_CST);
 	t = __atomic_load_n(&d->top, PULSE__FENCED(__ATOMIC_RELAXED));
 
 	if (likely((int64_t)(b - t) > 0))
@@ -154,7 +169,10 @@ static inline int pulse__deque_steal(struct pulse__deque *d, void **item)
 	if ((int64_t)(b - t) <= 0)
 		return -ENOENT;
 	/* B: pairs with A in pulse__deque_take. litmus: chase_lev */
-	pulse__fence(__ATOMIC_SEQ_CST);
+	if (d->asym)
+		pulse__asym_heavy(PULSE__ASYM_LOCAL);
+	else
+		pulse__fence(__ATOMIC_SEQ_CST);
 	/* pairs with pulse__deque_push: its store of bottom. litmus: chase_lev */
 	b = __atomic_load_n(&d->bottom, PULSE__FENCED(__ATOMIC_ACQUIRE));
 	if ((int64_t)(b - t) <= 0)

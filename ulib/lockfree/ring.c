@@ -37,8 +37,10 @@ struct pulse_ring {
 	uint32_t magic;
 	size_t node_bytes;	/* own memory, of a node; 0: heap or attached */
 	bool attached;
+	uint32_t overflow;
 
 	uint64_t errors PULSE__PAIR_ALIGNED;	/* -EPROTO answered */
+	uint64_t dropped;			/* atomic */
 };
 
 _Static_assert(sizeof(((struct pulse_nring_entry *)0)->data) ==
@@ -172,6 +174,64 @@ static inline void pulse__ring_get(struct pulse_ring *r, uint64_t pos,
 
 /* ---- push and pop ------------------------------------------------------ */
 
+/* @nr, but no more than there are entries, nor than an int can tell. */
+static unsigned int pulse__ring_most(const struct pulse_ring *r,
+				     unsigned int nr)
+{
+	return nr <= r->mask ? nr : (unsigned int)(r->mask + 1);
+}
+
+/*
+ * The ring is full, and the oldest are to make room: claims them as a pop does,
+ * hands their entries on unread, and claims places. A pop that is under way is
+ * in front of them: then it is -EAGAIN in the end.
+ */
+static PULSE__COLD int pulse__ring_drop_old(struct pulse_ring *r,
+					    unsigned int nr, uint64_t *first)
+{
+	for (int tries = 0; tries < PULSE__RING_TRIES; tries++) {
+		uint64_t old = 0;
+		int n;
+
+		n = pulse__ring_claim(r, &r->hdr->dequeue, 1, nr, &old);
+		for (int i = 0; i < n; i++) {
+			uint64_t pos = old + (unsigned int)i;
+
+			pulse__ring_yield(r, pos,
+					  pulse__mpmc_turn(pos + r->mask + 1,
+							   r->shift));
+		}
+		if (n > 0)
+			pulse__add_relaxed(&r->dropped, (uint64_t)n);
+		else if (n != -EAGAIN)
+			return n;
+		n = pulse__ring_claim(r, &r->hdr->enqueue, 0, nr, first);
+		if (n != -EAGAIN)
+			return n;
+	}
+	return -EAGAIN;
+}
+
+/* Places for a push. As pulse__ring_claim(). */
+static inline int pulse__ring_room(struct pulse_ring *r, unsigned int nr,
+				   uint64_t *first)
+{
+	int n = pulse__ring_claim(r, &r->hdr->enqueue, 0, nr, first);
+
+	if (unlikely(n == -EAGAIN) && r->overflow == PULSE_RING_DROP_OLD)
+		return pulse__ring_drop_old(r, nr, first);
+	return n;
+}
+
+/* No room for @nr: dropped, where that is what is wanted. 0 or @err. */
+static int pulse__ring_drop_new(struct pulse_ring *r, unsigned int nr, int err)
+{
+	if (err != -EAGAIN || r->overflow != PULSE_RING_DROP_NEW)
+		return err;
+	pulse__add_relaxed(&r->dropped, nr);
+	return 0;
+}
+
 int pulse_ring_push(struct pulse_ring *r, const void *elem, size_t bytes)
 {
 	uint64_t pos;
@@ -183,9 +243,9 @@ int pulse_ring_push(struct pulse_ring *r, const void *elem, size_t bytes)
 		return -EMSGSIZE;
 	if (pulse__forked(r->fork_gen))
 		return -EOWNERDEAD;
-	n = pulse__ring_claim(r, &r->hdr->enqueue, 0, 1, &pos);
-	if (n < 0)
-		return n;
+	n = pulse__ring_room(r, 1, &pos);
+	if (unlikely(n < 0))
+		return pulse__ring_drop_new(r, 1, n);
 	pulse__ring_put(r, pos, elem, bytes);
 	return 0;
 }
@@ -210,13 +270,6 @@ int pulse_ring_pop(struct pulse_ring *r, void *elem, size_t *bytes)
 	return 0;
 }
 
-/* @nr, but no more than there are entries, nor than an int can tell. */
-static unsigned int pulse__ring_most(const struct pulse_ring *r,
-				     unsigned int nr)
-{
-	return nr <= r->mask ? nr : (unsigned int)(r->mask + 1);
-}
-
 int pulse_ring_push_n(struct pulse_ring *r, const void *elems, unsigned int nr)
 {
 	const unsigned char *from = elems;
@@ -227,8 +280,9 @@ int pulse_ring_push_n(struct pulse_ring *r, const void *elems, unsigned int nr)
 		return -EINVAL;
 	if (pulse__forked(r->fork_gen))
 		return -EOWNERDEAD;
-	n = pulse__ring_claim(r, &r->hdr->enqueue, 0, pulse__ring_most(r, nr),
-			      &pos);
+	n = pulse__ring_room(r, pulse__ring_most(r, nr), &pos);
+	if (unlikely(n < 0))
+		return pulse__ring_drop_new(r, nr, n);
 	for (int i = 0; i < n; i++, from += r->elem_bytes)
 		pulse__ring_put(r, pos + (unsigned int)i, from, r->elem_bytes);
 	return n;
@@ -249,6 +303,49 @@ int pulse_ring_pop_n(struct pulse_ring *r, void *elems, unsigned int nr)
 	for (int i = 0; i < n; i++, to += r->elem_bytes)
 		pulse__ring_get(r, pos + (unsigned int)i, to);
 	return n;
+}
+
+/* ---- in place ---------------------------------------------------------- */
+
+int pulse_ring_reserve(struct pulse_ring *r, unsigned int nr,
+		       struct pulse_ring_span *span)
+{
+	int n;
+
+	if (!span)
+		return -EINVAL;
+	memset(span, 0, sizeof(*span));
+	if (!r || !nr)
+		return -EINVAL;
+	if (pulse__forked(r->fork_gen))
+		return -EOWNERDEAD;
+	n = pulse__ring_room(r, pulse__ring_most(r, nr), &span->first);
+	if (n > 0)
+		span->nr = (uint32_t)n;
+	return n;
+}
+
+void *pulse_ring_at(struct pulse_ring *r, const struct pulse_ring_span *span,
+		    unsigned int index)
+{
+	if (!r || !span || index >= span->nr)
+		return NULL;
+	return r->entry[(span->first + index) & r->mask].data;
+}
+
+int pulse_ring_commit(struct pulse_ring *r, struct pulse_ring_span *span)
+{
+	if (!r || !span || !span->nr || span->nr > r->mask + 1)
+		return -EINVAL;
+	if (pulse__forked(r->fork_gen))
+		return -EOWNERDEAD;
+	for (uint32_t i = 0; i < span->nr; i++) {
+		uint64_t pos = span->first + i;
+
+		pulse__ring_yield(r, pos, pulse__mpmc_turn(pos, r->shift) + 1);
+	}
+	span->nr = 0;
+	return 0;
 }
 
 /* ---- figures ----------------------------------------------------------- */
@@ -279,6 +376,11 @@ size_t pulse_ring_elem_bytes(const struct pulse_ring *r)
 uint64_t pulse_ring_errors(const struct pulse_ring *r)
 {
 	return r ? READ_ONCE(r->errors) : 0;
+}
+
+uint64_t pulse_ring_dropped(const struct pulse_ring *r)
+{
+	return r ? READ_ONCE(r->dropped) : 0;
 }
 
 /* ---- life -------------------------------------------------------------- */
@@ -338,11 +440,14 @@ int pulse_ring_create(const struct pulse_ring_opts *opts,
 	if (!o.elem_bytes)
 		o.elem_bytes = PULSE__RING_ELEM;
 	if (!pulse__ring_entries_ok(o.entries) ||
-	    o.elem_bytes > PULSE_RING_ELEM_MAX || o.flags & ~PULSE_RING_ON_NODE)
+	    o.elem_bytes > PULSE_RING_ELEM_MAX ||
+	    o.flags & ~PULSE_RING_ON_NODE ||
+	    o.overflow > PULSE_RING_DROP_OLD || o.reserved)
 		return -EINVAL;
 	r = pulse__ring_new(o.entries, o.elem_bytes);
 	if (!r)
 		return -ENOMEM;
+	r->overflow = o.overflow;
 	bytes = pulse__ring_bytes(o.entries);
 	if (o.flags & PULSE_RING_ON_NODE) {
 		err = pulse_alloc_on_node(bytes, o.node, 0, &mem);

@@ -66,6 +66,7 @@ static struct pulse__slab_lane *pulse__lane_get(struct pulse_slab *slab)
 /* Takes what the magazines of others hold back to the nodes. */
 static void pulse__slab_reclaim(struct pulse_slab *slab)
 {
+	pulse__slab_mags_reclaim(slab);
 	for (uint32_t i = 0; i < slab->nr_lanes; i++) {
 		struct pulse__slab_lane *lane = &slab->lanes[i];
 		int tries = 0;
@@ -121,7 +122,83 @@ taken:
 	return 0;
 }
 
-static int pulse__slab_alloc(struct pulse_slab *slab, int want, void **out)
+/*
+ * Out of the calling thread's magazine: true it did. Else there is none, it is
+ * of another node, or the node has nothing to fill it with.
+ */
+static inline bool pulse__slab_alloc_mag(struct pulse_slab *slab, int want,
+					 void **out)
+{
+	struct pulse__slab_mag *mag = pulse__mag_enter(slab);
+	struct pulse__slab_node *node;
+
+	if (unlikely(!mag))
+		return false;
+	if (unlikely(slab->many_nodes)) {
+		int cpu = sched_getcpu();
+
+		if (unlikely(cpu != mag->cpu))
+			pulse__mag_moved(slab, mag, cpu);
+	}
+	if (unlikely(want != PULSE_NODE_HERE && want != mag->node)) {
+		pulse__mag_leave(mag);
+		return false;
+	}
+	if (likely(mag->nr)) {
+		pulse__count(&mag->hits);
+	} else {
+		if (!pulse__slab_node_get(slab, mag->node, &node))
+			mag->nr = pulse__slab_node_take(slab, node, mag->obj,
+							(slab->magazine + 1) /
+							2);
+		if (!mag->nr) {
+			pulse__mag_leave(mag);
+			return false;
+		}
+		pulse__count(&mag->misses);
+	}
+	*out = mag->obj[--mag->nr];
+	pulse__mag_leave(mag);
+	pulse__slab_debug_alloc(slab, *out);
+	return true;
+}
+
+/* The older half goes to the node, the warm one stays. How many stay. */
+static PULSE__NOINLINE uint32_t pulse__slab_halve(struct pulse_slab *slab,
+						  struct pulse__slab_node *node,
+						  void **obj, uint32_t nr)
+{
+	uint32_t half = (slab->magazine + 1) / 2;
+
+	pulse__slab_node_give(node, obj, half);
+	memmove(obj, obj + half, (nr - half) * sizeof(void *));
+	return nr - half;
+}
+
+/* Likewise back into it; of another node's, or without one: false. */
+static inline bool pulse__slab_free_mag(struct pulse_slab *slab,
+					struct pulse__slab_node *node,
+					void *object)
+{
+	struct pulse__slab_mag *mag = pulse__mag_enter(slab);
+	bool mine;
+
+	if (unlikely(!mag))
+		return false;
+	mine = likely(mag->node == node->id);
+	if (mine) {
+		if (unlikely(mag->nr == slab->magazine))
+			mag->nr = pulse__slab_halve(slab, node, mag->obj,
+						    mag->nr);
+		mag->obj[mag->nr++] = object;
+		pulse__count(&mag->frees);
+	}
+	pulse__mag_leave(mag);
+	return mine;
+}
+
+static PULSE__NOINLINE int pulse__slab_alloc(struct pulse_slab *slab, int want,
+					     void **out)
 {
 	struct pulse__slab_lane *lane = pulse__lane_get(slab);
 	struct pulse__slab_node *node;
@@ -166,6 +243,8 @@ int pulse_slab_alloc(struct pulse_slab *slab, void **out)
 	*out = NULL;
 	if (pulse__forked(slab->fork_gen))
 		return -EOWNERDEAD;
+	if (likely(pulse__slab_alloc_mag(slab, PULSE_NODE_HERE, out)))
+		return 0;
 	return pulse__slab_alloc(slab, PULSE_NODE_HERE, out);
 }
 
@@ -176,35 +255,26 @@ int pulse_slab_alloc_on(struct pulse_slab *slab, int node, void **out)
 	*out = NULL;
 	if (pulse__forked(slab->fork_gen))
 		return -EOWNERDEAD;
+	if (likely(pulse__slab_alloc_mag(slab, node, out)))
+		return 0;
 	return pulse__slab_alloc(slab, node, out);
 }
 
-int pulse_slab_free(struct pulse_slab *slab, void *object)
+/* Past the thread's magazine. */
+static PULSE__NOINLINE int pulse__slab_free(struct pulse_slab *slab,
+					    struct pulse__slab_node *node,
+					    void *object)
 {
 	struct pulse__slab_lane *lane;
-	struct pulse__slab_node *node;
 	bool remote = false;
 
-	if (unlikely(!slab))
-		return -EINVAL;
-	if (!object)
-		return 0;
-	if (pulse__forked(slab->fork_gen))
-		return -EOWNERDEAD;
-	pulse__slab_debug_free(slab, object);
-	node = pulse__slab_block_of(slab, object)->node;
 	lane = pulse__lane_get(slab);
 	if (likely(lane)) {
 		if (likely(lane->node == node->id)) {
-			if (unlikely(lane->nr == slab->magazine)) {
-				/* The older half goes, the warm one stays. */
-				uint32_t half = (slab->magazine + 1) / 2;
-
-				pulse__slab_node_give(node, lane->obj, half);
-				memmove(lane->obj, lane->obj + half,
-					(lane->nr - half) * sizeof(void *));
-				lane->nr -= half;
-			}
+			if (unlikely(lane->nr == slab->magazine))
+				lane->nr = pulse__slab_halve(slab, node,
+							     lane->obj,
+							     lane->nr);
 			lane->obj[lane->nr++] = object;
 			pulse__count(&lane->frees);
 			pulse__lane_unlock(lane);
@@ -220,6 +290,42 @@ int pulse_slab_free(struct pulse_slab *slab, void *object)
 	return 0;
 }
 
+int pulse_slab_free(struct pulse_slab *slab, void *object)
+{
+	struct pulse__slab_node *node;
+
+	if (unlikely(!slab))
+		return -EINVAL;
+	if (!object)
+		return 0;
+	if (pulse__forked(slab->fork_gen))
+		return -EOWNERDEAD;
+	pulse__slab_debug_free(slab, object);
+	node = pulse__slab_block_of(slab, object)->node;
+	if (likely(pulse__slab_free_mag(slab, node, object)))
+		return 0;
+	return pulse__slab_free(slab, node, object);
+}
+
+int64_t pulse_slab_trim(struct pulse_slab *slab)
+{
+	uint64_t bytes = 0;
+
+	if (!slab)
+		return -EINVAL;
+	if (pulse__forked(slab->fork_gen))
+		return -EOWNERDEAD;
+	pulse__slab_reclaim(slab);
+	for (int i = 0; i < PULSE__MAX_NODES; i++) {
+		struct pulse__slab_node *node =
+			pulse__load_acquire(&slab->nodes[i]);
+
+		if (node)
+			bytes += pulse__slab_node_trim(slab, node);
+	}
+	return (int64_t)bytes;
+}
+
 int pulse_slab_node_of(struct pulse_slab *slab, const void *object)
 {
 	if (!slab || !object)
@@ -232,6 +338,7 @@ int pulse_slab_node_of(struct pulse_slab *slab, const void *object)
 static void pulse__slab_sum(struct pulse_slab *slab, struct pulse_slab_stats *s)
 {
 	memset(s, 0, sizeof(*s));
+	pulse__slab_mags_sum(slab, s);
 	for (uint32_t i = 0; i < slab->nr_lanes; i++) {
 		const struct pulse__slab_lane *lane = &slab->lanes[i];
 
@@ -372,6 +479,7 @@ int pulse_slab_create(const struct pulse_slab_opts *opts,
 	slab->fork_gen = pulse__fork_generation();
 	slab->magic = PULSE__SLAB_MAGIC;
 	pulse__slab_layout(slab, &o);
+	pulse__slab_mags_init(slab);
 	err = pulse__slab_lanes_new(slab);
 	if (err) {
 		pulse_slab_destroy(slab);
@@ -390,6 +498,7 @@ int pulse_slab_destroy(struct pulse_slab *slab)
 	pulse__obj_check(slab, PULSE__SLAB_MAGIC, "pulse_slab_destroy");
 	slab->magic = PULSE__MAGIC_DEAD;
 	pulse__slab_sum(slab, &s);
+	pulse__slab_mags_end(slab);
 	pulse__slab_nodes_free(slab);
 	pthread_mutex_destroy(&slab->lock);
 	pulse__free(slab->lane_objs);

@@ -140,6 +140,52 @@ void pulse__slab_node_return(struct pulse__slab_node *node, void *object)
 			     __ATOMIC_RELAXED));
 }
 
+uint64_t pulse__slab_node_trim(struct pulse_slab *slab,
+			       struct pulse__slab_node *node)
+{
+	struct pulse__slab_block *block, **at;
+	struct pulse__slab_obj *obj, *next, **end;
+	uint64_t bytes = 0;
+
+	pthread_mutex_lock(&node->lock);
+	/* pairs with pulse__slab_node_return: its CAS */
+	obj = __atomic_exchange_n(&node->returned, NULL, __ATOMIC_ACQUIRE);
+	for (end = &node->free; *end; end = &(*end)->next)
+		;
+	*end = obj;
+	for (block = node->blocks; block; block = block->next)
+		block->nr_free = 0;
+	if (node->nr_fresh)
+		pulse__slab_block_of(slab, node->fresh)->nr_free =
+			node->nr_fresh;
+	for (obj = node->free; obj; obj = obj->next)
+		pulse__slab_block_of(slab, obj)->nr_free++;
+	/* First the objects leave the list, then the blocks their memory. */
+	for (obj = node->free, end = &node->free; obj; obj = next) {
+		next = obj->next;
+		if (pulse__slab_block_of(slab, obj)->nr_free < slab->per_block) {
+			*end = obj;
+			end = &obj->next;
+		}
+	}
+	*end = NULL;
+	if (node->nr_fresh && pulse__slab_block_of(slab, node->fresh)->nr_free ==
+	    slab->per_block)
+		node->nr_fresh = 0;
+	for (at = &node->blocks; (block = *at);) {
+		if (block->nr_free < slab->per_block) {
+			at = &block->next;
+			continue;
+		}
+		*at = block->next;
+		pulse_free_on_node(block, slab->block_bytes);
+		bytes += slab->block_bytes;
+	}
+	__atomic_fetch_sub(&slab->bytes, bytes, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&node->lock);
+	return bytes;
+}
+
 void pulse__slab_nodes_free(struct pulse_slab *slab)
 {
 	for (int i = 0; i < PULSE__MAX_NODES; i++) {

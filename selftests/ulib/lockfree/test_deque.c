@@ -177,11 +177,14 @@ static void *thief(void *arg)
 	}
 }
 
+static bool heist_asym;		/* the thieves pay */
+
 static void heist_begin(struct heist *h, uint64_t capacity, uint64_t max,
 			uint64_t start)
 {
 	memset(h, 0, sizeof(*h));
 	KT_EQ(pulse__deque_init(&h->d, capacity, max, start), 0);
+	h->d.asym = heist_asym;
 	for (int i = 0; i < THIEVES; i++)
 		KT_EQ(pthread_create(&h->thread[i], NULL, thief, h), 0);
 	/* A head start for nobody. */
@@ -299,6 +302,65 @@ KT_TEST(the_last_item_goes_to_one_only)
 			checksum_add(&owner, value_of(item));
 	}
 	heist_end(&h, &in, &owner);
+}
+
+KT_TEST(each_item_once_where_the_thief_pays_for_the_fence)
+{
+	if (!pulse__asym_local())
+		KT_SKIP("membarrier is refused");
+	heist_asym = true;
+	owner_and_thieves(scaled(300000), 256, 65536, 0);
+	owner_and_thieves(scaled(50000), 4, 4, UINT64_MAX - 1000);
+	for (int i = 0; i < 5; i++)
+		owner_and_thieves(scaled(20000), 2, 1U << 20, 0);
+	heist_asym = false;
+}
+
+KT_TEST(half_is_stolen_oldest_first)
+{
+	struct pulse_deque *d = make(16, 16, 0);
+	void *items[16];
+
+	KT_REQUIRE(d != NULL);
+	KT_EQ(pulse_deque_steal_half(NULL, items, 1), -EINVAL);
+	KT_EQ(pulse_deque_steal_half(d, NULL, 1), -EINVAL);
+	KT_EQ(pulse_deque_steal_half(d, items, 0), -EINVAL);
+	KT_EQ(pulse_deque_steal_half(d, items, 16), -ENOENT);
+	for (uint64_t i = 1; i <= 11; i++)
+		KT_EQ(pulse_deque_push(d, item_of(i)), 0);
+	KT_EQ(pulse_deque_steal_half(d, items, 16), 6);
+	for (uint64_t i = 1; i <= 6; i++)
+		KT_EQ(value_of(items[i - 1]), i);
+	KT_EQ(pulse_deque_steal_half(d, items, 2), 2);
+	KT_EQ(value_of(items[1]), 8);
+	KT_EQ(pulse_deque_size(d), 3);
+	KT_EQ(value_of(pulse_deque_take(d)), 11);
+	pulse_deque_destroy(d);
+}
+
+KT_TEST(asymmetric_is_asked_for_by_a_flag)
+{
+	PULSE_OPTS(pulse_deque_opts, opts, .flags = PULSE_DEQUE_ASYMMETRIC);
+	struct pulse_deque *d;
+	void *item;
+
+	KT_EQ(pulse_deque_create(&opts, &d), 0);
+	KT_EQ(pulse_deque_asymmetric(d), pulse__asym_local());
+	KT_EQ(pulse_deque_push(d, item_of(1)), 0);
+	KT_EQ(pulse_deque_push(d, item_of(2)), 0);
+	KT_EQ(pulse_deque_steal(d, &item), 0);
+	KT_EQ(value_of(item), 1);
+	KT_EQ(value_of(pulse_deque_take(d)), 2);
+	KT_EQ(pulse_deque_destroy(d), 0);
+	KT_EQ(pulse_deque_asymmetric(NULL), false);
+	/* A caller of the first version, which had no flags. */
+	opts.sz = offsetof(struct pulse_deque_opts, flags);
+	KT_EQ(pulse_deque_create(&opts, &d), 0);
+	KT_EQ(pulse_deque_asymmetric(d), false);
+	KT_EQ(pulse_deque_destroy(d), 0);
+	opts.sz = sizeof(opts);
+	opts.flags = 2;
+	KT_EQ(pulse_deque_create(&opts, &d), -EINVAL);
 }
 
 /* What the item points to must be visible to the thief; TSan watches. */

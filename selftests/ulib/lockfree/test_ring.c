@@ -399,6 +399,156 @@ KT_TEST(the_queue_of_pointers_loses_nothing)
 	trade(true, 16, 1, scaled(100000), (1ULL << 32) - 1000);
 }
 
+static struct pulse_ring *make_dropping(uint32_t entries, uint32_t overflow,
+					uint64_t start)
+{
+	struct pulse_ring *r = NULL;
+
+	PULSE_OPTS(pulse_ring_opts, opts, .entries = entries,
+		   .overflow = overflow, .start = start);
+	KT_EQ(pulse_ring_create(&opts, &r), 0);
+	return r;
+}
+
+KT_TEST(a_full_ring_drops_what_it_was_told_to)
+{
+	uint64_t v, six[6] = { 11, 12, 13, 14, 15, 16 };
+	struct pulse_ring *r;
+
+	PULSE_OPTS(pulse_ring_opts, bad, .overflow = 3);
+	KT_EQ(pulse_ring_create(&bad, &r), -EINVAL);
+	KT_EQ(pulse_ring_dropped(NULL), 0);
+	r = make_dropping(4, PULSE_RING_DROP_NEW, 0);
+	KT_REQUIRE(r != NULL);
+	for (v = 1; v <= 10; v++)
+		KT_EQ(pulse_ring_push(r, &v, sizeof(v)), 0);
+	KT_EQ(pulse_ring_dropped(r), 6);
+	KT_EQ(pulse_ring_push_n(r, six, 6), 0);
+	KT_EQ(pulse_ring_dropped(r), 12);
+	for (uint64_t want = 1; want <= 4; want++) {
+		KT_EQ(pulse_ring_pop(r, &v, NULL), 0);
+		KT_EQ(v, want);
+	}
+	pulse_ring_destroy(r);
+
+	r = make_dropping(4, PULSE_RING_DROP_OLD, UINT64_MAX - 2);
+	KT_REQUIRE(r != NULL);
+	for (v = 1; v <= 10; v++)
+		KT_EQ(pulse_ring_push(r, &v, sizeof(v)), 0);
+	KT_EQ(pulse_ring_dropped(r), 6);
+	KT_EQ(pulse_ring_push_n(r, six, 3), 3);
+	KT_EQ(pulse_ring_dropped(r), 9);
+	KT_EQ(pulse_ring_pop(r, &v, NULL), 0);
+	KT_EQ(v, 10);
+	for (uint64_t want = 11; want <= 13; want++) {
+		KT_EQ(pulse_ring_pop(r, &v, NULL), 0);
+		KT_EQ(v, want);
+	}
+	KT_EQ(pulse_ring_pop(r, &v, NULL), -EAGAIN);
+	KT_EQ(pulse_ring_errors(r), 0);
+	pulse_ring_destroy(r);
+}
+
+KT_TEST(places_are_claimed_and_written_in_place)
+{
+	struct pulse_ring_span span, later;
+	struct pulse_ring *r = make(4, 8, UINT64_MAX - 1);
+	uint64_t v = 9;
+
+	KT_REQUIRE(r != NULL);
+	KT_EQ(pulse_ring_reserve(NULL, 1, &span), -EINVAL);
+	KT_EQ(pulse_ring_reserve(r, 0, &span), -EINVAL);
+	KT_EQ(pulse_ring_reserve(r, 1, NULL), -EINVAL);
+	KT_EQ(pulse_ring_commit(NULL, &span), -EINVAL);
+	KT_EQ(pulse_ring_commit(r, NULL), -EINVAL);
+	KT_EQ(pulse_ring_reserve(r, 2, &span), 2);
+	KT_CHECK(pulse_ring_at(r, &span, 2) == NULL);
+	KT_CHECK(pulse_ring_at(NULL, &span, 0) == NULL);
+	KT_CHECK(pulse_ring_at(r, NULL, 0) == NULL);
+	KT_EQ(pulse_ring_push(r, &v, sizeof(v)), 0);
+	KT_EQ(pulse_ring_reserve(r, 9, &later), 1);
+	*(uint64_t *)pulse_ring_at(r, &later, 0) = 10;
+	KT_EQ(pulse_ring_commit(r, &later), 0);
+	KT_EQ(pulse_ring_reserve(r, 1, &later), -EAGAIN);
+	KT_EQ(later.nr, 0);
+	/* Hidden behind what was claimed before and not committed yet. */
+	KT_EQ(pulse_ring_pop(r, &v, NULL), -EAGAIN);
+	for (unsigned int i = 0; i < 2; i++)
+		*(uint64_t *)pulse_ring_at(r, &span, i) = 7 + i;
+	KT_EQ(pulse_ring_commit(r, &span), 0);
+	KT_EQ(pulse_ring_commit(r, &span), -EINVAL);
+	for (uint64_t want = 7; want <= 10; want++) {
+		KT_EQ(pulse_ring_pop(r, &v, NULL), 0);
+		KT_EQ(v, want);
+	}
+	KT_EQ(pulse_ring_pop(r, &v, NULL), -EAGAIN);
+	pulse_ring_destroy(r);
+}
+
+/* Several push into a full ring and drop its oldest, one takes what it can. */
+static void *push_and_drop(void *arg)
+{
+	struct side *s = arg;
+
+	for (uint64_t nr = 1; nr <= s->m->each; nr++) {
+		struct message msg = { .producer = s->id, .nr = nr,
+				       .check = ~(s->id ^ nr) };
+		int err = pulse_ring_push(s->m->ring, &msg, sizeof(msg));
+
+		/* -EAGAIN: one was stopped in the middle. Not in, not counted. */
+		if (!err)
+			s->sum.nr++;
+		else if (!KT_CHECKF(err == -EAGAIN, "push: %d", err))
+			break;
+	}
+	return NULL;
+}
+
+KT_TEST(what_is_dropped_is_counted_and_nothing_torn)
+{
+	PULSE_OPTS(pulse_ring_opts, opts, .entries = 8,
+		   .elem_bytes = sizeof(struct message),
+		   .overflow = PULSE_RING_DROP_OLD);
+	struct market m = { .each = scaled(100000) };
+	uint64_t in = 0, out = 0, last[PRODUCERS] = { 0 };
+	unsigned int misses = 0;
+	struct message msg;
+	bool over = false;
+
+	KT_EQ(pulse_ring_create(&opts, &m.ring), 0);
+	for (uint64_t i = 0; i < PRODUCERS; i++) {
+		m.producer[i].m = &m;
+		m.producer[i].id = i;
+		pthread_create(&m.producer[i].thread, NULL, push_and_drop,
+			       &m.producer[i]);
+	}
+	for (;;) {
+		if (!pulse_ring_pop(m.ring, &msg, NULL)) {
+			out++;
+			if (!KT_CHECK(msg.producer < PRODUCERS) ||
+			    !KT_CHECK(msg.check == ~(msg.producer ^ msg.nr)) ||
+			    !KT_CHECK(msg.nr > last[msg.producer]))
+				break;
+			last[msg.producer] = msg.nr;
+			continue;
+		}
+		if (over)
+			break;
+		give_way(&misses);
+		if (misses > 20000) {
+			for (int i = 0; i < PRODUCERS; i++)
+				pthread_join(m.producer[i].thread, NULL);
+			over = true;
+		}
+	}
+	for (int i = 0; i < PRODUCERS; i++)
+		in += m.producer[i].sum.nr;
+	KT_CHECK(over);
+	KT_EQ(out + pulse_ring_dropped(m.ring), in);
+	KT_EQ(pulse_ring_errors(m.ring), 0);
+	pulse_ring_destroy(m.ring);
+}
+
 /* U03; where it is ASan that notices, that is as good. */
 KT_TEST(debug_builds_end_at_a_second_destroy)
 {
@@ -429,6 +579,7 @@ KT_TEST(debug_builds_end_at_a_second_destroy)
 KT_TEST(a_forked_child_is_told)
 {
 	struct pulse_ring *r = make(2, 8, 0);
+	struct pulse_ring_span span;
 	uint64_t elem = 1;
 	int status = 0;
 	pid_t pid;
@@ -443,6 +594,9 @@ KT_TEST(a_forked_child_is_told)
 		bad |= pulse_ring_pop(r, &elem, NULL) != -EOWNERDEAD;
 		bad |= pulse_ring_push_n(r, &elem, 1) != -EOWNERDEAD;
 		bad |= pulse_ring_pop_n(r, &elem, 1) != -EOWNERDEAD;
+		bad |= pulse_ring_reserve(r, 1, &span) != -EOWNERDEAD;
+		span.nr = 1;
+		bad |= pulse_ring_commit(r, &span) != -EOWNERDEAD;
 		bad |= pulse_ring_destroy(r) != 0;
 		_exit(bad);
 	}

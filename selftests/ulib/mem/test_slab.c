@@ -354,6 +354,175 @@ KT_TEST(objects_pass_through_many_threads_unharmed)
 	trade_with(PULSE_OFF);
 }
 
+KT_TEST(trim_gives_back_what_is_not_in_use)
+{
+	struct pulse_slab *slab = make(1024, 0, 0);
+	static unsigned char *obj[500];
+	uint64_t before;
+
+	KT_REQUIRE(slab != NULL);
+	KT_EQ(pulse_slab_trim(NULL), -EINVAL);
+	KT_EQ(pulse_slab_trim(slab), 0);
+	for (int i = 0; i < 500; i++) {
+		void *p;
+
+		KT_REQUIRE(!pulse_slab_alloc(slab, &p));
+		obj[i] = p;
+		memset(p, i & 0xff, 1024);
+	}
+	KT_EQ(pulse_slab_trim(slab), 0);
+	before = stats_of(slab).bytes;
+	for (int i = 0; i < 400; i++)
+		KT_EQ(pulse_slab_free(slab, obj[i]), 0);
+	KT_CHECK(pulse_slab_trim(slab) > 0);
+	KT_CHECK(stats_of(slab).bytes < before);
+	KT_CHECK(stats_of(slab).bytes >= 100 * 1024);
+	/* What is in use is as it was, and there is more where it came from. */
+	for (int i = 0; i < 400; i++) {
+		void *p;
+
+		KT_REQUIRE(!pulse_slab_alloc(slab, &p));
+		obj[i] = p;
+		memset(p, i & 0xff, 1024);
+	}
+	for (int i = 0; i < 500; i++) {
+		KT_CHECK(obj[i][0] == (i & 0xff) && obj[i][1023] == (i & 0xff));
+		KT_EQ(pulse_slab_free(slab, obj[i]), 0);
+	}
+	KT_CHECK(pulse_slab_trim(slab) > 0);
+	KT_EQ(stats_of(slab).bytes, 0);
+	KT_EQ(stats_of(slab).in_use, 0);
+	KT_EQ(pulse_slab_destroy(slab), 0);
+}
+
+/* A thread takes and frees, and keeps its magazine until it is told to end. */
+struct keeper {
+	struct pulse_slab *slab;
+	pthread_barrier_t filled, end;
+};
+
+static void *keep_a_magazine(void *arg)
+{
+	struct keeper *k = arg;
+	void *obj[20];
+
+	for (int i = 0; i < 20; i++)
+		KT_CHECK(!pulse_slab_alloc(k->slab, &obj[i]));
+	for (int i = 0; i < 20; i++)
+		KT_EQ(pulse_slab_free(k->slab, obj[i]), 0);
+	pthread_barrier_wait(&k->filled);
+	pthread_barrier_wait(&k->end);
+	return NULL;
+}
+
+KT_TEST(what_other_threads_keep_can_be_had)
+{
+	struct keeper k = { .slab = make(64, 65536, 0) };
+	static void *obj[2000];
+	struct pulse_slab_stats s;
+	pthread_t t[4];
+	size_t all;
+
+	KT_REQUIRE(k.slab != NULL);
+	all = drain(k.slab, obj, ARRAY_SIZE(obj));
+	for (size_t i = 0; i < all; i++)
+		KT_EQ(pulse_slab_free(k.slab, obj[i]), 0);
+	pthread_barrier_init(&k.filled, NULL, 5);
+	pthread_barrier_init(&k.end, NULL, 5);
+	for (int i = 0; i < 4; i++)
+		KT_EQ(pthread_create(&t[i], NULL, keep_a_magazine, &k), 0);
+	pthread_barrier_wait(&k.filled);
+	/* Out of the magazines of threads that are idle ... */
+	KT_EQ(drain(k.slab, obj, ARRAY_SIZE(obj)), all);
+	for (size_t i = 0; i < all; i++)
+		KT_EQ(pulse_slab_free(k.slab, obj[i]), 0);
+	pthread_barrier_wait(&k.end);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	/* ... and of those that ended, whose figures stay. */
+	s = stats_of(k.slab);
+	KT_EQ(s.allocations, 2 * all + 4 * 20);
+	KT_EQ(s.frees, s.allocations);
+	KT_EQ(drain(k.slab, obj, ARRAY_SIZE(obj)), all);
+	for (size_t i = 0; i < all; i++)
+		KT_EQ(pulse_slab_free(k.slab, obj[i]), 0);
+	KT_EQ(pulse_slab_trim(k.slab), 65536);
+	KT_EQ(pulse_slab_destroy(k.slab), 0);
+	pthread_barrier_destroy(&k.filled);
+	pthread_barrier_destroy(&k.end);
+}
+
+/* More slabs than a thread has short ways to, made and destroyed in turn. */
+KT_TEST(a_thread_may_use_many_slabs)
+{
+	struct pulse_slab *slab[200];
+	void *obj[200];
+
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 200; i++) {
+			slab[i] = make(16 + (size_t)i, 0, 1 + i % 40);
+			KT_REQUIRE(slab[i] != NULL);
+		}
+		for (int pass = 0; pass < 3; pass++) {
+			for (int i = 0; i < 200; i++) {
+				KT_EQ(pulse_slab_alloc(slab[i], &obj[i]), 0);
+				memset(obj[i], i, 16 + (size_t)i);
+			}
+			for (int i = 0; i < 200; i++) {
+				KT_EQ(*(unsigned char *)obj[i], i);
+				KT_EQ(pulse_slab_free(slab[i], obj[i]), 0);
+			}
+		}
+		for (int i = 0; i < 200; i++)
+			KT_EQ(pulse_slab_destroy(slab[i]), 0);
+	}
+}
+
+static void *trim_for_ever(void *arg)
+{
+	struct store *s = arg;
+
+	while (!READ_ONCE(s->checked)) {
+		KT_CHECK(pulse_slab_trim(s->slab) >= 0);
+		sched_yield();
+	}
+	return NULL;
+}
+
+KT_TEST(trim_may_come_at_any_time)
+{
+	struct store s = { .rounds = (uint64_t)kt_scale(30000) };
+	pthread_t t[3], trimmer;
+	struct store mine[3];
+
+	s.slab = make(WORDS * sizeof(uint64_t), 0, 0);
+	KT_EQ(pthread_create(&trimmer, NULL, trim_for_ever, &s), 0);
+	for (int i = 0; i < 3; i++) {
+		memset(&mine[i], 0, sizeof(mine[i]));
+		mine[i].slab = s.slab;
+		mine[i].rounds = s.rounds;
+		KT_EQ(pthread_create(&t[i], NULL, trade, &mine[i]), 0);
+	}
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	WRITE_ONCE(s.checked, 1);
+	pthread_join(trimmer, NULL);
+	for (int i = 0; i < 3; i++) {
+		uint64_t sum = mine[i].checked;
+
+		for (int n = 0; n < SHELF; n++) {
+			if (!mine[i].shelf[n])
+				continue;
+			KT_CHECK(object_check(mine[i].shelf[n], &sum));
+			KT_EQ(pulse_slab_free(s.slab, mine[i].shelf[n]), 0);
+		}
+		KT_EQ(sum, mine[i].stamps);
+	}
+	KT_CHECK(pulse_slab_trim(s.slab) >= 0);
+	KT_EQ(stats_of(s.slab).bytes, 0);
+	KT_EQ(pulse_slab_destroy(s.slab), 0);
+}
+
 /* ---- misuse ------------------------------------------------------------ */
 
 #ifdef PULSE_DEBUG
@@ -472,6 +641,7 @@ KT_TEST(a_forked_child_is_told)
 
 		bad |= pulse_slab_alloc_on(slab, 0, &q) != -EOWNERDEAD;
 		bad |= pulse_slab_free(slab, p) != -EOWNERDEAD;
+		bad |= pulse_slab_trim(slab) != -EOWNERDEAD;
 		bad |= pulse_slab_destroy(slab) != 1;
 		_exit(bad);
 	}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* asym.c - membarrier(2) for asym.h, asked for once a process. */
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/asym.h"
+
+/* Fork generation in which it was granted, or its complement: refused. */
+static uint32_t pulse__asym_state[3];
+
+static long pulse__membarrier(int command)
+{
+	return syscall(SYS_membarrier, command, 0U, 0);
+}
+
+static bool pulse__asym_register(enum pulse__asym kind, int command, int use)
+{
+	uint32_t now = pulse__fork_generation();
+	uint32_t state = READ_ONCE(pulse__asym_state[kind]);
+
+	if (state == now)
+		return true;
+	if (state == ~now)
+		return false;
+	/* Two threads may both ask: they get the same answer. */
+	state = !pulse__membarrier(command) && !pulse__membarrier(use) ?
+		now : ~now;
+	WRITE_ONCE(pulse__asym_state[kind], state);
+	return state == now;
+}
+
+bool pulse__asym_local(void)
+{
+	return pulse__asym_register(PULSE__ASYM_LOCAL,
+				    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+				    MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+bool pulse__asym_global(void)
+{
+	return pulse__asym_register(PULSE__ASYM_GLOBAL,
+				    MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
+				    MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+}
+
+void pulse__asym_heavy(enum pulse__asym kind)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (pulse__membarrier(kind == PULSE__ASYM_LOCAL ?
+			      MEMBARRIER_CMD_PRIVATE_EXPEDITED :
+			      MEMBARRIER_CMD_GLOBAL_EXPEDITED))
+		/* It was granted before: a filter came later. */
+		pulse__bug("membarrier: granted at first, then refused (errno %d); a seccomp filter must be there before libpulse-u is used, or allow membarrier",
+			   errno);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
