@@ -98,6 +98,7 @@ help:
 	'make check-user   tests that need no kernel module (fast)' \
 	'make check-san    the user-space suite under ASan+UBSan and under TSan' \
 	'make check-vm     tests of KERNELS in VMs' \
+	'make check-debug  the module under KASAN, lockdep, kmemleak, fault injection' \
 	'make check-static layers, symbol map, file sizes, headers on their own' \
 	'make load         build pulse.ko for the running kernel and load it' \
 	'make install      library, headers, tools below DESTDIR and PREFIX' \
@@ -227,7 +228,7 @@ load:
 
 # --------------------------------------------------------------------- check
 # "make check" is what CI runs. One prove, so that there is one summary.
-.PHONY: check check-user check-san check-vm check-static
+.PHONY: check check-user check-san check-vm check-debug check-static
 check: setup-vm
 	@$(MAKE) lib tools examples selftests fuzz
 	@$(MAKE) SAN=asan selftests fuzz
@@ -245,6 +246,12 @@ check-vm: setup-vm
 	@$(MAKE) lib tools examples selftests
 	@$(MAKE) modules
 	@selftests/check vm
+# The kernel for it is built once, which takes 15 minutes; so it is not in "check".
+check-debug: KERNELS := debug
+check-debug: setup-vm
+	@$(MAKE) lib selftests
+	@$(MAKE) modules KERNELS=debug
+	@PULSE_TEST_TIMEOUT=$${PULSE_TEST_TIMEOUT:-3600} selftests/check debug
 check-static: setup-build
 	@$(MAKE) lib
 	@selftests/check static

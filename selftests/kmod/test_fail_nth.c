@@ -125,6 +125,7 @@ static int sweep(const char *what, int (*step)(void), bool once)
 		if (!failed || (once && ret >= 0))
 			break;
 	}
+	KT_CHECKF(nth < 0 || points > 0, "%s: nothing failed", what);
 	return points;
 }
 
