@@ -2,14 +2,16 @@
 /*
  * The storm: processes that use the module in every way at once (crowd.h), while
  * they are killed and stopped at random, CPUs go and come, cgroups squeeze, and
- * the module is told to go. Rounds of ten seconds; after each nobody may be left
- * in the module's books, and it is unloaded while the last of them are reaped.
+ * the module is told to go. Rounds of ten seconds, on a kernel with fault
+ * injection every other one with failing allocations and copies; after each
+ * nobody may be left in the module's books, and it is unloaded while the last of
+ * them are reaped.
  *
  *	PULSE_STORM_SECONDS	how long, 120 if not said; 3600 for an hour
  *	PULSE_STORM_SEED	what decides; told in the output. The order of
  *				events still depends on the scheduler.
  *
- * CPUs and cgroups are left alone outside a VM.
+ * CPUs, cgroups and fault injection are left alone outside a VM.
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -30,24 +32,12 @@ static bool in_vm(void)
 	return getenv("PULSE_VM") != NULL;
 }
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	close(fd);
-	return n < 0 ? -errno : 0;
-}
-
 static void set_cpu(int cpu, const char *value)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	put(path, value);
+	crowd_put(path, value);
 }
 
 static void set_cpus(const char *value)
@@ -72,7 +62,7 @@ static void cgroups_begin(void)
 	    mount("none", CGROUPS, "cgroup2", 0, NULL))
 		return;
 	for (int i = 0; i < 4; i++)
-		put(CGROUPS "/cgroup.subtree_control", wanted[i]);
+		crowd_put(CGROUPS "/cgroup.subtree_control", wanted[i]);
 	mkdir(CGROUPS "/storm0", 0755);
 	mkdir(CGROUPS "/storm1", 0755);
 	have_cgroups = !access(CGROUPS "/storm0/cgroup.procs", W_OK);
@@ -98,17 +88,66 @@ static void squeeze(pid_t pid)
 		return;
 	snprintf(path, sizeof(path), CGROUPS "/storm%u/cgroup.procs", group);
 	snprintf(text, sizeof(text), "%d", pid);
-	put(path, text);
+	crowd_put(path, text);
 	snprintf(path, sizeof(path), CGROUPS "/storm%u/%s", group, limits[i][0]);
-	squeezes += !put(path, limits[i][1]);
+	squeezes += !crowd_put(path, limits[i][1]);
 }
 
-static void cgroups_thaw(void)
+/* Who is to end needs time and memory for it. */
+static void cgroups_release(void)
 {
-	if (!have_cgroups)
-		return;
-	put(CGROUPS "/storm0/cgroup.freeze", "0");
-	put(CGROUPS "/storm1/cgroup.freeze", "0");
+	static const char *const free[][2] = {
+		{ "cgroup.freeze", "0" }, { "cpu.max", "max" }, { "memory.max", "max" },
+	};
+	char path[96];
+
+	for (unsigned int i = 0; have_cgroups && i < 6; i++) {
+		snprintf(path, sizeof(path), CGROUPS "/storm%u/%s", i & 1,
+			 free[i / 2][0]);
+		crowd_put(path, free[i / 2][1]);
+	}
+}
+
+/* -------------------------------------------------------------------- faults */
+
+#define DEBUGFS	"/sys/kernel/debug"
+
+/*
+ * One allocation and copy in a hundred is to fail for tasks that ask for it.
+ * Slab caches of its own are spared: what kmemleak remembers lies in one.
+ */
+static bool faults_begin(void)
+{
+	static const char *const what[] = {
+		"failslab", "fail_page_alloc", "fail_usercopy",
+	};
+	static const char *const knobs[][2] = {
+		{ "verbose", "0" }, { "task-filter", "Y" }, { "ignore-gfp-wait", "N" },
+		{ "ignore-gfp-highmem", "N" }, { "min-order", "0" },
+		{ "cache-filter", "Y" }, { "interval", "1" }, { "times", "-1" },
+		{ "probability", "1" },
+	};
+	char path[128];
+
+	if (!in_vm() || access(DEBUGFS "/failslab/probability", W_OK))
+		return false;
+	for (int size = 8; size <= 8192; size *= 2) {
+		static const char *const kinds[] = { "kmalloc", "kmalloc-cg" };
+
+		for (int i = 0; i < 2; i++) {
+			snprintf(path, sizeof(path), "/sys/kernel/slab/%s-%d%s/failslab",
+				 kinds[i], size < 1024 ? size : size / 1024,
+				 size < 1024 ? "" : "k");
+			crowd_put(path, "1");
+		}
+	}
+	for (int i = 0; i < 3; i++)
+		for (size_t k = 0; k < sizeof(knobs) / sizeof(knobs[0]); k++) {
+			snprintf(path, sizeof(path), DEBUGFS "/%s/%s", what[i],
+				 knobs[k][0]);
+			crowd_put(path, knobs[k][1]);
+		}
+	return true;
 }
 
 /* ----------------------------------------------------------------- processes */
@@ -155,7 +194,7 @@ static void fill(void)
 /* What the programs after exec are, and whatever children are left, go too. */
 static void kill_all(void)
 {
-	cgroups_thaw();
+	cgroups_release();
 	for (int i = 0; i < PROCESSES; i++)
 		if (crowd[i] > 0)
 			kill(crowd[i], SIGKILL);
@@ -232,6 +271,7 @@ static void unload_and_load(void)
 		busy++;
 		reap(false);
 		crowd_drain();
+		usleep(roll(&seed, 500));	/* they need the CPU, too */
 	}
 	KT_EQ(ret, 0);
 	unloads++;
@@ -292,6 +332,7 @@ KT_TEST(whatever_happens_the_books_are_empty_after_it)
 {
 	long long seconds = number("PULSE_STORM_SECONDS", 120);
 	long long begin = now_ns(), end = begin + seconds * NS_PER_SEC;
+	bool faults;
 	FILE *f;
 
 	NEED_DEVICE();
@@ -316,11 +357,15 @@ KT_TEST(whatever_happens_the_books_are_empty_after_it)
 		fclose(f);
 	}
 	cgroups_begin();
+	faults = faults_begin();
 	for (int round = 1; now_ns() < end && !bad_end; round++) {
 		long long until = now_ns() + ROUND_NS;
 
+		books->faults = faults && round % 2 == 0;
 		one_round(until < end ? until : end, until >= end);
-		kt_note("round %d, %lld s", round, (now_ns() - begin) / NS_PER_SEC);
+		kt_note("round %d%s, %lld s", round,
+			books->faults ? " with faults" : "",
+			(now_ns() - begin) / NS_PER_SEC);
 	}
 	tell();
 	KT_CHECKF(!bad_end, "%s: operation %d: %s", bad_end, books->bad_op,
