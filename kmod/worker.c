@@ -154,8 +154,7 @@ void pulse_worker_commit(struct pulse_worker *w, struct file *file)
 
 /*
  * Free the slot of a thread whose switches are not told any more, and what it
- * held.
- * The context may be gone when this returns.
+ * held. The context may be gone when this returns.
  *
  * A permit that the thread did not take goes on to another worker. So does one
  * that it may have taken and made nothing of, when it did not leave by itself
