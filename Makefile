@@ -70,7 +70,8 @@ EX_DIRS   := $(sort $(dir $(wildcard examples/*/main.c)))
 # Module tests make raw system calls: a sanitizer has nothing to see there.
 TEST_SRC  := $(sort $(wildcard selftests/ulib/*/test_*.c) \
 	     $(wildcard selftests/abuse/test_*.c) \
-	     $(if $(SAN),,$(wildcard selftests/kmod/test_*.c)))
+	     $(if $(SAN),,$(wildcard selftests/kmod/test_*.c) \
+	     $(wildcard selftests/storm/test_*.c)))
 FUZZ_SRC  := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c) \
 	     $(wildcard selftests/bench/vm_*.c))
@@ -100,6 +101,7 @@ help:
 	'make check-user   tests that need no kernel module (fast)' \
 	'make check-san    the user-space suite under ASan+UBSan and under TSan' \
 	'make check-vm     tests of KERNELS in VMs' \
+	'make check-debug  the module under KASAN, lockdep, kmemleak, fault injection' \
 	'make check-static layers, symbol map, file sizes, headers on their own' \
 	'make load         build pulse.ko for the running kernel and load it' \
 	'make install      library, headers, tools below DESTDIR and PREFIX' \
@@ -229,7 +231,7 @@ load:
 
 # --------------------------------------------------------------------- check
 # "make check" is what CI runs. One prove, so that there is one summary.
-.PHONY: check check-user check-san check-vm check-static
+.PHONY: check check-user check-san check-vm check-debug check-static
 check: setup-vm
 	@$(MAKE) lib tools examples selftests fuzz
 	@$(MAKE) SAN=asan selftests fuzz
@@ -247,6 +249,12 @@ check-vm: setup-vm
 	@$(MAKE) lib tools examples selftests
 	@$(MAKE) modules
 	@selftests/check vm
+# The kernel for it is built once, which takes 15 minutes; so it is not in "check".
+check-debug: KERNELS := debug
+check-debug: setup-vm
+	@$(MAKE) lib selftests
+	@$(MAKE) modules KERNELS=debug
+	@PULSE_TEST_TIMEOUT=$${PULSE_TEST_TIMEOUT:-3600} selftests/check debug
 check-static: setup-build
 	@$(MAKE) lib
 	@selftests/check static

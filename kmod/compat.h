@@ -12,10 +12,20 @@
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
 #include <linux/version.h>
 
-#ifndef CONFIG_PREEMPT_NOTIFIERS
-#error "pulse needs CONFIG_PREEMPT_NOTIFIERS (selected by CONFIG_KVM)"
+/*
+ * Preempt notifiers (CONFIG_KVM selects them), if they are there and modules may
+ * use them; kmod/Kbuild finds out. Without them there are tracepoints.
+ */
+#if defined(CONFIG_PREEMPT_NOTIFIERS) && !defined(PULSE_NO_NOTIFIERS)
+#define PULSE_HAVE_NOTIFIERS	1
+#else
+#define PULSE_HAVE_NOTIFIERS	0
+#endif
+#ifndef CONFIG_TRACEPOINTS
+#error "pulse needs CONFIG_TRACEPOINTS (CONFIG_PERF_EVENTS or CONFIG_FTRACE)"
 #endif
 #ifndef CONFIG_64BIT
 #error "pulse supports 64-bit kernels"
@@ -94,7 +104,7 @@ pulse_hrtimer_setup(struct hrtimer *timer,
 }
 
 /*
- * Would the task run if it were given a CPU? For sched_out, where on_rq is
+ * Would the task run if it were given a CPU? For the switch, when on_rq is
  * settled. Since 6.12 a task that went to sleep may stay queued for a while
  * (delayed dequeue), and on_rq alone is not the answer.
  */
@@ -108,14 +118,18 @@ static inline bool pulse_task_runnable(struct task_struct *task)
 }
 
 /*
- * Time that the current task stood on a run queue without a CPU, from when the
- * scheduler began to count.
+ * Time that a task stood on a run queue without a CPU, from when the scheduler
+ * began to count: the current task, or the one that is about to be and whose
+ * last wait is not yet in the sum.
  */
 #ifdef CONFIG_SCHED_INFO
 #define PULSE_HAVE_RUN_DELAY	1
 static inline u64 pulse_run_delay_ns(struct task_struct *task)
 {
-	return task->sched_info.run_delay;
+	u64 queued = task->sched_info.last_queued;
+	u64 now = queued ? local_clock() : 0;
+
+	return task->sched_info.run_delay + (now > queued ? now - queued : 0);
 }
 #else
 #define PULSE_HAVE_RUN_DELAY	0

@@ -34,6 +34,7 @@
 #include "park.h"
 #include "quota.h"
 #include "share.h"
+#include "state.h"
 #include "sysfs.h"
 #include "watch.h"
 #include "worker.h"
@@ -95,7 +96,7 @@ static int pulse_cmd_info(struct pulse_call *call)
 		.size = call->usize,
 		.abi = PULSE_ABI_VERSION,
 		.nr_nodes = num_online_nodes(),
-		.features = PULSE_FEATURES,
+		.features = pulse_features(),
 		.limit_workers = PULSE_MAX_WORKERS,
 		.limit_ring_entries = PULSE_MAX_RING_ENTRIES,
 		.limit_heap_bytes = PULSE_MAX_HEAP_BYTES,

@@ -10,6 +10,7 @@
 #include "beat.h"
 #include "ctx.h"
 #include "quota.h"
+#include "state.h"
 #include "watch.h"
 #include "worker.h"
 
@@ -24,7 +25,8 @@ struct pulse_part {
 static const struct pulse_part pulse_parts[] = {
 	{ pulse_quota_init,	NULL },
 	{ pulse_beat_init,	pulse_beat_exit },
-	{ pulse_worker_init,	pulse_worker_exit },
+	{ pulse_state_init,	pulse_state_exit },
+	{ NULL,			pulse_worker_exit },
 	{ pulse_watch_init,	pulse_watch_exit },
 	{ pulse_ctx_init,	pulse_ctx_exit },
 };
@@ -41,7 +43,7 @@ static int __init pulse_init(void)
 	int i, ret;
 
 	for (i = 0; i < ARRAY_SIZE(pulse_parts); i++) {
-		ret = pulse_parts[i].init();
+		ret = pulse_parts[i].init ? pulse_parts[i].init() : 0;
 		if (ret) {
 			pulse_end(i);
 			return ret;

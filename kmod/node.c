@@ -18,6 +18,7 @@
 #include "ctx.h"
 #include "node.h"
 #include "park.h"
+#include "state.h"
 #include "sysfs.h"
 #include "trace.h"
 #include "worker.h"
@@ -202,7 +203,7 @@ void pulse_hdr_fill(struct pulse_ctx *ctx)
 		.magic = PULSE_HDR_MAGIC,
 		.abi = PULSE_ABI_VERSION,
 		.hdr_bytes = sizeof(struct pulse_hdr),
-		.features = PULSE_FEATURES,
+		.features = pulse_features(),
 		.max_workers = ctx->max_workers,
 		.nr_nodes = ctx->nr_nodes,
 		.ring_entries = ctx->ring_entries,

@@ -38,11 +38,13 @@
  *	pulse_users_lock	(quota.c) users and what they use. A leaf.
  *	mmap_lock of the mm	taken by account_locked_vm() with nothing held.
  *
- * The preempt notifier runs under the run queue's lock and takes no lock. It
- * writes KSTATE, which has one writer: the CPU that the worker is on, or
- * whoever owns the slot while no thread does. Heartbeats (beat.c) are written
- * by that CPU too, from its timer's interrupt or with interrupts off; they are
- * single words, outside KSTATE.seq.
+ * A switch of a worker is told by its preempt notifier (notifier.c) or by a
+ * probe of sched_switch (probe.c), as the module parameter state_source says,
+ * under the run queue's lock, and takes no lock. It writes KSTATE (state.c),
+ * which has one writer: the CPU that the worker is on, or whoever owns the slot
+ * while no thread does. Heartbeats (beat.c) are written by that CPU too, from
+ * its timer's interrupt or with interrupts off; they are single words, outside
+ * KSTATE.seq.
  *
  * Barriers, by letter; the proof is at the head of park.c
  *
@@ -69,6 +71,7 @@
 
 #include "compat.h"
 
+/* Of any build on this kernel; pulse_features() adds what load time decided. */
 #define PULSE_FEATURES							\
 	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
 	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT |	\
@@ -83,6 +86,8 @@ struct file;
 struct pulse_ctx;
 struct pulse_node;
 struct pulse_region;
+struct pulse_source;
+struct pulse_tracked;
 struct pulse_user;
 struct pulse_worker;
 

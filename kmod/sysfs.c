@@ -16,6 +16,7 @@
 #include "beat.h"
 #include "pulse.h"
 #include "quota.h"
+#include "state.h"
 #include "sysfs.h"
 #include "watch.h"
 
@@ -34,9 +35,16 @@ static DEVICE_ATTR_RO(abi);
 static ssize_t features_show(struct device *dev, struct device_attribute *attr,
 			     char *buf)
 {
-	return sysfs_emit(buf, "%#llx\n", (unsigned long long)PULSE_FEATURES);
+	return sysfs_emit(buf, "%#llx\n", pulse_features());
 }
 static DEVICE_ATTR_RO(features);
+
+static ssize_t state_source_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", pulse_state_source_name());
+}
+static DEVICE_ATTR_RO(state_source);
 
 static ssize_t contexts_show(struct device *dev, struct device_attribute *attr,
 			     char *buf)
@@ -141,6 +149,7 @@ static DEVICE_ATTR_RW(watch_interval_ms);
 static struct attribute *pulse_attrs[] = {
 	&dev_attr_abi.attr,
 	&dev_attr_features.attr,
+	&dev_attr_state_source.attr,
 	&dev_attr_contexts.attr,
 	&dev_attr_workers.attr,
 	&dev_attr_parks.attr,

@@ -3,15 +3,15 @@
  * Workers: how a slot is given to a thread, and how it comes back.
  *
  * A thread registers itself and holds the context's file from then on, so that
- * neither the context nor the module can go while the scheduler may call the
- * notifier. It comes back in three ways, of which one happens:
+ * neither the context nor the module can go while its switches are told of. It
+ * comes back in three ways, of which one happens:
  *
  *	WORKER_DEL	by the thread;
  *	exec		by the thread, from the close of a descriptor that was
- *			O_CLOEXEC, or on its way to user mode after the notifier
- *			saw another mm;
- *	death		the notifier's last call -> irq_work on that CPU -> list
- *			-> work item, here called the reaper.
+ *			O_CLOEXEC, or on its way to user mode after the state
+ *			source saw the exec;
+ *	death		its last switch -> irq_work on that CPU -> list -> work
+ *			item, here called the reaper.
  *
  * Slots change hands under pulse_ctx.lock. What is in a slot belongs to its
  * thread; wakers look at it without a lock (park.c, node.c), which is safe
@@ -51,13 +51,24 @@ static struct pulse_worker *pulse_worker_of_current(struct pulse_ctx *ctx)
 	return NULL;
 }
 
+static void pulse_worker_unreserve(struct pulse_worker *w)
+{
+	struct pulse_ctx *ctx = w->ctx;
+
+	spin_lock(&ctx->lock);
+	WRITE_ONCE(w->state, PULSE_SLOT_FREE);
+	clear_bit(w->index, ctx->slots);
+	spin_unlock(&ctx->lock);
+	pulse_quota_uncharge(ctx->user, PULSE_QUOTA_WORKERS, 1);
+}
+
 /**
  * pulse_worker_reserve() - a free slot for the calling thread
  * @ctx: the context, live
  * @arg: of WORKER_ADD
  *
  * Return: a slot for pulse_worker_commit() or pulse_worker_cancel(), or an
- * ERR_PTR of -EINVAL, -EEXIST, -EDQUOT, -ENOSPC.
+ * ERR_PTR of -EINVAL, -EEXIST, -EDQUOT, -ENOSPC, -ENOMEM.
  */
 struct pulse_worker *pulse_worker_reserve(struct pulse_ctx *ctx,
 					  const struct pulse_worker_add *arg)
@@ -93,6 +104,11 @@ struct pulse_worker *pulse_worker_reserve(struct pulse_ctx *ctx,
 	w = &ctx->workers[i];
 	w->node = node - ctx->nodes;
 	w->cookie = arg->cookie;
+	ret = pulse_state_prepare(w);
+	if (ret) {
+		pulse_worker_unreserve(w);
+		return ERR_PTR(ret);
+	}
 	return w;
 }
 
@@ -102,13 +118,8 @@ struct pulse_worker *pulse_worker_reserve(struct pulse_ctx *ctx,
  */
 void pulse_worker_cancel(struct pulse_worker *w)
 {
-	struct pulse_ctx *ctx = w->ctx;
-
-	spin_lock(&ctx->lock);
-	WRITE_ONCE(w->state, PULSE_SLOT_FREE);
-	clear_bit(w->index, ctx->slots);
-	spin_unlock(&ctx->lock);
-	pulse_quota_uncharge(ctx->user, PULSE_QUOTA_WORKERS, 1);
+	pulse_state_forget(w);
+	pulse_worker_unreserve(w);
 }
 
 /**
@@ -142,8 +153,8 @@ void pulse_worker_commit(struct pulse_worker *w, struct file *file)
 }
 
 /*
- * Free the slot of a thread that the notifier calls no more, and what it held.
- * The context may be gone when this returns.
+ * Free the slot of a thread whose switches are not told any more, and what it
+ * held. The context may be gone when this returns.
  *
  * A permit that the thread did not take goes on to another worker. So does one
  * that it may have taken and made nothing of, when it did not leave by itself
@@ -157,6 +168,7 @@ static void pulse_worker_release(struct pulse_worker *w, bool gone)
 	struct file *file = w->file;
 	u32 node = w->node;
 
+	pulse_state_forget(w);
 	spin_lock(&ctx->lock);
 	pulse_state_free(w);
 	pulse_node_leave(w);
@@ -270,7 +282,7 @@ static void pulse_exec_work(struct callback_head *head)
 	struct pulse_worker *w =
 		container_of(head, struct pulse_worker, exec_work);
 
-	/* A switch right here sees another mm again, and sends us back here. */
+	/* A switch right here may see the exec again, and send us back here. */
 	w->leaving = false;
 	if (pulse_state_disarm(w))
 		pulse_worker_leave(w);
@@ -341,17 +353,6 @@ void pulse_workers_prepare(struct pulse_ctx *ctx)
 }
 
 /**
- * pulse_worker_init() - let the scheduler look for notifiers
- *
- * Return: 0.
- */
-int pulse_worker_init(void)
-{
-	preempt_notifier_inc();
-	return 0;
-}
-
-/**
  * pulse_worker_exit() - wait for the reaper; no worker is left
  *
  * A worker holds the module through its file, and the reaper drops the file
@@ -360,5 +361,4 @@ int pulse_worker_init(void)
 void pulse_worker_exit(void)
 {
 	flush_work(&pulse_reaper);
-	preempt_notifier_dec();
 }

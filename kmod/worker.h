@@ -5,6 +5,7 @@
 #include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/irq_work.h>
+#include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/preempt.h>
 #include <linux/task_work.h>
@@ -24,12 +25,14 @@ enum pulse_slot_state {
 
 /**
  * struct pulse_worker - a slot, and the thread that has it
- * @notifier: calls state.c when the thread is switched
+ * @notifier: calls notifier.c when the thread is switched
+ * @tracked_link: instead: in the list that probe.c follows
+ * @tracked: of the thread
  * @kstate: its entry of KSTATE
  * @mm: the thread's when it was added; compared, never used
  * @wait_base_ns: the scheduler's run delay when it was added
  * @parking: set by the thread around its sleep in PARK
- * @leaving: set once by the notifier when it saw another mm
+ * @leaving: set once by the state source when it saw an exec
  * @beat_period_ns: of its heartbeats, 0: none; written by the thread
  * @came_from: PULSE_STATE_* when it last got a CPU
  * @wake_bits: PULSE_PERMIT, PULSE_CANCEL; set by anybody, taken by the thread
@@ -45,15 +48,23 @@ enum pulse_slot_state {
  * @pid: its process, in the context's namespace
  * @dead_irq: from the last switch to where reaping can be queued
  * @dead_link: in the reaper's list
- * @exec_work: from the notifier to the thread's way back to user mode
+ * @exec_work: from the state source to the thread's way back to user mode
  * @beat_due_ns: when its next beat is due, while it is on a CPU; beat.c
  * @beat_left_ns: until its next beat, while it is on none
  * @beat_next: the same thread's next worker that beats
  *
- * The first cache line is the notifier's, the second the wakers'.
+ * The first cache line is the state source's, the second the wakers'.
  */
 struct pulse_worker {
-	struct preempt_notifier notifier;
+	union {
+#if PULSE_HAVE_NOTIFIERS
+		struct preempt_notifier notifier;
+#endif
+		struct {
+			struct hlist_node tracked_link;
+			struct pulse_tracked *tracked;
+		};
+	};
 	struct pulse_kstate *kstate;
 	struct mm_struct *mm;
 	u64 wait_base_ns;
@@ -103,7 +114,6 @@ struct pulse_worker *pulse_worker_self(struct pulse_ctx *ctx, u32 index);
 int pulse_worker_del(struct pulse_ctx *ctx, u32 index);
 void pulse_worker_execed(struct pulse_ctx *ctx);
 
-int pulse_worker_init(void);
 void pulse_worker_exit(void);
 
 #endif /* PULSE_WORKER_H */

@@ -328,6 +328,41 @@ KT_TEST(thread_ids_are_those_of_the_pid_namespace)
 	KT_EQ(in_child(tid_in_namespace, NULL), 0);
 }
 
+/* More threads than a small table has room for; each is found at its switches. */
+KT_TEST(of_hundreds_of_workers_each_is_told_of)
+{
+	enum { NR = 300 };
+	static struct parker p[NR];
+	struct dev many;
+	int i, n;
+
+	NEED_DEVICE();
+	KT_REQUIRE(!dev_begin(&many, NR));
+	for (int round = 0; round < 2; round++) {
+		memset(p, 0, sizeof(p));
+		for (n = 0; n < NR; n++) {
+			p[n].word = WORD;
+			KT_REQUIRE(parker_start(&p[n], &many, PULSE_NODE_ANY));
+		}
+		for (i = 0; i < n; i++) {
+			struct pulse_kstate k = kstate_read(&many, p[i].index);
+
+			KT_EQ(k.state, PULSE_STATE_PARKED);
+			KT_EQ(k.tid, p[i].tid);
+			KT_CHECK(k.n_park >= 1);
+			KT_EQ(wake_one(many.fd, p[i].index), 1);
+		}
+		for (i = 0; i < n; i++) {
+			KT_CHECK(EVENTUALLY(kstate_read(&many, p[i].index).n_park >= 2));
+			KT_CHECK(parker_returns(&p[i]) >= 1);
+		}
+		for (i = 0; i < n; i++)
+			parker_stop(&p[i]);
+		KT_EQ(many.hdr->nr_workers, 0);
+	}
+	dev_end(&many);
+}
+
 KT_TEST(one_thread_is_told_of_in_each_of_its_contexts)
 {
 	struct dev more[8];

@@ -23,11 +23,11 @@ static int unload_soon(void)
 	return ret;
 }
 
-/* The file that was built for this kernel; PULSE_KO names another. */
+/* The file that was built for this kernel, or what the VM was started with. */
 static const char *module_file(void)
 {
 	static char path[256];
-	const char *ko = getenv("PULSE_KO");
+	const char *ko = getenv("PULSE_VM_MODULE");
 	struct utsname u;
 	int major, minor;
 
@@ -40,14 +40,30 @@ static const char *module_file(void)
 	return path;
 }
 
+static char state_source[32];	/* as it was found */
+
+static void keep_state_source(void)
+{
+	FILE *f = fopen("/sys/module/pulse/parameters/state_source", "re");
+
+	if (f && fscanf(f, "%31s", state_source) != 1)
+		state_source[0] = 0;
+	if (f)
+		fclose(f);
+}
+
+/* With its state source as it was found, unless the parameters name one. */
 static int load(const char *parameters)
 {
 	int fd = open(module_file(), O_RDONLY | O_CLOEXEC);
+	char all[256];
 	int ret;
 
 	if (fd < 0)
 		return -errno;
-	ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
+	snprintf(all, sizeof(all), "%s%s %s", *state_source ? "state_source=" : "",
+		 state_source, parameters);
+	ret = syscall(SYS_finit_module, fd, all, 0) ? -errno : 0;
 	close(fd);
 	return ret;
 }
@@ -168,6 +184,7 @@ KT_TEST(parameters_outside_their_range_fail_the_load)
 		"max_contexts_per_user=0", "max_workers_per_user=0",
 		"max_pages_per_user=0", "max_pages_per_user=4294967295",
 		"max_workers_per_user=-1", "max_contexts_per_user=many",
+		"state_source=guess", "state_source=",
 	};
 
 	NEED_MODULE_FILE();
@@ -178,6 +195,62 @@ KT_TEST(parameters_outside_their_range_fail_the_load)
 	}
 	KT_EQ(load("max_workers_per_user=77"), 0);
 	KT_EQ(sysfs_read("max_workers_per_user"), 77);
+	KT_EQ(unload_soon(), 0);
+	KT_EQ(load(""), 0);
+}
+
+/* Loads it with this source and looks whether that tells of switches and ends. */
+static void try_source(const char *name)
+{
+	char parameter[64], line[64] = "";
+	bool probe = !strcmp(name, "tracepoint");
+	int ret, status;
+	pid_t pid;
+	FILE *f;
+
+	snprintf(parameter, sizeof(parameter), "state_source=%s", name);
+	KT_EQ(unload_soon(), 0);
+	ret = load(parameter);
+	if (ret == -EOPNOTSUPP && !probe) {
+		kt_note("no notifiers for modules on this kernel");
+		KT_EQ(load(""), 0);
+		return;
+	}
+	KT_REQUIRE(ret == 0);
+	f = fopen(SYSFS_DIR "state_source", "re");
+	KT_REQUIRE(f && fgets(line, sizeof(line), f));
+	fclose(f);
+	line[strcspn(line, "\n")] = 0;
+	KT_CHECKF(!strcmp(line, name), "%s, not %s", line, name);
+
+	KT_REQUIRE(!dev_begin_events(&d, 4, 4096, PULSE_CTX_SHARED));
+	KT_EQ(!!(d.info.features & PULSE_FEAT_KSTATE_PROBE), probe);
+	KT_EQ(sysfs_read("features"), d.info.features);
+	KT_EQ(dev_join(&d, PULSE_NODE_ANY), 0);
+	for (int i = 0; i < 20; i++)
+		sleep_ms(2);
+	KT_CHECK(kstate_read(&d, 0).n_block >= 5);
+	pid = fork();
+	KT_REQUIRE(pid >= 0);
+	if (!pid) {
+		if (dev_joins(d.fd) || worker_add(d.fd, PULSE_NODE_ANY) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	KT_CHECK(EVENTUALLY(state_of(&d, 1) == PULSE_STATE_BLOCKED));
+	kill(pid, SIGKILL);
+	KT_EQ(waitpid(pid, &status, 0), pid);
+	KT_CHECK(EVENTUALLY(state_of(&d, 1) == PULSE_STATE_FREE));
+	KT_EQ(kstate_read(&d, 1).exit_code, SIGKILL);
+	dev_end(&d);
+}
+
+KT_TEST(either_state_source_can_be_chosen)
+{
+	NEED_MODULE_FILE();
+	try_source("notifier");
+	try_source("tracepoint");
 	KT_EQ(unload_soon(), 0);
 	KT_EQ(load(""), 0);
 }
@@ -266,6 +339,7 @@ int main(int argc, char **argv)
 	bool alone = emulated();
 	int ret;
 
+	keep_state_source();
 	if (alone)
 		set_online("0");
 	ret = kt_main(argc, argv);

@@ -157,7 +157,9 @@ int pulse__probe_judge(const struct pulse_info *info, struct pulse__probe *out)
 		out->fix = "install the pulse-dkms of the library's version and load it anew";
 	} else {
 		out->err = 0;
-		out->reason = "/dev/pulse answers";
+		out->reason = info->features & PULSE_FEAT_KSTATE_PROBE ?
+			"/dev/pulse answers; it learns of switches by a tracepoint" :
+			"/dev/pulse answers";
 		out->fix = "";
 	}
 	return out->err;

@@ -71,6 +71,7 @@
 #define PULSE_FEAT_NRING	(1ULL << 2)	/* a ring in the memory of each node */
 #define PULSE_FEAT_WAKE_NODE	(1ULL << 3)	/* WAKE_NODE with spill-over */
 #define PULSE_FEAT_DEATH	(1ULL << 4)	/* a dead worker's slot is reclaimed */
+#define PULSE_FEAT_KSTATE_PROBE	(1ULL << 5)	/* KSTATE by a probe of sched_switch */
 #define PULSE_FEAT_BEAT		(1ULL << 8)	/* BEAT */
 #define PULSE_FEAT_HANDOFF	(1ULL << 9)	/* HANDOFF */
 #define PULSE_FEAT_HANDOFF_CPU	(1ULL << 10)	/* ... onto the caller's CPU */
@@ -202,7 +203,7 @@ struct pulse_join {
  * @cookie: told back in traces and events, never interpreted
  *
  * Errors: EEXIST this thread is a worker of this context already, ENOSPC no
- * free slot, EINVAL no such node online, EDQUOT the user's quota.
+ * free slot, EINVAL no such node online, EDQUOT the user's quota, ENOMEM.
  */
 struct pulse_worker_add {
 	__u32 size;

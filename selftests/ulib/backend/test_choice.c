@@ -306,8 +306,10 @@ KT_TEST(an_older_or_newer_module_is_judged_by_what_it_can_do)
 
 	KT_EQ(pulse__probe_judge(&info, &p), 0);
 	KT_STREQ(p.fix, "");
+	KT_CHECK(strstr(p.reason, "tracepoint"));
 	info.features = PULSE_FEAT_NRING;	/* the rest has substitutes */
 	KT_EQ(pulse__probe_judge(&info, &p), 0);
+	KT_CHECK(!strstr(p.reason, "tracepoint"));
 	info.features = PULSE_FEAT_KSTATE;
 	KT_EQ(pulse__probe_judge(&info, &p), -EOPNOTSUPP);
 	KT_CHECK(strstr(p.reason, "lacks"));
