@@ -279,7 +279,7 @@ install: lib tools
 	install -m 644 $(O)/lib/pkgconfig/libpulse-u.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
 	install -m 644 include/pulse-u/*.h $(DESTDIR)$(PREFIX)/include/pulse-u/
 	install -m 644 include/uapi/linux/pulse.h include/uapi/linux/pulse_event.h \
-	  $(DESTDIR)$(PREFIX)/include/linux/
+	  include/uapi/linux/pulse_netlink.h $(DESTDIR)$(PREFIX)/include/linux/
 	install -m 755 $(TOOL_BIN) $(DESTDIR)$(PREFIX)/bin/
 clean:
 	rm -rf build

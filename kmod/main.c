@@ -9,7 +9,8 @@
 
 #include "beat.h"
 #include "ctx.h"
-#include "quota.h"
+#include "knob.h"
+#include "netlink.h"
 #include "watch.h"
 #include "worker.h"
 
@@ -22,10 +23,11 @@ struct pulse_part {
 };
 
 static const struct pulse_part pulse_parts[] = {
-	{ pulse_quota_init,	NULL },
+	{ pulse_knob_init,	NULL },
 	{ pulse_beat_init,	pulse_beat_exit },
 	{ pulse_worker_init,	pulse_worker_exit },
 	{ pulse_watch_init,	pulse_watch_exit },
+	{ pulse_netlink_init,	pulse_netlink_exit },
 	{ pulse_ctx_init,	pulse_ctx_exit },
 };
 
