@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/string.h>
 #include <linux/stringify.h>
+#include <linux/time64.h>
 
 #include "ctx.h"
 #include "knob.h"
@@ -36,7 +37,6 @@ const struct pulse_knob pulse_knobs[PULSE_NR_KNOBS] = {
 		PULSE_KNOB(1, 4194304, max_workers_per_user),
 	[PULSE_KNOB_MAX_PAGES] =
 		PULSE_KNOB(1, 1073741824, max_pages_per_user),
-	/* PULSE_MIN_BEAT_NS to a second */
 	[PULSE_KNOB_BEAT_FLOOR_US] =
 		PULSE_KNOB(20, 1000000, beat_floor_us),
 	[PULSE_KNOB_WATCH_INTERVAL_MS] =
@@ -56,6 +56,8 @@ unsigned int pulse_knob_values[PULSE_NR_KNOBS] = {
 	[PULSE_KNOB_SPIN_US]		= 0,
 	[PULSE_KNOB_WAKE_SPILL]		= 0,
 };
+
+static_assert(PULSE_MIN_BEAT_NS == 20 * NSEC_PER_USEC);
 
 #define PULSE_PARAM(id, name, text)					\
 	module_param_named(name, pulse_knob_values[id], uint, 0444);	\

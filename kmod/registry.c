@@ -6,7 +6,7 @@
  * The mutex keeps what is found from being released: SETUP adds before the
  * context is LIVE, and release takes it off before it frees anything. It is held
  * for one answer, or one message of a dump, and never across a user access.
- * Process context; outside all other locks but none is needed to take it.
+ * Process context, outside of all spinlocks.
  */
 #include <linux/limits.h>
 #include <linux/mutex.h>
