@@ -116,31 +116,40 @@ static int whole_life(void)
 	if (ret >= 0)
 		ret = dev_info(d.fd, &info);
 out:
+	/* one that failed would leave the worker to the thread's end */
+	if (d.self >= 0 && worker_del(d.fd, d.self) == -EFAULT)
+		KT_EQ(worker_del(d.fd, d.self), 0);
+	d.self = -1;
 	dev_end(&d);
 	return ret;
 }
 
-KT_TEST(whatever_fails_in_the_life_of_a_context_leaves_nothing)
+static int sweep_life(void *arg)
 {
-	long long contexts, workers;
 	int points;
 
-	NEED_DEVICE();
-	/* what a program before us had may still be on its way out */
-	EVENTUALLY(!sysfs_read("contexts"));
-	contexts = sysfs_read("contexts");
-	workers = sysfs_read("workers");
+	(void)arg;
 	fail_nth_open();
 	points = sweep("life", whole_life, false);
 	if (nth >= 0) {
 		kt_note("%d points of failure", points);
 		KT_CHECK(points > 10);
-		close(nth);
-		nth = -1;
+		fail_at(0);
 	}
 	KT_EQ(whole_life(), 0);
-	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
-	KT_EQ(sysfs_read("workers"), workers);
+	fflush(stdout);
+	return kt_failed != 0;
+}
+
+/* In a process of its own: an munmap() that failed leaves its mapping to the end. */
+KT_TEST(whatever_fails_in_the_life_of_a_context_leaves_nothing)
+{
+	NEED_DEVICE();
+	/* what a program before us had may still be on its way out */
+	KT_CHECK(EVENTUALLY(!sysfs_read("contexts")));
+	KT_EQ(in_child(sweep_life, NULL), 0);
+	KT_CHECK(EVENTUALLY(!sysfs_read("contexts")));
+	KT_CHECK(EVENTUALLY(!sysfs_read("workers")));
 }
 
 static int step_setup(void)
@@ -241,7 +250,7 @@ KT_TEST(netlink_answers_or_says_why_not)
 		ret = step_dump();
 		failed = did_fail();
 		KT_CHECKF(ret >= 2 || (failed && (ret == -ENOMEM || ret == -ENOBUFS ||
-						  ret == -EFAULT)),
+						  ret == -EFAULT || ret == -ENFILE)),
 			  "failure %d: %d", i, ret);
 	}
 	if (nth >= 0)
@@ -279,7 +288,8 @@ KT_TEST(an_event_without_memory_is_counted_and_harms_nothing)
 		fail_at(i);
 		ret = sysfs_write("wake_spill", 0);
 		did_fail();
-		KT_CHECKF(ret == 0 || ret == -ENOMEM, "failure %d: %d", i, ret);
+		KT_CHECKF(ret == 0 || ret == -ENOMEM || ret == -EFAULT,
+			  "failure %d: %d", i, ret);
 		done += ret == 0;
 	}
 	close(nth);

@@ -705,4 +705,47 @@ KT_TEST(messages_that_are_wrong_are_refused)
 	nl_close(&n);
 }
 
+static __u32 roll(__u32 *dice)
+{
+	*dice = *dice * 1664525 + 1013904223;
+	return *dice >> 8;
+}
+
+/* Attributes of any type, length and content, and messages that end too soon. */
+KT_TEST(requests_at_random_do_no_harm)
+{
+	__u32 dice = 4711;
+	char junk[24];
+	struct dev d;
+
+	NEED_FAMILY();
+	KT_REQUIRE(!dev_begin(&d, 2));
+	KT_EQ(dev_join(&d, PULSE_NODE_ANY), 0);
+	for (long i = 0; i < kt_scale(50000); i++) {
+		int nr = (int)(roll(&dice) % 5);
+
+		nl_ask(&n, (int)(roll(&dice) % 18),
+		       roll(&dice) % 3 ? NL_ACK : (int)(roll(&dice) & 0xffff));
+		while (nr--) {
+			for (size_t k = 0; k < sizeof(junk); k++)
+				junk[k] = (char)(roll(&dice) % 4 ? 0 : roll(&dice));
+			nl_put(&n, (int)(roll(&dice) % 12), junk,
+			       roll(&dice) % 3 ? 4 : roll(&dice) % sizeof(junk));
+		}
+		if (!(roll(&dice) % 8))
+			n.out_len -= roll(&dice) % (n.out_len - NLMSG_HDRLEN);
+		nl_send(&n);
+		while (recv(n.fd, n.in, sizeof(n.in), MSG_DONTWAIT) >= 0 ||
+		       errno == ENOBUFS)
+			;
+	}
+	nl_close(&n);
+	KT_REQUIRE(!nl_open(&n));
+	KT_EQ(dump_contexts(), 0);
+	KT_EQ(seen.mine, 1);
+	KT_EQ(sysfs_read("spin_us"), 0);
+	dev_end(&d);
+	nl_close(&n);
+}
+
 KT_MAIN()
