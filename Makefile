@@ -65,6 +65,7 @@ LIBA	:= $(O)/lib/libpulse-u.a
 # What lies in the right folder is built: no list to forget a file in.
 ULIB_SRC  := $(sort $(wildcard ulib/*/*.c))
 TOOL_SRC  := $(sort $(wildcard tools/*.c))
+CTL_SRC   := $(sort $(wildcard tools/pulsectl/*.c))
 EX_SRC    := $(sort $(wildcard examples/*.c))
 EX_DIRS   := $(sort $(dir $(wildcard examples/*/main.c)))
 # Module tests make raw system calls: a sanitizer has nothing to see there.
@@ -79,6 +80,7 @@ BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
 
 ULIB_OBJ  := $(ULIB_SRC:%.c=$(O)/obj/%.o)
 TOOL_BIN  := $(TOOL_SRC:tools/%.c=$(O)/bin/%)
+CTL_BIN   := $(O)/bin/pulsectl
 EX_BIN    := $(EX_SRC:examples/%.c=$(O)/bin/examples/%) \
 	     $(patsubst examples/%/,$(O)/bin/%,$(EX_DIRS))
 TEST_BIN  := $(TEST_SRC:%.c=$(O)/%)
@@ -118,7 +120,7 @@ build: setup-build
 	@$(MAKE) modules
 
 lib: $(LIBSO) $(LIBA) $(O)/lib/libpulse-u.so $(O)/lib/pkgconfig/libpulse-u.pc
-tools: $(TOOL_BIN)
+tools: $(TOOL_BIN) pulsectl
 examples: $(EX_BIN)
 selftests: $(TEST_BIN)
 fuzz: $(FUZZ_BIN)
@@ -190,6 +192,23 @@ $(EX_SRC:examples/%.c=$(O)/bin/examples/%): $(O)/bin/examples/%: $(O)/obj/exampl
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(SANFLAGS) -o $@ $< $(call LINKSO,../../) -lm
+
+# pulsectl needs libnl, and no library of ours; without libnl it is left out.
+NL_CFLAGS = $(shell pkg-config --cflags libnl-genl-3.0)
+NL_LIBS   = $(shell pkg-config --libs libnl-genl-3.0)
+HAVE_NL  := $(shell pkg-config --exists libnl-genl-3.0 2>/dev/null && echo y)
+.PHONY: pulsectl
+ifeq ($(HAVE_NL),y)
+pulsectl: $(CTL_BIN)
+else
+pulsectl:
+	@echo '  SKIP    pulsectl: no libnl-genl-3.0; fix: apt install libnl-genl-3-dev'
+endif
+$(O)/obj/tools/pulsectl/%.o: CPPFLAGS += $(NL_CFLAGS)
+$(CTL_BIN): $(CTL_SRC:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(SANFLAGS) -o $@ $^ $(NL_LIBS)
 
 define example_dir
 $(O)/bin/$(1): $(patsubst %.c,$(O)/obj/%.o,$(wildcard examples/$(1)/*.c)) \
@@ -294,8 +313,13 @@ install: lib tools
 	install -m 644 $(O)/lib/pkgconfig/libpulse-u.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
 	install -m 644 include/pulse-u/*.h $(DESTDIR)$(PREFIX)/include/pulse-u/
 	install -m 644 include/uapi/linux/pulse.h include/uapi/linux/pulse_event.h \
-	  $(DESTDIR)$(PREFIX)/include/linux/
-	install -m 755 $(TOOL_BIN) $(DESTDIR)$(PREFIX)/bin/
+	  include/uapi/linux/pulse_netlink.h $(DESTDIR)$(PREFIX)/include/linux/
+	install -m 755 $(TOOL_BIN) $(if $(HAVE_NL),$(CTL_BIN)) $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/share/man/man8 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 644 Documentation/man/pulsectl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 tools/completion/pulsectl.bash \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pulsectl
 clean:
 	rm -rf build
 

@@ -19,8 +19,6 @@
  * PREEMPT_RT. beats and missed are single words that only this CPU writes, so
  * they need no KSTATE.seq, and the timer may come in the middle of one.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/capability.h>
 #include <linux/cpuhotplug.h>
 #include <linux/err.h>
@@ -28,7 +26,6 @@
 #include <linux/irqflags.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
-#include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/time64.h>
 #include <linux/timekeeping.h>
@@ -36,15 +33,9 @@
 #include "beat.h"
 #include "compat.h"
 #include "ctx.h"
+#include "knob.h"
 #include "trace.h"
 #include "worker.h"
-
-#define PULSE_BEAT_FLOOR_LEAST_US	(PULSE_MIN_BEAT_NS / NSEC_PER_USEC)
-#define PULSE_BEAT_FLOOR_MOST_US	1000000U
-
-static unsigned int pulse_beat_floor = 100;
-module_param_named(beat_floor_us, pulse_beat_floor, uint, 0444);
-MODULE_PARM_DESC(beat_floor_us, "shortest period of beats without CAP_SYS_NICE");
 
 /**
  * struct pulse_beat_cpu - the heartbeat of a CPU
@@ -229,34 +220,10 @@ int pulse_beat_set(struct pulse_ctx *ctx, const struct pulse_beat *arg)
 	if (arg->period_ns < PULSE_MIN_BEAT_NS ||
 	    arg->period_ns > PULSE_MAX_BEAT_NS)
 		return -EINVAL;
-	if (arg->period_ns < (u64)pulse_beat_floor_us() * NSEC_PER_USEC &&
+	if (arg->period_ns < (u64)pulse_knob(PULSE_KNOB_BEAT_FLOOR_US) * NSEC_PER_USEC &&
 	    !capable(CAP_SYS_NICE))
 		return -EINVAL;
 	return pulse_beat_start(w, arg->period_ns);
-}
-
-/**
- * pulse_beat_floor_us() - the shortest period without CAP_SYS_NICE
- *
- * Return: microseconds, as it is now.
- */
-unsigned int pulse_beat_floor_us(void)
-{
-	return READ_ONCE(pulse_beat_floor);
-}
-
-/**
- * pulse_beat_set_floor_us() - change it
- * @us: 20 to 1000000
- *
- * Return: 0, or -ERANGE with the floor as it was.
- */
-int pulse_beat_set_floor_us(unsigned int us)
-{
-	if (us < PULSE_BEAT_FLOOR_LEAST_US || us > PULSE_BEAT_FLOOR_MOST_US)
-		return -ERANGE;
-	WRITE_ONCE(pulse_beat_floor, us);
-	return 0;
 }
 
 /*
@@ -272,18 +239,12 @@ static int pulse_beat_online(unsigned int cpu)
 /**
  * pulse_beat_init() - prepare the timers
  *
- * Return: 0, -ERANGE for a module parameter outside its range, or what
- * cpuhp_setup_state() says.
+ * Return: 0 or what cpuhp_setup_state() says.
  */
 int pulse_beat_init(void)
 {
 	int cpu, ret;
 
-	ret = pulse_beat_set_floor_us(pulse_beat_floor);
-	if (ret) {
-		pr_err("beat_floor_us: outside its range\n");
-		return ret;
-	}
 	for_each_possible_cpu(cpu)
 		pulse_hrtimer_setup(&per_cpu(pulse_beat_cpus, cpu).timer,
 				    pulse_beat_timer, CLOCK_MONOTONIC,

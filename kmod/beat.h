@@ -9,9 +9,6 @@ void pulse_beat_stop(struct pulse_worker *w);
 void pulse_beat_in(struct pulse_worker *w, u64 now);
 void pulse_beat_out(struct pulse_worker *w, u64 now);
 
-unsigned int pulse_beat_floor_us(void);
-int pulse_beat_set_floor_us(unsigned int us);
-
 int pulse_beat_init(void);
 void pulse_beat_exit(void);
 

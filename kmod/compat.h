@@ -14,6 +14,7 @@
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/version.h>
+#include <net/genetlink.h>
 
 /*
  * Preempt notifiers (CONFIG_KVM selects them), if they are there and modules may
@@ -137,6 +138,40 @@ static inline u64 pulse_run_delay_ns(struct task_struct *task)
 {
 	return 0;
 }
+#endif
+
+/* What kobj_type.get_ownership() is given is const: 6.2. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define pulse_kobj_const
+#else
+#define pulse_kobj_const	const
+#endif
+
+/* The attributes of a dump's request moved: 6.6. */
+static inline struct nlattr **
+pulse_genl_dump_attrs(struct netlink_callback *cb)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	return genl_dumpit_info(cb)->attrs;
+#else
+	return genl_info_dump(cb)->attrs;
+#endif
+}
+
+/*
+ * An error that points at an attribute, with a text. Texts with values in them:
+ * 6.2; before, @plain, which must live as long as the module.
+ */
+#ifdef NL_SET_ERR_MSG_ATTR_FMT
+#define pulse_nl_err_attr(extack, nla, plain, fmt, ...)			\
+	NL_SET_ERR_MSG_ATTR_FMT(extack, nla, fmt, ##__VA_ARGS__)
+#else
+#define pulse_nl_err_attr(extack, nla, plain, fmt, ...)			\
+	do {								\
+		NL_SET_BAD_ATTR(extack, nla);				\
+		if (extack)						\
+			(extack)->_msg = (plain);			\
+	} while (0)
 #endif
 
 #endif /* PULSE_COMPAT_H */

@@ -24,15 +24,19 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include <linux/pulse_netlink.h>
+
 #include "beat.h"
 #include "ctx.h"
 #include "event.h"
 #include "handoff.h"
 #include "hint.h"
 #include "mmap.h"
+#include "nl_event.h"
 #include "node.h"
 #include "park.h"
 #include "quota.h"
+#include "registry.h"
 #include "share.h"
 #include "state.h"
 #include "sysfs.h"
@@ -143,6 +147,8 @@ static void pulse_ctx_clear(struct pulse_ctx *ctx)
 	pulse_quota_uncharge(ctx->user, PULSE_QUOTA_PAGES, ctx->charged_pages);
 	ctx->charged_pages = 0;
 
+	put_pid(ctx->owner);
+	ctx->owner = NULL;
 	if (ctx->pid_ns)
 		put_pid_ns(ctx->pid_ns);
 	ctx->pid_ns = NULL;
@@ -209,6 +215,27 @@ static int pulse_ctx_alloc(struct pulse_ctx *ctx)
 	return 0;
 }
 
+/* Let the context be seen from outside; the last step of making it. */
+static int pulse_ctx_publish(struct pulse_ctx *ctx)
+{
+	int ret = pulse_registry_add(ctx);
+
+	if (ret)
+		return ret;
+	ret = pulse_ctx_folder_add(ctx);
+	if (ret)
+		pulse_registry_del(ctx);
+	return ret;
+}
+
+/* Nobody sees it any more when this returns. */
+static void pulse_ctx_unpublish(struct pulse_ctx *ctx)
+{
+	pulse_nl_ctx_event(ctx, PULSE_NL_CMD_CTX_DEL);
+	pulse_registry_del(ctx);
+	pulse_ctx_folder_del(ctx);
+}
+
 static int pulse_cmd_setup(struct pulse_call *call)
 {
 	const struct pulse_setup *arg = &call->arg.setup;
@@ -230,17 +257,21 @@ static int pulse_cmd_setup(struct pulse_call *call)
 	mmgrab(current->mm);
 	ctx->mm = current->mm;
 	ctx->pid_ns = get_pid_ns(task_active_pid_ns(current));
+	ctx->owner = get_pid(task_tgid(current));
+	pulse_knobs_inherit(ctx);
 	ctx->max_workers = arg->max_workers;
 	ctx->ring_entries = arg->ring_entries;
 	ctx->heap_bytes = PAGE_ALIGN(arg->heap_bytes);
 	ctx->events.bytes = arg->event_bytes;
 
 	ret = pulse_share_alloc(ctx, arg->flags & PULSE_CTX_SHARED) ?:
-	      pulse_ctx_alloc(ctx);
+	      pulse_ctx_alloc(ctx) ?: pulse_ctx_publish(ctx);
 	if (ret)
 		pulse_ctx_clear(ctx);
 	/* (G): pairs with pulse_ctx_is_live() */
 	smp_store_release(&ctx->state, ret ? PULSE_CTX_NEW : PULSE_CTX_LIVE);
+	if (!ret)
+		pulse_nl_ctx_event(ctx, PULSE_NL_CMD_CTX_NEW);
 	return ret;
 }
 
@@ -469,7 +500,6 @@ static long pulse_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 
 static int pulse_open(struct inode *inode, struct file *file)
 {
-	static atomic_t last_id;
 	struct pulse_ctx *ctx;
 	int ret;
 
@@ -486,7 +516,6 @@ static int pulse_open(struct inode *inode, struct file *file)
 		goto put_user;
 
 	ctx->state = PULSE_CTX_NEW;
-	ctx->id = atomic_inc_return(&last_id);
 	spin_lock_init(&ctx->lock);
 	spin_lock_init(&ctx->events.lock);
 	pulse_watches_prepare(ctx);
@@ -525,6 +554,8 @@ static int pulse_release(struct inode *inode, struct file *file)
 	struct pulse_ctx *ctx = file->private_data;
 
 	WARN_ON_ONCE(ctx->nr_workers);
+	if (pulse_ctx_is_live(ctx))
+		pulse_ctx_unpublish(ctx);
 	pulse_watches_end(ctx);
 	pulse_ctx_clear(ctx);
 	pulse_quota_uncharge(ctx->user, PULSE_QUOTA_CONTEXTS, 1);
@@ -561,6 +592,19 @@ static struct miscdevice pulse_device = {
 	.fops	= &pulse_fops,
 	.groups	= pulse_sysfs_groups,
 };
+
+/**
+ * pulse_ctx_parent() - where contexts have their folders in sysfs
+ *
+ * misc_register() holds back open() until it is done, so that who has a context
+ * finds it there.
+ *
+ * Return: the device's own folder.
+ */
+struct kobject *pulse_ctx_parent(void)
+{
+	return &pulse_device.this_device->kobj;
+}
 
 /**
  * pulse_ctx_init() - let the device appear

@@ -7,13 +7,17 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include "ctx_sysfs.h"
 #include "event.h"
+#include "knob.h"
 #include "mmap.h"
 #include "pulse.h"
 #include "share.h"
 #include "watch.h"
 
+struct kobject;
 struct mm_struct;
+struct pid;
 struct pid_namespace;
 
 enum pulse_ctx_state {
@@ -25,12 +29,15 @@ enum pulse_ctx_state {
 /**
  * struct pulse_ctx - one open file of /dev/pulse
  * @state: enum pulse_ctx_state; release store of LIVE, acquire loads
- * @id: names the context in traces
+ * @id: names the context in traces, sysfs and netlink; given by SETUP
  * @user: the account of whoever opened it
  * @poll_wait: who polls the file
  * @mm: of whoever set it up; compared, never used
  * @share: who else may use it
  * @pid_ns: of whoever set it up; thread ids in KSTATE are of it
+ * @owner: the process that set it up; told, never used
+ * @knobs: from PULSE_KNOB_FIRST_OF_CTX on; single words, set by anybody who may
+ * @folder: in sysfs
  * @charged_pages: on the user's account
  * @locked_pages: of these, on the RLIMIT_MEMLOCK of each mm that may use it
  * @max_workers: slots
@@ -64,6 +71,9 @@ struct pulse_ctx {
 	struct mm_struct *mm;
 	struct pulse_share share;
 	struct pid_namespace *pid_ns;
+	struct pid *owner;
+	u32 knobs[PULSE_NR_CTX_KNOBS];
+	struct pulse_ctx_folder folder;
 	unsigned long charged_pages;
 	unsigned long locked_pages;
 	u32 max_workers;
@@ -99,6 +109,7 @@ static inline bool pulse_ctx_is_live(struct pulse_ctx *ctx)
 
 int pulse_ctx_check(struct pulse_ctx *ctx);
 
+struct kobject *pulse_ctx_parent(void);
 int pulse_ctx_init(void);
 void pulse_ctx_exit(void);
 

@@ -27,6 +27,7 @@
 #include "compat.h"
 #include "ctx.h"
 #include "event.h"
+#include "nl_event.h"
 #include "trace.h"
 #include "worker.h"
 
@@ -235,4 +236,5 @@ void pulse_event_death(struct pulse_worker *w)
 	};
 
 	pulse_event_put(w->ctx, PULSE_EVENT_WORKER_DEATH, &death, sizeof(death));
+	pulse_nl_death(w, &death);
 }

@@ -22,15 +22,21 @@
 #include "ctx.h"
 #include "event.h"
 #include "hang.h"
+#include "nl_event.h"
 #include "trace.h"
 #include "worker.h"
 
 /* Tries to read KSTATE between two switches. */
 #define PULSE_LOOKS	16
 
-/* A worker's KSTATE, all of one moment; false when it is never quiet. */
-static bool pulse_kstate_copy(const struct pulse_worker *w,
-			      struct pulse_kstate *copy)
+/**
+ * pulse_kstate_copy() - a worker's KSTATE, all of one moment
+ * @w: any slot of a live context
+ * @copy: gets it, also when it is of several moments
+ *
+ * Return: false when it is never quiet.
+ */
+bool pulse_kstate_copy(const struct pulse_worker *w, struct pulse_kstate *copy)
 {
 	const struct pulse_kstate *ks = w->kstate;
 	int i;
@@ -90,6 +96,7 @@ static void pulse_tell_hang(struct pulse_watched *p, struct task_struct *task,
 
 	trace_hang(p->worker, verdict, for_ns);
 	pulse_event_put(p->ctx, PULSE_EVENT_HANG, &hang, sizeof(hang));
+	pulse_nl_hang(p, task, &hang);
 	pulse_kill(p, task, PULSE_WATCH_KILL_HANG);
 }
 
@@ -213,5 +220,6 @@ void pulse_look_rss(struct pulse_watched *p, struct task_struct *task)
 	rss.time_ns = ktime_get_ns();
 	rss.pid = task_tgid_nr_ns(task, p->ctx->pid_ns);
 	pulse_event_put(p->ctx, PULSE_EVENT_RSS, &rss, sizeof(rss));
+	pulse_nl_rss(p, task, &rss);
 	pulse_kill(p, task, PULSE_WATCH_KILL_RSS);
 }

@@ -73,6 +73,7 @@ struct pulse_watched {
 	u64 told_out_ns;
 };
 
+bool pulse_kstate_copy(const struct pulse_worker *w, struct pulse_kstate *copy);
 bool pulse_look_worker(struct pulse_watched *p);
 void pulse_look_rss(struct pulse_watched *p, struct task_struct *task);
 

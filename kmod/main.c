@@ -9,6 +9,8 @@
 
 #include "beat.h"
 #include "ctx.h"
+#include "knob.h"
+#include "netlink.h"
 #include "quota.h"
 #include "state.h"
 #include "watch.h"
@@ -23,11 +25,12 @@ struct pulse_part {
 };
 
 static const struct pulse_part pulse_parts[] = {
-	{ pulse_quota_init,	NULL },
+	{ pulse_knob_init,	NULL },
 	{ pulse_beat_init,	pulse_beat_exit },
 	{ pulse_state_init,	pulse_state_exit },
 	{ NULL,			pulse_worker_exit },
 	{ pulse_watch_init,	pulse_watch_exit },
+	{ pulse_netlink_init,	pulse_netlink_exit },
 	{ pulse_ctx_init,	pulse_ctx_exit },
 };
 

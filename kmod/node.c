@@ -16,8 +16,10 @@
 #include <linux/topology.h>
 
 #include "ctx.h"
+#include "knob.h"
 #include "node.h"
 #include "park.h"
+#include "registry.h"
 #include "state.h"
 #include "sysfs.h"
 #include "trace.h"
@@ -234,6 +236,7 @@ void pulse_hdr_count(struct pulse_ctx *ctx)
 	lockdep_assert_held(&ctx->lock);
 	WRITE_ONCE(ctx->hdr->nr_workers, ctx->nr_workers);
 	WRITE_ONCE(ctx->hdr->generation, ctx->hdr->generation + 1);
+	pulse_registry_changed();
 }
 
 /**
@@ -420,7 +423,8 @@ int pulse_wake_node(struct pulse_ctx *ctx, struct pulse_wake_node *arg)
 	if (!home || arg->nr < 1 || arg->nr > PULSE_MAX_WORKERS)
 		return -EINVAL;
 	arg->woken = pulse_wake_from(ctx, home, arg->nr,
-				     arg->flags & PULSE_WAKE_SPILL);
+				     arg->flags & PULSE_WAKE_SPILL ||
+				     pulse_knob_get(ctx, PULSE_KNOB_WAKE_SPILL));
 	trace_wake(ctx, arg->node, arg->nr, arg->woken);
 	return 0;
 }

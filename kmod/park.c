@@ -75,12 +75,15 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
+#include <linux/time64.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <linux/wait.h>
 
 #include "compat.h"
 #include "ctx.h"
+#include "knob.h"
 #include "node.h"
 #include "park.h"
 #include "sysfs.h"
@@ -187,6 +190,26 @@ static int pulse_park_sleep(struct pulse_worker *w, const struct pulse_park *arg
 	}
 }
 
+/*
+ * Looks for a permit before the CPU is given up, for spin_us at most and while
+ * nobody else wants it. Nothing hangs on what is seen here: the sleep that
+ * follows looks at all of it anew.
+ */
+static void pulse_park_spin(struct pulse_worker *w, const struct pulse_park *arg)
+{
+	u32 spin_us = pulse_knob_get(w->ctx, PULSE_KNOB_SPIN_US);
+	u64 until;
+
+	if (likely(!spin_us))
+		return;
+	until = min_t(u64, ktime_get_ns() + (u64)spin_us * NSEC_PER_USEC,
+		      arg->deadline_ns);
+	while (!atomic_read(&w->wake_bits) && !need_resched() &&
+	       single_task_running() && !signal_pending(current) &&
+	       ktime_get_ns() < until)
+		cpu_relax();
+}
+
 /**
  * pulse_park_self() - sleep until a permit comes
  * @w: the calling thread's
@@ -199,6 +222,7 @@ int pulse_park_self(struct pulse_worker *w, const struct pulse_park *arg)
 	bool slept = false;
 	int ret;
 
+	pulse_park_spin(w, arg);
 	rcu_assign_pointer(w->sleeper, current);
 	ret = pulse_park_sleep(w, arg, &slept);
 	__set_current_state(TASK_RUNNING);

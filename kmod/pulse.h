@@ -12,6 +12,7 @@
  *	  +- pulse_region	pages shared with user space: HDR, KSTATE,
  *	  |			UWORK, one ring a node. Freed with the context,
  *	  |			so no mapping is left when they go. (mmap.c)
+ *	  +- pulse_ctx_folder	in sysfs. (ctx_sysfs.c)
  *	  +- pulse_share	the processes that may use it. (share.c)
  *	  +- pulse_events	what the kernel tells, in order. (event.c)
  *	  +- pulse_watched[]	workers and processes that are looked after.
@@ -36,6 +37,9 @@
  *	pulse_watches.lock	(watch.c) the list of watches. A leaf.
  *	pulse_events.lock	(event.c) the event ring. Process context, a leaf.
  *	pulse_users_lock	(quota.c) users and what they use. A leaf.
+ *	registry mutex		(registry.c) contexts by number; keeps what is found
+ *				there from being released.
+ *	pulse_news_lock		(nl_event.c) numbers of netlink events. A leaf.
  *	mmap_lock of the mm	taken by account_locked_vm() with nothing held.
  *
  * A switch of a worker is told by its preempt notifier (notifier.c) or by a

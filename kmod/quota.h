@@ -21,8 +21,4 @@ int pulse_quota_charge(struct pulse_user *user, enum pulse_quota what,
 void pulse_quota_uncharge(struct pulse_user *user, enum pulse_quota what,
 			  unsigned long n);
 
-unsigned int pulse_quota_limit(enum pulse_quota what);
-int pulse_quota_set_limit(enum pulse_quota what, unsigned int limit);
-int pulse_quota_init(void);
-
 #endif /* PULSE_QUOTA_H */

@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/class/misc/pulse/: totals to read, limits to set. Described in
+ * /sys/class/misc/pulse/: totals to read, knobs to set. Described in
  * Documentation/ABI/testing/sysfs-class-misc-pulse.
  *
  * Totals are counted on each CPU and added up by the reader, who gets a sum
- * that may be a moment old. Limits are parsed strictly: a decimal number, with
- * a newline or without, and nothing else.
+ * that may be a moment old. What a context has of its own: ctx_sysfs.c.
  */
-#include <linux/ctype.h>
 #include <linux/device.h>
 #include <linux/kernel.h>
-#include <linux/string.h>
 #include <linux/sysfs.h>
 
-#include "beat.h"
+#include "knob.h"
+#include "nl_event.h"
 #include "pulse.h"
 #include "quota.h"
 #include "state.h"
 #include "sysfs.h"
-#include "watch.h"
 
 DEFINE_PER_CPU(struct pulse_totals, pulse_totals);
 
@@ -77,74 +74,49 @@ PULSE_TOTAL(parks);
 PULSE_TOTAL(wakes);
 PULSE_TOTAL(deaths);
 
-/* kstrtouint() alone would take "+5", and stop at a NUL byte in the middle. */
-static int pulse_parse(const char *buf, size_t count, unsigned int *value)
-{
-	if (!isdigit(buf[0]) || strlen(buf) != count)
-		return -EINVAL;
-	return kstrtouint(buf, 10, value);
-}
-
-#define PULSE_LIMIT(name, what)						\
-static ssize_t name##_show(struct device *dev,				\
-			   struct device_attribute *attr, char *buf)	\
-{									\
-	return sysfs_emit(buf, "%u\n", pulse_quota_limit(what));	\
-}									\
-static ssize_t name##_store(struct device *dev,				\
-			    struct device_attribute *attr,		\
-			    const char *buf, size_t count)		\
-{									\
-	unsigned int value;						\
-	int ret = pulse_parse(buf, count, &value);			\
-									\
-	if (!ret)							\
-		ret = pulse_quota_set_limit(what, value);		\
-	return ret ?: count;						\
-}									\
-static DEVICE_ATTR_RW(name)
-
-PULSE_LIMIT(max_contexts_per_user, PULSE_QUOTA_CONTEXTS);
-PULSE_LIMIT(max_workers_per_user, PULSE_QUOTA_WORKERS);
-PULSE_LIMIT(max_pages_per_user, PULSE_QUOTA_PAGES);
-
-static ssize_t beat_floor_us_show(struct device *dev,
+static ssize_t netlink_drops_show(struct device *dev,
 				  struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n", pulse_beat_floor_us());
+	return sysfs_emit(buf, "%llu\n", pulse_nl_drops());
+}
+static DEVICE_ATTR_RO(netlink_drops);
+
+static enum pulse_knob_id pulse_knob_of(struct device_attribute *attr)
+{
+	return (uintptr_t)container_of(attr, struct dev_ext_attribute, attr)->var;
 }
 
-static ssize_t beat_floor_us_store(struct device *dev,
-				   struct device_attribute *attr,
-				   const char *buf, size_t count)
+static ssize_t pulse_knob_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", pulse_knob(pulse_knob_of(attr)));
+}
+
+static ssize_t pulse_knob_store(struct device *dev,
+				struct device_attribute *attr, const char *buf,
+				size_t count)
 {
 	unsigned int value;
-	int ret = pulse_parse(buf, count, &value);
+	int ret = pulse_knob_parse(buf, count, &value);
 
 	if (!ret)
-		ret = pulse_beat_set_floor_us(value);
+		ret = pulse_knob_set(NULL, pulse_knob_of(attr), value);
 	return ret ?: count;
 }
-static DEVICE_ATTR_RW(beat_floor_us);
 
-static ssize_t watch_interval_ms_show(struct device *dev,
-				      struct device_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%u\n", pulse_watch_interval_ms());
+#define PULSE_KNOB_ATTR(name, id)					\
+static struct dev_ext_attribute dev_attr_##name = {			\
+	__ATTR(name, 0644, pulse_knob_show, pulse_knob_store),		\
+	(void *)(uintptr_t)(id)						\
 }
 
-static ssize_t watch_interval_ms_store(struct device *dev,
-				       struct device_attribute *attr,
-				       const char *buf, size_t count)
-{
-	unsigned int value;
-	int ret = pulse_parse(buf, count, &value);
-
-	if (!ret)
-		ret = pulse_watch_set_interval_ms(value);
-	return ret ?: count;
-}
-static DEVICE_ATTR_RW(watch_interval_ms);
+PULSE_KNOB_ATTR(max_contexts_per_user, PULSE_KNOB_MAX_CONTEXTS);
+PULSE_KNOB_ATTR(max_workers_per_user, PULSE_KNOB_MAX_WORKERS);
+PULSE_KNOB_ATTR(max_pages_per_user, PULSE_KNOB_MAX_PAGES);
+PULSE_KNOB_ATTR(beat_floor_us, PULSE_KNOB_BEAT_FLOOR_US);
+PULSE_KNOB_ATTR(watch_interval_ms, PULSE_KNOB_WATCH_INTERVAL_MS);
+PULSE_KNOB_ATTR(spin_us, PULSE_KNOB_SPIN_US);
+PULSE_KNOB_ATTR(wake_spill, PULSE_KNOB_WAKE_SPILL);
 
 static struct attribute *pulse_attrs[] = {
 	&dev_attr_abi.attr,
@@ -155,11 +127,14 @@ static struct attribute *pulse_attrs[] = {
 	&dev_attr_parks.attr,
 	&dev_attr_wakes.attr,
 	&dev_attr_deaths.attr,
-	&dev_attr_max_contexts_per_user.attr,
-	&dev_attr_max_workers_per_user.attr,
-	&dev_attr_max_pages_per_user.attr,
-	&dev_attr_beat_floor_us.attr,
-	&dev_attr_watch_interval_ms.attr,
+	&dev_attr_netlink_drops.attr,
+	&dev_attr_max_contexts_per_user.attr.attr,
+	&dev_attr_max_workers_per_user.attr.attr,
+	&dev_attr_max_pages_per_user.attr.attr,
+	&dev_attr_beat_floor_us.attr.attr,
+	&dev_attr_watch_interval_ms.attr.attr,
+	&dev_attr_spin_us.attr.attr,
+	&dev_attr_wake_spill.attr.attr,
 	NULL,
 };
 

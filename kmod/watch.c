@@ -13,13 +13,10 @@
  * thread, with the exit code in it, so that nothing is missed between rounds,
  * not even a process that was reaped at once; only the news is late.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
-#include <linux/module.h>
 #include <linux/nospec.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
@@ -31,12 +28,10 @@
 #include "ctx.h"
 #include "event.h"
 #include "hang.h"
+#include "knob.h"
+#include "nl_event.h"
 #include "watch.h"
 #include "worker.h"
-
-static unsigned int pulse_watch_interval = 100;
-module_param_named(watch_interval_ms, pulse_watch_interval, uint, 0444);
-MODULE_PARM_DESC(watch_interval_ms, "time between two looks at what is watched");
 
 /*
  * Bound to no CPU: a round must not wait for the CPU whose being taken is what
@@ -172,7 +167,7 @@ put:
 static void pulse_watch_later(struct pulse_watches *all)
 {
 	queue_delayed_work(pulse_watch_wq, &all->tick,
-			   msecs_to_jiffies(pulse_watch_interval_ms()));
+			   msecs_to_jiffies(pulse_knob(PULSE_KNOB_WATCH_INTERVAL_MS)));
 }
 
 /**
@@ -304,6 +299,7 @@ static bool pulse_look_process(struct pulse_watched *p)
 	death.signal = death.exit_code & 0x7f;
 	pulse_event_put(p->ctx, PULSE_EVENT_PROCESS_DEATH, &death,
 			sizeof(death));
+	pulse_nl_process_death(p, &death);
 	return false;
 }
 
@@ -359,43 +355,12 @@ void pulse_watches_end(struct pulse_ctx *ctx)
 }
 
 /**
- * pulse_watch_interval_ms() - time between two rounds
+ * pulse_watch_init() - the queue of rounds
  *
- * Return: as it is now.
- */
-unsigned int pulse_watch_interval_ms(void)
-{
-	return READ_ONCE(pulse_watch_interval);
-}
-
-/**
- * pulse_watch_set_interval_ms() - change it, from the next round on
- * @ms: 1 to a minute
- *
- * Return: 0, or -ERANGE with the interval as it was.
- */
-int pulse_watch_set_interval_ms(unsigned int ms)
-{
-	if (ms < 1 || ms > 60000)
-		return -ERANGE;
-	WRITE_ONCE(pulse_watch_interval, ms);
-	return 0;
-}
-
-/**
- * pulse_watch_init() - the queue of rounds; refuse a parameter out of range
- *
- * Return: 0, -ERANGE or -ENOMEM, which fails the load.
+ * Return: 0 or -ENOMEM.
  */
 int pulse_watch_init(void)
 {
-	int ret = pulse_watch_set_interval_ms(pulse_watch_interval);
-
-	if (ret) {
-		pr_err("watch_interval_ms=%u: must be 1 to 60000\n",
-		       pulse_watch_interval);
-		return ret;
-	}
 	pulse_watch_wq = alloc_workqueue("pulse_watch",
 					 WQ_UNBOUND | WQ_HIGHPRI, 0);
 	return pulse_watch_wq ? 0 : -ENOMEM;

@@ -37,8 +37,6 @@ void pulse_watch_add(struct pulse_ctx *ctx, struct pulse_watched *p);
 void pulse_watch_cancel(struct pulse_ctx *ctx, struct pulse_watched *p);
 int pulse_watch_del(struct pulse_ctx *ctx, u32 id);
 
-unsigned int pulse_watch_interval_ms(void);
-int pulse_watch_set_interval_ms(unsigned int ms);
 int pulse_watch_init(void);
 void pulse_watch_exit(void);
 

@@ -28,8 +28,11 @@
 #include <linux/topology.h>
 #include <linux/workqueue.h>
 
+#include <linux/pulse_netlink.h>
+
 #include "ctx.h"
 #include "event.h"
+#include "nl_event.h"
 #include "node.h"
 #include "park.h"
 #include "quota.h"
@@ -150,6 +153,7 @@ void pulse_worker_commit(struct pulse_worker *w, struct file *file)
 
 	atomic_inc(&pulse_nr_workers);
 	trace_worker_add(w);
+	pulse_nl_worker_event(w, PULSE_NL_CMD_WORKER_NEW);
 }
 
 /*
@@ -251,6 +255,7 @@ int pulse_worker_del(struct pulse_ctx *ctx, u32 index)
 		return -ESRCH;
 	WRITE_ONCE(w->state, PULSE_SLOT_DYING);
 	trace_worker_del(w);
+	pulse_nl_worker_event(w, PULSE_NL_CMD_WORKER_DEL);
 	pulse_worker_release(w, false);
 	return 0;
 }
@@ -260,6 +265,7 @@ static void pulse_worker_leave(struct pulse_worker *w)
 {
 	WRITE_ONCE(w->state, PULSE_SLOT_DYING);
 	trace_worker_del(w);
+	pulse_nl_worker_event(w, PULSE_NL_CMD_WORKER_DEL);
 	pulse_sweep(w->ctx);
 	pulse_worker_release(w, true);
 }

@@ -7,7 +7,7 @@
  */
 #include <sys/eventfd.h>
 
-#include "dev.h"
+#include "nl.h"
 
 #define WORD	PULSE_PARK_WORD(8, PULSE_PARK_PARKING)
 
@@ -292,6 +292,101 @@ KT_TEST(a_join_that_failed_can_be_tried_again)
 	KT_REQUIRE(!dev_begin_events(&d, 4, 0, PULSE_CTX_SHARED));
 	KT_EQ(in_child(join_and_add, NULL), 0);
 	dev_end(&d);
+}
+
+static struct nl n;
+
+static void count_message(const struct nl_msg *m, void *arg)
+{
+	(void)m;
+	(*(int *)arg)++;
+}
+
+/* A socket of its own each time: a dump that failed leaves its socket busy. */
+static int step_dump(void)
+{
+	int count = 0, ret = nl_open(&n);
+
+	if (ret)
+		return ret;
+	nl_ask(&n, PULSE_NL_CMD_WORKER_GET, NLM_F_DUMP);
+	ret = nl_talk(&n, count_message, &count);
+	if (!ret) {
+		nl_ask(&n, PULSE_NL_CMD_KNOB_GET, NLM_F_ACK);
+		nl_put_str(&n, PULSE_NL_KNOB_NAME, "spin_us");
+		ret = nl_talk(&n, count_message, &count);
+	}
+	nl_close(&n);
+	return ret ? ret : count;
+}
+
+KT_TEST(netlink_answers_or_says_why_not)
+{
+	NEED_DEVICE();
+	KT_REQUIRE(!dev_begin(&d, 4));
+	KT_EQ(dev_join(&d, PULSE_NODE_ANY), 0);
+	KT_CHECK(step_dump() >= 2);
+	fail_nth_open();
+	failed = true;
+	for (int i = 1; failed && i < 2000; i++) {
+		int ret;
+
+		failed = false;
+		fail_at(i);
+		failing = true;
+		ret = step_dump();
+		stop_failing();
+		KT_CHECKF(ret >= 2 || (failed && (ret == -ENOMEM || ret == -ENOBUFS ||
+						  ret == -EFAULT || ret == -ENFILE)),
+			  "failure %d: %d", i, ret);
+	}
+	fail_nth_close();
+	KT_CHECK(step_dump() >= 2);
+	dev_end(&d);
+}
+
+static __u64 seq_of_next(struct nl *listener)
+{
+	struct nl_msg m;
+
+	return nl_event(listener, &m) ? nl_num(&m, PULSE_NL_EVENT_SEQ) : 0;
+}
+
+KT_TEST(an_event_without_memory_is_counted_and_harms_nothing)
+{
+	long long drops, done = 0;
+	__u64 first, last;
+
+	NEED_DEVICE();
+	fail_nth_open();
+	if (nth < 0)
+		KT_SKIP("only a debug build of the kernel has fault injection");
+	KT_REQUIRE(!nl_open(&n));
+	KT_REQUIRE(!nl_join(&n));
+	drops = sysfs_read("netlink_drops");
+	KT_EQ(sysfs_write("wake_spill", 0), 0);
+	first = seq_of_next(&n);
+	KT_CHECK(first);
+	for (int i = 1; i < 40; i++) {
+		int ret;
+
+		fail_at(i);
+		failing = true;
+		ret = sysfs_write("wake_spill", 0);
+		stop_failing();
+		KT_CHECKF(ret == 0 || ret == -ENOMEM || ret == -EFAULT,
+			  "failure %d: %d", i, ret);
+		done += ret == 0;
+	}
+	fail_nth_close();
+	KT_CHECK(sysfs_read("netlink_drops") > drops);
+	while (recv(n.fd, n.in, sizeof(n.in), MSG_DONTWAIT) >= 0 ||
+	       errno == ENOBUFS)
+		;
+	KT_EQ(sysfs_write("wake_spill", 0), 0);
+	last = seq_of_next(&n);
+	KT_EQ(last, first + (__u64)done + 1);
+	nl_close(&n);
 }
 
 KT_MAIN()

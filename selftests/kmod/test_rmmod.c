@@ -5,7 +5,7 @@
  */
 #include <sys/utsname.h>
 
-#include "dev.h"
+#include "nl.h"
 
 static struct dev d;
 
@@ -185,6 +185,8 @@ KT_TEST(parameters_outside_their_range_fail_the_load)
 		"max_pages_per_user=0", "max_pages_per_user=4294967295",
 		"max_workers_per_user=-1", "max_contexts_per_user=many",
 		"state_source=guess", "state_source=",
+		"beat_floor_us=19", "watch_interval_ms=0", "spin_us=1001",
+		"wake_spill=2",
 	};
 
 	NEED_MODULE_FILE();
@@ -280,6 +282,47 @@ KT_TEST(attributes_may_be_read_while_it_goes)
 	}
 	reader_end = 1;
 	pthread_join(t, NULL);
+}
+
+static struct nl n, asks;
+
+static int open_family(void)
+{
+	int ret = nl_open(&n);
+
+	nl_close(&n);
+	return ret;
+}
+
+KT_TEST(a_listener_does_not_hold_it_and_a_dump_that_nobody_reads_does)
+{
+	struct dev many[32];
+	int made = 0;
+
+	NEED_MODULE_FILE();
+	KT_REQUIRE(!nl_open(&n));
+	KT_REQUIRE(!nl_join(&n));
+	KT_EQ(unload_soon(), 0);
+	KT_CHECK(!anything_left());
+	nl_close(&n);
+	KT_EQ(open_family(), -ENOENT);
+	KT_REQUIRE(!load(""));
+	KT_EQ(open_family(), 0);
+
+	/* the dump is not over when its first message is full */
+	for (; made < 32; made++)
+		KT_REQUIRE(!dev_begin(&many[made], 1));
+	KT_REQUIRE(!nl_open(&asks));
+	nl_ask(&asks, PULSE_NL_CMD_CTX_GET, NLM_F_DUMP);
+	KT_EQ(nl_send(&asks), 0);
+	while (made--)
+		dev_end(&many[made]);
+	KT_CHECK(EVENTUALLY(!sysfs_read("contexts")));
+	KT_EQ(unload(), -EWOULDBLOCK);
+	nl_close(&asks);
+	KT_EQ(unload_soon(), 0);
+	KT_CHECK(!anything_left());
+	KT_REQUIRE(!load(""));
 }
 
 KT_TEST(it_has_no_alias_by_which_a_user_could_load_it)
