@@ -304,8 +304,10 @@ PULSE_API void pulse_fork_heard(void);
 	(__atomic_load_n((self)->beats, __ATOMIC_RELAXED) != (self)->seen)
 
 /*
- * *(out) = &pulse_fork_self, looked up anew: cheaper after a call than a
- * register that every function which forks must save.
+ * *(out) = &pulse_fork_self, looked up anew each time: cheaper than a register
+ * that every function which forks must save. And -fsanitize=null asks whether
+ * the address is 0 by the flags of an addition that the linker then relaxes to
+ * one without flags; this it does not see.
  */
 #if defined(__x86_64__) && defined(__LP64__)
 #define PULSE__FORK_SELF(out)						\
@@ -318,9 +320,10 @@ PULSE_API void pulse_fork_heard(void);
 PULSE__FORK_INLINE int pulse_join2(pulse_task_fn a, void *arg_a,
 				   pulse_task_fn b, void *arg_b)
 {
-	struct pulse_fork_self *self = &pulse_fork_self;
 	struct pulse_job *prev, *mine, job;
+	struct pulse_fork_self *self;
 
+	PULSE__FORK_SELF(&self);
 	if (PULSE__RARE(PULSE__FORK_DUE(self) || !a || !b))
 		return pulse_join2_slow(a, arg_a, b, arg_b);
 	prev = self->tail;
@@ -343,9 +346,10 @@ PULSE__FORK_INLINE int pulse_join2(pulse_task_fn a, void *arg_a,
 PULSE__FORK_INLINE int pulse_fork(struct pulse_job *job, pulse_task_fn fn,
 				  void *arg)
 {
-	struct pulse_fork_self *self = &pulse_fork_self;
+	struct pulse_fork_self *self;
 	struct pulse_job *prev;
 
+	PULSE__FORK_SELF(&self);
 	if (PULSE__RARE(PULSE__FORK_DUE(self) || !job || !fn))
 		return pulse_fork_slow(job, fn, arg);
 	prev = self->tail;
@@ -359,9 +363,10 @@ PULSE__FORK_INLINE int pulse_fork(struct pulse_job *job, pulse_task_fn fn,
 
 PULSE__FORK_INLINE int pulse_join(struct pulse_job *job)
 {
-	struct pulse_fork_self *self = &pulse_fork_self;
+	struct pulse_fork_self *self;
 	pulse_task_fn fn;
 
+	PULSE__FORK_SELF(&self);
 	if (PULSE__RARE(!job || self->tail != job || !job->fn))
 		return pulse_join_slow(job);
 	fn = job->fn;
@@ -372,7 +377,10 @@ PULSE__FORK_INLINE int pulse_join(struct pulse_job *job)
 
 PULSE__FORK_INLINE void pulse_fork_poll(void)
 {
-	if (PULSE__RARE(PULSE__FORK_DUE(&pulse_fork_self)))
+	struct pulse_fork_self *self;
+
+	PULSE__FORK_SELF(&self);
+	if (PULSE__RARE(PULSE__FORK_DUE(self)))
 		pulse_fork_heard();
 }
 

@@ -181,13 +181,14 @@ int pulse_pcall(struct pulse_pool *pool, pulse_task_fn fn, void *arg,
 
 int pulse_pcall_join(struct pulse_pcall *pcall)
 {
-	struct pulse__call *call = &pcall->call;
+	struct pulse__call *call;
 	pulse_task_fn fn;
 	void *arg;
 	int err;
 
 	if (!pcall)
 		return 0;
+	call = &pcall->call;
 	if (pulse__forked(call->fork_gen)) {
 		pulse__free(pcall);
 		return -EOWNERDEAD;

@@ -54,10 +54,12 @@ static pthread_once_t pulse__fork_once = PTHREAD_ONCE_INIT;
 /* A heart is not there in a forked child: its word may not even be mapped. */
 static void pulse__fork_child(void)
 {
-	if (!pulse_fork_self.tail)
+	struct pulse_fork_self *self = pulse__fork_self();
+
+	if (!self->tail)
 		return;
-	pulse_fork_self.beats = &pulse__fork_none;
-	pulse_fork_self.seen = 0;
+	self->beats = &pulse__fork_none;
+	self->seen = 0;
 }
 
 static void pulse__fork_init(void)
@@ -77,21 +79,20 @@ static void pulse__fork_reset(struct pulse_fork_self *self,
 void pulse__fork_enter(struct pulse__worker *w)
 {
 	pthread_once(&pulse__fork_once, pulse__fork_init);
-	w->slot = NULL;
 	w->running = NULL;
 	w->call = NULL;
-	w->beating = false;
+	WRITE_ONCE(w->beating, false);
 	w->warm = 0;
 	w->half_stack = 0;
-	pulse__fork_reset(&pulse_fork_self, w->pool->heartbeat ?
+	pulse__fork_reset(pulse__fork_self(), w->pool->heartbeat ?
 			  &pulse__fork_new : &pulse__fork_none);
 }
 
 void pulse__fork_leave(struct pulse__worker *w)
 {
 	/* The beats end with the worker. */
-	w->beating = false;
-	pulse__fork_reset(&pulse_fork_self, &pulse__fork_none);
+	WRITE_ONCE(w->beating, false);
+	pulse__fork_reset(pulse__fork_self(), &pulse__fork_none);
 }
 
 int64_t pulse__fork_rest_at(const struct pulse__worker *w)
@@ -102,13 +103,15 @@ int64_t pulse__fork_rest_at(const struct pulse__worker *w)
 
 void pulse__fork_rest(struct pulse__worker *w)
 {
+	struct pulse_fork_self *self = pulse__fork_self();
+
 	if (!w->beating)
 		return;
-	w->beating = false;
+	WRITE_ONCE(w->beating, false);
 	if (!w->pool->beats)
 		pulse_worker_beat(w->pool->ctx, w->index, 0);
-	pulse_fork_self.beats = &pulse__fork_new;
-	pulse_fork_self.seen = 0;
+	self->beats = &pulse__fork_new;
+	self->seen = 0;
 }
 
 /* As fast as it was wished for, or as the backend will do. */
@@ -146,7 +149,7 @@ static void pulse__fork_start(struct pulse__worker *w,
 		self->beats = pulse_worker_beats(w->pool->ctx, w->index);
 	}
 	self->seen = READ_ONCE(*self->beats);
-	w->beating = true;
+	WRITE_ONCE(w->beating, true);
 }
 
 static void pulse__fork_share(struct pulse__worker *w,
@@ -180,7 +183,7 @@ static void pulse__fork_share(struct pulse__worker *w,
 
 void pulse_fork_heard(void)
 {
-	struct pulse_fork_self *self = &pulse_fork_self;
+	struct pulse_fork_self *self = pulse__fork_self();
 	struct pulse__worker *w = pulse__pool_self;
 
 	if (unlikely(!self->tail))
@@ -199,7 +202,7 @@ void pulse_fork_heard(void)
 
 int pulse_fork_slow(struct pulse_job *job, pulse_task_fn fn, void *arg)
 {
-	struct pulse_fork_self *self = &pulse_fork_self;
+	struct pulse_fork_self *self = pulse__fork_self();
 
 	if (!job || !fn)
 		return -EINVAL;

@@ -61,7 +61,7 @@ static PULSE__COLD void pulse__fork_in_child(void)
 
 void pulse__fork_run_taken(struct pulse__worker *w, struct pulse_job *job)
 {
-	struct pulse_fork_self *self = &pulse_fork_self;
+	struct pulse_fork_self *self = pulse__fork_self();
 	struct pulse_job *tail = self->tail;
 	uint32_t epoch = w->epoch, in_task = w->in_task;
 
@@ -196,7 +196,7 @@ static bool pulse__fork_take_back(struct pulse__worker *w,
 
 int pulse_join_slow(struct pulse_job *job)
 {
-	struct pulse_fork_self *self = &pulse_fork_self;
+	struct pulse_fork_self *self = pulse__fork_self();
 	struct pulse__worker *w = pulse__pool_self;
 	int err = 0;
 
@@ -221,7 +221,7 @@ int pulse_join_slow(struct pulse_job *job)
 /* Its own jobs: nobody takes what is not begun, and others finish theirs. */
 static PULSE__NOINLINE void pulse__fork_abandon(struct pulse__worker *w)
 {
-	struct pulse_fork_self *self = &pulse_fork_self;
+	struct pulse_fork_self *self = pulse__fork_self();
 	struct pulse__waiting wait = { .w = w };
 
 	for (struct pulse_job *job = self->shared; job != &self->root;
@@ -243,7 +243,7 @@ static PULSE__NOINLINE void pulse__fork_abandon(struct pulse__worker *w)
  */
 void pulse__fork_unwound(struct pulse__worker *w)
 {
-	struct pulse_fork_self *self = &pulse_fork_self;
+	struct pulse_fork_self *self = pulse__fork_self();
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0), low = here;
 	volatile char *hole;
 

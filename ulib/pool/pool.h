@@ -311,6 +311,22 @@ void pulse__pool_end(struct pulse_pool *pool, enum pulse__pool_state state);
 
 /* ---- fork.c: forking, sharing ------------------------------------------ */
 
+static inline struct pulse_fork_self *pulse__fork_self(void)
+{
+	struct pulse_fork_self *self;
+
+	PULSE__FORK_SELF(&self);
+	return self;
+}
+
+/* Has the calling thread, a worker, jobs that are not joined? */
+static inline bool pulse__fork_open(void)
+{
+	struct pulse_fork_self *self = pulse__fork_self();
+
+	return self->tail != &self->root;
+}
+
 /* The calling thread becomes a worker, or is one no more. */
 void pulse__fork_enter(struct pulse__worker *w);
 void pulse__fork_leave(struct pulse__worker *w);

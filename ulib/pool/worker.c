@@ -64,7 +64,7 @@ static void pulse__job_run(struct pulse__worker *w,
 			  "a task forked and returned in the child, which ends");
 		_exit(EXIT_FAILURE);
 	}
-	if (unlikely(pulse_fork_self.tail != &pulse_fork_self.root))
+	if (unlikely(pulse__fork_open()))
 		pulse__bug("a task of pool %s returned without joining what it forked",
 			   w->pool->name);
 	pulse__task_done(w);

@@ -98,14 +98,15 @@ KT_TEST(a_heart_that_beats_at_every_fork)
 /* The backend's own heart: given time, something is shared and taken. */
 static bool shared_in_time(struct pulse_pool *pool)
 {
-	struct fib f = { .n = 20 };
+	uint64_t before = stats_of(pool).jobs_taken;
 	int64_t end = pulse_now_ns() + 20000000000LL;
+	struct fib f = { .n = 20 };
 
-	while (!stats_of(pool).jobs_taken && pulse_now_ns() < end) {
+	while (stats_of(pool).jobs_taken == before && pulse_now_ns() < end) {
 		KT_EQ(pulse_fork_run(pool, fib, &f), 0);
 		KT_EQ(f.result, 6765);
 	}
-	return stats_of(pool).jobs_taken > 0;
+	return stats_of(pool).jobs_taken > before;
 }
 
 KT_TEST(the_heart_beats_and_jobs_are_taken)
@@ -116,9 +117,7 @@ KT_TEST(the_heart_beats_and_jobs_are_taken)
 	KT_CHECK(shared_in_time(pool));
 	/* Long enough asleep for the hearts to stop, and they begin again. */
 	for (int i = 0; i < 2; i++)
-		KT_CHECK(EVENTUALLY(!pool->worker[i]->beating));
-	for (int i = 0; i < 2; i++)
-		pool->worker[i]->jobs_taken = 0;
+		KT_CHECK(EVENTUALLY(!READ_ONCE(pool->worker[i]->beating)));
 	KT_CHECK(shared_in_time(pool));
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
@@ -213,7 +212,7 @@ KT_TEST(the_oldest_job_runs_beside_its_forker)
 	KT_REQUIRE(pool);
 	KT_EQ(pulse_fork_run(pool, meet_task, &m), 0);
 	KT_CHECK(m.met && m.there);
-	KT_EQ(stats_of(pool).jobs_taken, 1);
+	KT_CHECK(stats_of(pool).jobs_taken >= 1);
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
@@ -405,7 +404,7 @@ static void fork_in_hook(void *arg, int worker)
 	fib(&f);
 	KT_EQ(f.result, 55);
 	if (h->pool)
-		h->ret = pulse_fork_run(h->pool, fib, &f);
+		ATOMIC_SET(h->ret, pulse_fork_run(h->pool, fib, &f));
 }
 
 KT_TEST(in_a_hook_forks_run_in_turn)
@@ -417,7 +416,7 @@ KT_TEST(in_a_hook_forks_run_in_turn)
 	struct pulse_pool *pool;
 
 	KT_REQUIRE(!pulse_pool_create(&opts, &pool));
-	h.pool = pool;
+	h.pool = pool;		/* before the workers' end, which comes next */
 	KT_EQ(pulse_pool_destroy(pool), 0);
 	KT_EQ(h.ret, -EDEADLK);
 }
