@@ -74,6 +74,8 @@ TEST_SRC  := $(sort $(wildcard selftests/ulib/*/test_*.c) \
 FUZZ_SRC  := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c))
 BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
+# Peers that need a library to link with, where it is there.
+PEER_LIBS  = $(if $(findstring peer_fork,$(1)),$(shell pkg-config --libs tbb 2>/dev/null))
 
 ULIB_OBJ  := $(ULIB_SRC:%.c=$(O)/obj/%.o)
 TOOL_BIN  := $(TOOL_SRC:tools/%.c=$(O)/bin/%)
@@ -214,7 +216,7 @@ $(BENCH_SRC:%.c=$(O)/%): $(O)/%: %.c $(LIBA) $(O)/.flags
 $(BENCH_CXX:%.cc=$(O)/%): $(O)/%: %.cc
 	@mkdir -p $(@D)
 	@echo "  BENCH   $@"
-	@$(CXX) $(CPPFLAGS) $(CXXALL) -MMD -MP -MF $@.d -o $@ $<
+	@$(CXX) $(CPPFLAGS) $(CXXALL) -MMD -MP -MF $@.d -o $@ $< $(call PEER_LIBS,$@)
 
 # One module a kernel, each in its own folder, W=1, a warning is an error.
 .PHONY: modules
