@@ -20,6 +20,11 @@
  *	...
  *	pulse_fork_run(pool, sum, &whole);
  *
+ * A beat is heard by the next fork, or pulse_fork_poll(), so a function that does
+ * neither for long keeps to itself what was forked before it. The heart begins
+ * with a worker's 256th fork, or one that comes 50 us or more after the first,
+ * and stops when the worker was parked for 2 ms.
+ *
  * Where jobs are shared: in the tasks of a pool with more than one worker,
  * enable_work_stealing and enable_heartbeat on. Anywhere else, also in a thread
  * that is no worker, the same calls run one after the other.

@@ -37,8 +37,12 @@
 
 #include "pool/pool.h"
 
-/* So many forks before a heart begins to beat: a small tree is not worth it. */
+/*
+ * So many forks before a heart begins to beat, or a few in so long a time: a
+ * small tree is not worth it.
+ */
 #define PULSE__FORK_WARM	256U
+#define PULSE__FORK_WARM_NS	(50 * PULSE__NSEC_PER_USEC)
 /* A worker parks so long with a beating heart. */
 #define PULSE__FORK_LINGER_NS	(2 * PULSE__NSEC_PER_MSEC)
 
@@ -127,14 +131,29 @@ static int pulse__fork_begin_beat(const struct pulse__worker *w)
 	return err;
 }
 
-/* The worker forks and its heart does not beat. */
-static void pulse__fork_start(struct pulse__worker *w,
+/* One more fork, or poll. Is it time? Looks at the clock at powers of two. */
+static bool pulse__fork_warm(struct pulse__worker *w)
+{
+	uint32_t n = ++w->warm;
+
+	if (n >= PULSE__FORK_WARM)
+		return true;
+	if (n == 1)
+		w->warm_since = pulse_now_ns();
+	return !(n & (n - 1)) &&
+	       pulse_now_ns() - w->warm_since >= PULSE__FORK_WARM_NS;
+}
+
+/* The worker forks and its heart does not beat. True: a beat is over. */
+static bool pulse__fork_start(struct pulse__worker *w,
 			      struct pulse_fork_self *self)
 {
+	bool few;
 	int err;
 
-	if (++w->warm < PULSE__FORK_WARM)
-		return;
+	if (likely(!pulse__fork_warm(w)))
+		return false;
+	few = w->warm < PULSE__FORK_WARM;
 	w->warm = 0;
 	self->beats = w->pool->beats;
 	if (!self->beats) {
@@ -144,12 +163,13 @@ static void pulse__fork_start(struct pulse__worker *w,
 					 w->pool->name, pulse_strerror(err));
 			self->beats = &pulse__fork_none;
 			self->seen = 0;
-			return;
+			return false;
 		}
 		self->beats = pulse_worker_beats(w->pool->ctx, w->index);
 	}
 	self->seen = READ_ONCE(*self->beats);
 	WRITE_ONCE(w->beating, true);
+	return few;
 }
 
 static void pulse__fork_share(struct pulse__worker *w,
@@ -191,12 +211,10 @@ void pulse_fork_heard(void)
 	/* In a hook there is no task that the job could belong to. */
 	if (!w || !w->in_task)
 		return;
-	if (!w->beating) {
-		if (w->pool->heartbeat)
-			pulse__fork_start(w, self);
+	if (w->beating)
+		self->seen = READ_ONCE(*self->beats);
+	else if (!w->pool->heartbeat || !pulse__fork_start(w, self))
 		return;
-	}
-	self->seen = READ_ONCE(*self->beats);
 	pulse__fork_share(w, self);
 }
 

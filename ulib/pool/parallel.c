@@ -4,7 +4,8 @@
  *
  * The tree of halves depends on the range and the grain alone, so a reduction
  * puts the same parts together in the same way in every run. A fork costs next
- * to nothing, so there may be many more parts than workers.
+ * to nothing, so there may be many more parts than workers. Before a part the
+ * worker looks whether its heart has beaten: the part may take long.
  */
 #include "pool/pool.h"
 
@@ -47,6 +48,7 @@ static void pulse__for_run(void *data)
 	int err;
 
 	if (p->end - p->begin <= loop->grain) {
+		pulse_fork_poll();
 		loop->body(loop->arg, p->begin, p->end);
 		return;
 	}
@@ -128,6 +130,7 @@ static void pulse__reduce_run(void *data)
 		memcpy(p->acc, how->identity, how->acc_bytes);
 	else
 		memset(p->acc, 0, how->acc_bytes);
+	pulse_fork_poll();
 	how->fold(how->arg, p->begin, p->end, p->acc);
 }
 

@@ -116,6 +116,7 @@ struct pulse__worker {
 	uint32_t drain_seen;
 	bool beating;			/* its heart beats */
 	uint32_t warm;			/* forks while it does not */
+	int64_t warm_since;
 	uintptr_t half_stack;		/* helps no more below it; 0: not known */
 	struct pulse_job *running;	/* others' jobs on its stack, newest first */
 	uint32_t below;			/* in_task before the first of them */

@@ -92,6 +92,39 @@ KT_TEST(a_loop_from_a_task)
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
+/* Four parts, each of them long: the last two begin while the second waits. */
+struct coarse {
+	int begun, met;
+};
+
+static void coarse_body(void *arg, size_t begin, size_t end)
+{
+	struct coarse *c = arg;
+
+	(void)end;
+	if (begin == 0)
+		nap_us(1000);
+	else if (begin == 1)
+		ATOMIC_SET(c->met, EVENTUALLY(ATOMIC_GET(c->begun)));
+	else
+		ATOMIC_SET(c->begun, 1);
+}
+
+KT_TEST(a_loop_of_few_long_parts_is_shared)
+{
+	struct pulse_pool *pool = pool_of(2, 0);
+
+	KT_REQUIRE(pool);
+	for (int i = 0; i < 5; i++) {
+		struct coarse c = { .begun = 0 };
+
+		KT_EQ(pulse_parallel_for(pool, 0, 4, 1, coarse_body, &c), 0);
+		KT_EQ(c.met, 1);
+		nap_us(10000);		/* the heart stops in between */
+	}
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
 struct grid {
 	struct pulse_pool *pool;
 	long cells;
