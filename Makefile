@@ -283,6 +283,8 @@ install: lib tools
 	install -m 644 include/uapi/linux/pulse.h include/uapi/linux/pulse_event.h \
 	  $(DESTDIR)$(PREFIX)/include/linux/
 	install -m 755 $(TOOL_BIN) $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 644 Documentation/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 clean:
 	rm -rf build
 
