@@ -17,6 +17,8 @@
 
 #include <pulse-u/pulse.h>
 
+#define FNV_START 0xcbf29ce484222325
+
 struct folder {
 	const char *path;
 	struct dirent **entry;
@@ -24,7 +26,7 @@ struct folder {
 };
 
 static struct pulse_pool *pool;
-static int failures;
+static _Atomic int failed;
 
 static uint64_t hash_path(const char *path);
 
@@ -60,12 +62,12 @@ static uint64_t hash_folder(const char *path)
 {
 	struct folder f = { .path = path };
 	int n = scandir(path, &f.entry, no_dots, by_name);
-	uint64_t h = 0xcbf29ce484222325;
+	uint64_t h = FNV_START;
 
 	f.hash = calloc((size_t)n + 1, sizeof(*f.hash));
 	if (n < 0 || !f.hash ||
 	    pulse_parallel_for(pool, 0, (size_t)n, 1, hash_entries, &f))
-		__atomic_fetch_add(&failures, 1, __ATOMIC_RELAXED);
+		failed = 1;
 	for (int i = 0; i < n; i++) {
 		h = fnv(h, f.entry[i]->d_name, strlen(f.entry[i]->d_name) + 1);
 		for (int k = 0; f.hash && k < 64; k += 8)
@@ -79,21 +81,20 @@ static uint64_t hash_folder(const char *path)
 
 static uint64_t hash_path(const char *path)
 {
-	uint64_t h = 0xcbf29ce484222325;
+	uint64_t h = FNV_START;
 	char data[16384];
 	struct stat st;
-	size_t len;
 	FILE *file;
 
 	if (!lstat(path, &st) && S_ISDIR(st.st_mode))
 		return hash_folder(path);
 	file = S_ISREG(st.st_mode) ? fopen(path, "rb") : NULL;
-	while (file && (len = fread(data, 1, sizeof(data), file)))
+	for (size_t len; file && (len = fread(data, 1, sizeof(data), file));)
 		h = fnv(h, data, len);
-	if (!file || ferror(file))
-		__atomic_fetch_add(&failures, 1, __ATOMIC_RELAXED);
-	if (file)
-		fclose(file);
+	if (!file || ferror(file) | fclose(file)) {
+		fprintf(stderr, "hash-tree: cannot read %s\n", path);
+		failed = 1;
+	}
 	return h;
 }
 
@@ -113,7 +114,5 @@ int main(int argc, char **argv)
 	}
 	printf("%016llx\n", (unsigned long long)hash_folder(argv[1]));
 	pulse_pool_destroy(pool);
-	if (failures)
-		fprintf(stderr, "hash-tree: %d could not be read\n", failures);
-	return failures != 0;
+	return failed;
 }
