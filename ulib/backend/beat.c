@@ -8,6 +8,9 @@
  * says of itself, that is whether it parks; a worker that is blocked or waits
  * for a CPU beats on.
  *
+ * A worker may say where it notes which beat it has heard. As long as it has not
+ * heard the last one, the next ones would tell it nothing, and come late.
+ *
  * All that is here, and beat_* of the slots, is written under pulse__beats.lock.
  * Lock order: ctx->lock, then this one.
  */
@@ -20,6 +23,8 @@
 
 /* How long at most nobody looks whether a worker that parks is back. */
 #define PULSE__BEAT_IDLE_NS	10000000ULL
+/* ... or whether one that does not listen has heard. */
+#define PULSE__BEAT_DEAF_NS	1000000ULL
 
 static struct {
 	pthread_mutex_t lock;
@@ -56,6 +61,21 @@ static void pulse__beats_init(void)
 					   pulse__beats_child);
 }
 
+/* Twice as long each time, so that who needs no beat costs little. */
+static uint64_t pulse__beat_later(struct pulse__slot *slot, uint64_t now,
+				  uint64_t most)
+{
+	uint64_t period = slot->beat_period_ns;
+
+	slot->beat_idle_ns = slot->beat_idle_ns ? slot->beat_idle_ns * 2 :
+						  period;
+	if (slot->beat_idle_ns > most)
+		slot->beat_idle_ns = period > most ? period : most;
+	/* In step with the others: one thread wakes for all that are due. */
+	slot->beat_due_ns = now - now % period + slot->beat_idle_ns;
+	return slot->beat_due_ns;
+}
+
 /* One beat, if it is due; when to look again. */
 static uint64_t pulse__beat_look(struct pulse__slot *slot, uint64_t now)
 {
@@ -64,17 +84,11 @@ static uint64_t pulse__beat_look(struct pulse__slot *slot, uint64_t now)
 
 	if (now < slot->beat_due_ns)
 		return slot->beat_due_ns;
+	if (READ_ONCE(ks->state) != PULSE_STATE_RUNNING)
+		return pulse__beat_later(slot, now, PULSE__BEAT_IDLE_NS);
+	if (slot->beat_heard && READ_ONCE(*slot->beat_heard) != ks->beats)
+		return pulse__beat_later(slot, now, PULSE__BEAT_DEAF_NS);
 	late = now - slot->beat_due_ns;
-	if (READ_ONCE(ks->state) != PULSE_STATE_RUNNING) {
-		/* Twice as long each time, so that who sleeps costs little. */
-		slot->beat_idle_ns = slot->beat_idle_ns ?
-			slot->beat_idle_ns * 2 : period;
-		if (slot->beat_idle_ns > PULSE__BEAT_IDLE_NS)
-			slot->beat_idle_ns = period > PULSE__BEAT_IDLE_NS ?
-				period : PULSE__BEAT_IDLE_NS;
-		slot->beat_due_ns = now + slot->beat_idle_ns;
-		return slot->beat_due_ns;
-	}
 	slot->beat_idle_ns = 0;
 	WRITE_ONCE(ks->missed, ks->missed + late / period);
 	WRITE_ONCE(ks->beats, ks->beats + 1);
@@ -146,6 +160,7 @@ static void pulse__beat_unlink(struct pulse__slot *slot)
 	if (*link)
 		*link = slot->beat_next;
 	slot->beat_next = NULL;
+	slot->beat_heard = NULL;
 	WRITE_ONCE(slot->beat_period_ns, 0);
 }
 
@@ -178,7 +193,8 @@ int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns)
 		pulse__beats.running = true;
 		pulse__beat_unlink(slot);
 		WRITE_ONCE(slot->beat_period_ns, period_ns);
-		slot->beat_due_ns = (uint64_t)pulse_now_ns() + period_ns;
+		slot->beat_due_ns = (uint64_t)pulse_now_ns() + 2 * period_ns;
+		slot->beat_due_ns -= slot->beat_due_ns % period_ns;
 		slot->beat_idle_ns = 0;
 		slot->beat_next = pulse__beats.first;
 		pulse__beats.first = slot;
@@ -186,6 +202,15 @@ int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns)
 	}
 	pthread_mutex_unlock(&pulse__beats.lock);
 	return err;
+}
+
+void pulse__beat_heard(struct pulse_ctx *ctx, int index, const uint64_t *heard)
+{
+	if (ctx->ops->kind != PULSE_BACKEND_USER)
+		return;
+	pthread_mutex_lock(&pulse__beats.lock);
+	ctx->slots[index].beat_heard = heard;
+	pthread_mutex_unlock(&pulse__beats.lock);
 }
 
 int pulse_worker_beat(struct pulse_ctx *ctx, int index, uint64_t period_ns)

@@ -63,7 +63,7 @@ static void pulse__fork_child(void)
 	if (!self->tail)
 		return;
 	self->beats = &pulse__fork_none;
-	self->seen = 0;
+	WRITE_ONCE(self->seen, 0);
 }
 
 static void pulse__fork_init(void)
@@ -77,7 +77,7 @@ static void pulse__fork_reset(struct pulse_fork_self *self,
 	self->tail = &self->root;
 	self->shared = &self->root;
 	self->beats = beats;
-	self->seen = 0;
+	WRITE_ONCE(self->seen, 0);
 }
 
 void pulse__fork_enter(struct pulse__worker *w)
@@ -115,7 +115,7 @@ void pulse__fork_rest(struct pulse__worker *w)
 	if (!w->pool->beats)
 		pulse_worker_beat(w->pool->ctx, w->index, 0);
 	self->beats = &pulse__fork_new;
-	self->seen = 0;
+	WRITE_ONCE(self->seen, 0);
 }
 
 /* As fast as it was wished for, or as the backend will do. */
@@ -162,12 +162,14 @@ static bool pulse__fork_start(struct pulse__worker *w,
 			pulse__warn_once("pool %s: no heartbeat, so forked jobs are not shared: %s",
 					 w->pool->name, pulse_strerror(err));
 			self->beats = &pulse__fork_none;
-			self->seen = 0;
+			WRITE_ONCE(self->seen, 0);
 			return false;
 		}
 		self->beats = pulse_worker_beats(w->pool->ctx, w->index);
 	}
-	self->seen = READ_ONCE(*self->beats);
+	WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
+	if (!w->pool->beats)
+		pulse__beat_heard(w->pool->ctx, w->index, &self->seen);
 	WRITE_ONCE(w->beating, true);
 	return few;
 }
@@ -212,7 +214,7 @@ void pulse_fork_heard(void)
 	if (!w || !w->in_task)
 		return;
 	if (w->beating)
-		self->seen = READ_ONCE(*self->beats);
+		WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
 	else if (!w->pool->heartbeat || !pulse__fork_start(w, self))
 		return;
 	pulse__fork_share(w, self);
