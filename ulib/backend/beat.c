@@ -4,7 +4,7 @@
  *
  * The kernel backend has the module write KSTATE. For the user backend one
  * thread of this process plays the module: it is started with the first worker
- * that beats and ends after the last. It knows of a worker only what the worker
+ * that beats and ends a second after the last. It knows of a worker only what the worker
  * says of itself, that is whether it parks; a worker that is blocked or waits
  * for a CPU beats on.
  *
@@ -20,6 +20,9 @@
 
 /* A thread of ours can do no better; the module's floor is the same. */
 #define PULSE__BEAT_FLOOR_NS	100000ULL
+
+/* How long the thread stays without a worker that beats: to start it costs. */
+#define PULSE__BEAT_STAY_NS	1000000000ULL
 
 /* How long at most nobody looks whether a worker that parks is back. */
 #define PULSE__BEAT_IDLE_NS	10000000ULL
@@ -98,17 +101,26 @@ static uint64_t pulse__beat_look(struct pulse__slot *slot, uint64_t now)
 
 static void *pulse__beats_main(void *arg)
 {
+	uint64_t stay = 0;
+
 	for (;;) {
 		uint64_t now, next = PULSE_FOREVER;
 		uint32_t turn;
 
 		pthread_mutex_lock(&pulse__beats.lock);
-		if (!pulse__beats.first) {
+		now = (uint64_t)pulse_now_ns();
+		if (pulse__beats.first) {
+			stay = 0;
+		} else if (!stay) {
+			stay = now + PULSE__BEAT_STAY_NS;
+			next = stay;
+		} else if (now < stay) {
+			next = stay;
+		} else {
 			pulse__beats.running = false;
 			pthread_mutex_unlock(&pulse__beats.lock);
 			return arg;
 		}
-		now = (uint64_t)pulse_now_ns();
 		for (struct pulse__slot *s = pulse__beats.first; s;
 		     s = s->beat_next) {
 			uint64_t when = pulse__beat_look(s, now);

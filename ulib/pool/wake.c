@@ -187,6 +187,7 @@ void pulse__pool_park(struct pulse__worker *w)
 	int ret = pulse_worker_park(pool->ctx, w->index, pulse__fork_rest_at(w),
 				    pulse__recheck, w);
 
+	w->warm = 0;
 	if (ret != 1) {
 		pulse__stat_own(w, parks);
 		if (ret == 0)
