@@ -64,11 +64,11 @@ extern "C" {
  * @run: what @fn was, and all that follows: the library's, once it is shared
  * @older: the shared job before it
  * @running: the one below it that its thief runs
+ * @base: the newest job that the thief had shared before
  * @owner: the worker that forked it
  * @low: so far down went the forker's stack
  * @epoch: of its task
  * @state: 0, or how it ended
- * @reserved: not used
  *
  * Not to be looked at or copied, and need not be initialized.
  */
@@ -80,11 +80,11 @@ struct pulse_job {
 	pulse_task_fn run;
 	struct pulse_job *older;
 	struct pulse_job *running;
+	struct pulse_job *base;
 	void *owner;
 	uintptr_t low;
 	uint32_t epoch;
 	uint32_t state;
-	void *reserved;
 };
 
 /**

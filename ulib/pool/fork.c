@@ -12,7 +12,7 @@
  *	w->slot		NULL -> job: the forker, a release store; job -> NULL:
  *			whoever has it then, by compare-exchange: a thief, or
  *			the forker, who takes it back
- *	running, state	who has the job; the thief's last touch of it is its
+ *	running, base, state	who has the job; the thief's last touch of it is its
  *			store of state
  *
  *	forker				thief

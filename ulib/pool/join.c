@@ -71,6 +71,7 @@ void pulse__fork_run_taken(struct pulse__worker *w, struct pulse_job *job)
 		w->below_epoch = epoch;
 	}
 	job->running = w->running;
+	job->base = self->shared;
 	w->running = job;
 	/* Its task is not done before it is: that keeps the epoch. */
 	w->epoch = job->epoch;
@@ -218,28 +219,51 @@ int pulse_join_slow(struct pulse_job *job)
 
 /* ---- a thread that ends ------------------------------------------------- */
 
-/* Its own jobs: nobody takes what is not begun, and others finish theirs. */
-static PULSE__NOINLINE void pulse__fork_abandon(struct pulse__worker *w)
+/* Its own jobs, newest first: not begun, nobody runs them; begun, to the end. */
+static void pulse__fork_abandon(struct pulse__worker *w,
+				const struct pulse_job *until)
 {
 	struct pulse_fork_self *self = pulse__fork_self();
 	struct pulse__waiting wait = { .w = w };
 
-	for (struct pulse_job *job = self->shared; job != &self->root;
-	     job = job->older) {
-		wait.job = job;
-		if (pulse__fork_take_back(w, job))
+	for (; self->shared != until; self->shared = self->shared->older) {
+		wait.job = self->shared;
+		if (pulse__fork_take_back(w, wait.job))
 			continue;
-		while (!pulse__fork_over(job))
+		while (!pulse__fork_over(wait.job))
 			pulse__pool_park_joining(w, pulse__fork_recheck,
 						 &wait);
 	}
 }
 
 /*
+ * From the newest frame to the oldest, as returns would go: first what a taken
+ * job had forked in its turn, then that job, then what was forked below it.
+ * Another order could wait for somebody who waits for us.
+ */
+static PULSE__NOINLINE void pulse__fork_wind_up(struct pulse__worker *w)
+{
+	struct pulse_fork_self *self = pulse__fork_self();
+	struct pulse_job *job;
+
+	while ((job = w->running)) {
+		pulse__fork_abandon(w, job->base);
+		w->running = job->running;
+		if (!w->running) {
+			WRITE_ONCE(w->in_task, w->below);
+			w->epoch = w->below_epoch;
+		}
+		pulse__fork_end(job, PULSE__JOB_BROKEN);
+	}
+	pulse__fork_abandon(w, &self->root);
+	self->tail = &self->root;
+}
+
+/*
  * The stack is unwound to the thread's first frame, and the frames that were
  * below it hold what thieves still use: nothing wrote over them yet, as this
  * function and its caller lie in pulse__worker_room. So: a hole as deep as those
- * frames go, and to wait below it.
+ * frames go, and all the rest below it.
  */
 void pulse__fork_unwound(struct pulse__worker *w)
 {
@@ -250,21 +274,8 @@ void pulse__fork_unwound(struct pulse__worker *w)
 	for (struct pulse_job *job = self->shared; job != &self->root;
 	     job = job->older)
 		low = job->low < low ? job->low : low;
-	if (low < here) {
-		hole = __builtin_alloca(here - low + 512);
-		hole[0] = 0;
-		pulse__fork_abandon(w);
-	}
-	self->tail = &self->root;
-	self->shared = &self->root;
-	while (w->running) {
-		struct pulse_job *job = w->running;
-
-		w->running = job->running;
-		if (!w->running) {
-			WRITE_ONCE(w->in_task, w->below);
-			w->epoch = w->below_epoch;
-		}
-		pulse__fork_end(job, PULSE__JOB_BROKEN);
-	}
+	hole = __builtin_alloca(here - low + 512);
+	hole[0] = 0;
+	pulse__fork_wind_up(w);
+	hole[0] = 1;
 }

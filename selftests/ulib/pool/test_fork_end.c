@@ -349,6 +349,65 @@ KT_TEST(a_stack_stays_as_long_as_a_thief_needs_it)
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
+/*
+ * A's join waits for a job of B's, and helps B with a part of that job, which
+ * ends A's thread: B must learn of it before A waits for B.
+ */
+struct crossed {
+	int job, part, ret;
+};
+
+static void crossed_part(void *arg)
+{
+	ATOMIC_SET(((struct crossed *)arg)->part, 1);
+	pthread_exit(NULL);
+}
+
+static void crossed_until_part(void *arg)
+{
+	struct crossed *c = arg;
+
+	EVENTUALLY((quick(), pulse_fork_poll(), ATOMIC_GET(c->part)));
+}
+
+static void crossed_job(void *arg)
+{
+	struct crossed *c = arg;
+
+	ATOMIC_SET(c->job, 1);
+	warm_up();
+	ATOMIC_SET(c->ret, pulse_join2(crossed_until_part, c, crossed_part, c));
+}
+
+static void crossed_until_job(void *arg)
+{
+	struct crossed *c = arg;
+
+	EVENTUALLY((quick(), pulse_fork_poll(), ATOMIC_GET(c->job)));
+}
+
+static void crossed_task(void *arg)
+{
+	warm_up();
+	pulse_join2(crossed_until_job, arg, crossed_job, arg);
+	KT_FAIL("a thread came back from pthread_exit()");
+}
+
+KT_TEST(who_exits_while_it_helps_lets_go_before_it_waits)
+{
+	struct pulse_pool *pool = quick_pool(2);
+
+	KT_REQUIRE(pool);
+	for (int i = 0; i < 10; i++) {
+		struct crossed c = { .ret = 1 };
+
+		KT_EQ(pulse_fork_run(pool, crossed_task, &c), -ECANCELED);
+		KT_EQ(ATOMIC_GET(c.part), 1);
+		KT_EQ(ATOMIC_GET(c.ret), -ECANCELED);
+	}
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
 struct storm {
 	int depth;
 	unsigned int seed;
