@@ -77,6 +77,8 @@ FUZZ_SRC  := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c) \
 	     $(wildcard selftests/bench/vm_*.c))
 BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
+# Peers that need a library to link with, where it is there.
+PEER_LIBS  = $(if $(findstring peer_fork,$(1)),$(shell pkg-config --libs tbb 2>/dev/null))
 
 ULIB_OBJ  := $(ULIB_SRC:%.c=$(O)/obj/%.o)
 TOOL_BIN  := $(TOOL_SRC:tools/%.c=$(O)/bin/%)
@@ -237,7 +239,7 @@ $(BENCH_SRC:%.c=$(O)/%): $(O)/%: %.c $(LIBA) $(O)/.flags
 $(BENCH_CXX:%.cc=$(O)/%): $(O)/%: %.cc
 	@mkdir -p $(@D)
 	@echo "  BENCH   $@"
-	@$(CXX) $(CPPFLAGS) $(CXXALL) -MMD -MP -MF $@.d -o $@ $<
+	@$(CXX) $(CPPFLAGS) $(CXXALL) -MMD -MP -MF $@.d -o $@ $< $(call PEER_LIBS,$@)
 
 # One module a kernel, each in its own folder, W=1, a warning is an error.
 .PHONY: modules
@@ -315,9 +317,11 @@ install: lib tools
 	install -m 644 include/uapi/linux/pulse.h include/uapi/linux/pulse_event.h \
 	  include/uapi/linux/pulse_netlink.h $(DESTDIR)$(PREFIX)/include/linux/
 	install -m 755 $(TOOL_BIN) $(if $(HAVE_NL),$(CTL_BIN)) $(DESTDIR)$(PREFIX)/bin/
-	install -d $(DESTDIR)$(PREFIX)/share/man/man8 \
+	install -d $(DESTDIR)$(PREFIX)/share/man/man3 \
+	  $(DESTDIR)$(PREFIX)/share/man/man8 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	install -m 644 Documentation/man/pulsectl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 Documentation/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	install -m 644 Documentation/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 tools/completion/pulsectl.bash \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pulsectl
 clean:

@@ -440,9 +440,9 @@ PULSE_API int pulse_worker_state(struct pulse_ctx *ctx, int index,
  * Beats are counted in the word that pulse_worker_beats() tells, while the
  * worker runs: a loop that polls the word knows that another period is over,
  * for the price of a load. On the kernel backend the time is that on a CPU, and
- * a sleeper costs nothing. On the user backend a thread of the library counts,
- * while at least one worker beats; it only sees parking, not other sleeps, and
- * after a long park the first beat may be 10 ms late.
+ * a sleeper costs nothing. On the user backend a thread of the library counts;
+ * it ends a second after the last worker that beats, only sees parking, not
+ * other sleeps, and after a long park the first beat may be 10 ms late.
  *
  * A beat that comes periods late is one beat, and these periods are counted in
  * pulse_worker_state.missed. Beats end with the worker.

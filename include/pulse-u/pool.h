@@ -65,7 +65,8 @@ typedef void (*pulse_pool_cancel_fn)(void *hook_arg, pulse_task_fn fn,
  * @spin_us: how long a worker without work looks around before it parks;
  *	default 20, or none where the process may use one CPU only; PULSE_OFF:
  *	not at all
- * @enable_work_stealing: take tasks from other workers' deques; default on
+ * @enable_work_stealing: take tasks from other workers' deques, and jobs that
+ *	they forked; default on
  * @enable_topology_aware: spread workers over cores before hardware threads,
  *	and look for work nearby first; default on
  * @enable_numa_aware: a queue for each node, workers bound to their nodes,
@@ -77,6 +78,10 @@ typedef void (*pulse_pool_cancel_fn)(void *hook_arg, pulse_task_fn fn,
  * @on_worker_stop: called after its last, or NULL
  * @on_cancel: called for each task that is cancelled, or NULL
  * @hook_arg: for these three
+ * @heartbeat_interval_us: from one beat to the next of a worker that forks, see
+ *	fork.h; 20 to 60000000; default 100. Where the backend cannot beat as
+ *	fast, as fast as it can.
+ * @enable_heartbeat: share forked jobs; default on. Off: who forks runs them.
  */
 struct pulse_pool_opts {
 	size_t sz;
@@ -95,6 +100,8 @@ struct pulse_pool_opts {
 	pulse_pool_worker_fn on_worker_stop;
 	pulse_pool_cancel_fn on_cancel;
 	void *hook_arg;
+	uint32_t heartbeat_interval_us;
+	int32_t enable_heartbeat;
 };
 
 /**
@@ -304,6 +311,8 @@ PULSE_API int pulse_pool_current_worker(void);
  * @active_workers: workers inside a task
  * @num_nodes: NUMA nodes that have a worker
  * @reserved: 0
+ * @jobs_shared: forked jobs that a heartbeat made others' to take
+ * @jobs_taken: those that another worker took
  *
  * Summed up without stopping anybody. When nothing is under way, @submitted is
  * @completed + @cancelled. @stolen, @parks and @wakes are 0 with
@@ -322,6 +331,8 @@ struct pulse_pool_stats {
 	uint32_t active_workers;
 	uint32_t num_nodes;
 	uint32_t reserved;
+	uint64_t jobs_shared;
+	uint64_t jobs_taken;
 };
 
 /**

@@ -22,6 +22,7 @@
 #include <pulse-u/future.h>
 #include <pulse-u/timer.h>
 #include <pulse-u/pool.h>
+#include <pulse-u/fork.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>

@@ -56,6 +56,7 @@ struct pulse__slot {
 	uint64_t beat_period_ns;	/* 0: none */
 	uint64_t beat_due_ns;
 	uint64_t beat_idle_ns;
+	const uint64_t *beat_heard;	/* the last beat it knows of, or NULL */
 } PULSE__PAIR_ALIGNED;
 
 struct pulse_ctx {
@@ -313,6 +314,12 @@ void pulse__futex_unpark(struct pulse_ctx *ctx, const uint32_t *indices,
 
 /* 0; -EINVAL; -ENOMEM or -EAGAIN where the thread cannot be had. */
 int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns);
+/*
+ * The calling worker, which beats, writes down in *@heard each count of beats
+ * that it has seen. Until it does the next beat may come late. The word stays
+ * until its beats end.
+ */
+void pulse__beat_heard(struct pulse_ctx *ctx, int index, const uint64_t *heard);
 /* Also for a slot that does not beat, and under ctx->lock. */
 void pulse__beat_end(struct pulse__slot *slot);
 

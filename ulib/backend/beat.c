@@ -4,9 +4,12 @@
  *
  * The kernel backend has the module write KSTATE. For the user backend one
  * thread of this process plays the module: it is started with the first worker
- * that beats and ends after the last. It knows of a worker only what the worker
+ * that beats and ends a second after the last. It knows of a worker only what the worker
  * says of itself, that is whether it parks; a worker that is blocked or waits
  * for a CPU beats on.
+ *
+ * A worker may say where it notes which beat it has heard. As long as it has not
+ * heard the last one, the next ones would tell it nothing, and come late.
  *
  * All that is here, and beat_* of the slots, is written under pulse__beats.lock.
  * Lock order: ctx->lock, then this one.
@@ -18,8 +21,13 @@
 /* A thread of ours can do no better; the module's floor is the same. */
 #define PULSE__BEAT_FLOOR_NS	100000ULL
 
+/* How long the thread stays without a worker that beats: to start it costs. */
+#define PULSE__BEAT_STAY_NS	1000000000ULL
+
 /* How long at most nobody looks whether a worker that parks is back. */
 #define PULSE__BEAT_IDLE_NS	10000000ULL
+/* ... or whether one that does not listen has heard. */
+#define PULSE__BEAT_DEAF_NS	1000000ULL
 
 static struct {
 	pthread_mutex_t lock;
@@ -56,6 +64,21 @@ static void pulse__beats_init(void)
 					   pulse__beats_child);
 }
 
+/* Twice as long each time, so that who needs no beat costs little. */
+static uint64_t pulse__beat_later(struct pulse__slot *slot, uint64_t now,
+				  uint64_t most)
+{
+	uint64_t period = slot->beat_period_ns;
+
+	slot->beat_idle_ns = slot->beat_idle_ns ? slot->beat_idle_ns * 2 :
+						  period;
+	if (slot->beat_idle_ns > most)
+		slot->beat_idle_ns = period > most ? period : most;
+	/* In step with the others: one thread wakes for all that are due. */
+	slot->beat_due_ns = now - now % period + slot->beat_idle_ns;
+	return slot->beat_due_ns;
+}
+
 /* One beat, if it is due; when to look again. */
 static uint64_t pulse__beat_look(struct pulse__slot *slot, uint64_t now)
 {
@@ -64,17 +87,11 @@ static uint64_t pulse__beat_look(struct pulse__slot *slot, uint64_t now)
 
 	if (now < slot->beat_due_ns)
 		return slot->beat_due_ns;
+	if (READ_ONCE(ks->state) != PULSE_STATE_RUNNING)
+		return pulse__beat_later(slot, now, PULSE__BEAT_IDLE_NS);
+	if (slot->beat_heard && READ_ONCE(*slot->beat_heard) != ks->beats)
+		return pulse__beat_later(slot, now, PULSE__BEAT_DEAF_NS);
 	late = now - slot->beat_due_ns;
-	if (READ_ONCE(ks->state) != PULSE_STATE_RUNNING) {
-		/* Twice as long each time, so that who sleeps costs little. */
-		slot->beat_idle_ns = slot->beat_idle_ns ?
-			slot->beat_idle_ns * 2 : period;
-		if (slot->beat_idle_ns > PULSE__BEAT_IDLE_NS)
-			slot->beat_idle_ns = period > PULSE__BEAT_IDLE_NS ?
-				period : PULSE__BEAT_IDLE_NS;
-		slot->beat_due_ns = now + slot->beat_idle_ns;
-		return slot->beat_due_ns;
-	}
 	slot->beat_idle_ns = 0;
 	WRITE_ONCE(ks->missed, ks->missed + late / period);
 	WRITE_ONCE(ks->beats, ks->beats + 1);
@@ -84,17 +101,26 @@ static uint64_t pulse__beat_look(struct pulse__slot *slot, uint64_t now)
 
 static void *pulse__beats_main(void *arg)
 {
+	uint64_t stay = 0;
+
 	for (;;) {
 		uint64_t now, next = PULSE_FOREVER;
 		uint32_t turn;
 
 		pthread_mutex_lock(&pulse__beats.lock);
-		if (!pulse__beats.first) {
+		now = (uint64_t)pulse_now_ns();
+		if (pulse__beats.first) {
+			stay = 0;
+		} else if (!stay) {
+			stay = now + PULSE__BEAT_STAY_NS;
+			next = stay;
+		} else if (now < stay) {
+			next = stay;
+		} else {
 			pulse__beats.running = false;
 			pthread_mutex_unlock(&pulse__beats.lock);
 			return arg;
 		}
-		now = (uint64_t)pulse_now_ns();
 		for (struct pulse__slot *s = pulse__beats.first; s;
 		     s = s->beat_next) {
 			uint64_t when = pulse__beat_look(s, now);
@@ -146,6 +172,7 @@ static void pulse__beat_unlink(struct pulse__slot *slot)
 	if (*link)
 		*link = slot->beat_next;
 	slot->beat_next = NULL;
+	slot->beat_heard = NULL;
 	WRITE_ONCE(slot->beat_period_ns, 0);
 }
 
@@ -178,7 +205,8 @@ int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns)
 		pulse__beats.running = true;
 		pulse__beat_unlink(slot);
 		WRITE_ONCE(slot->beat_period_ns, period_ns);
-		slot->beat_due_ns = (uint64_t)pulse_now_ns() + period_ns;
+		slot->beat_due_ns = (uint64_t)pulse_now_ns() + 2 * period_ns;
+		slot->beat_due_ns -= slot->beat_due_ns % period_ns;
 		slot->beat_idle_ns = 0;
 		slot->beat_next = pulse__beats.first;
 		pulse__beats.first = slot;
@@ -186,6 +214,15 @@ int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns)
 	}
 	pthread_mutex_unlock(&pulse__beats.lock);
 	return err;
+}
+
+void pulse__beat_heard(struct pulse_ctx *ctx, int index, const uint64_t *heard)
+{
+	if (ctx->ops->kind != PULSE_BACKEND_USER)
+		return;
+	pthread_mutex_lock(&pulse__beats.lock);
+	ctx->slots[index].beat_heard = heard;
+	pthread_mutex_unlock(&pulse__beats.lock);
 }
 
 int pulse_worker_beat(struct pulse_ctx *ctx, int index, uint64_t period_ns)

@@ -27,13 +27,18 @@ static int pulse__pool_opts(struct pulse_pool *pool,
 					      PULSE__POOL_QUEUE;
 	int cpus;
 
+	uint32_t beat_us = o->heartbeat_interval_us ?
+			   o->heartbeat_interval_us : PULSE__POOL_BEAT_US;
+
 	if (o->reserved || o->num_workers > PULSE_MAX_WORKERS ||
 	    queue > PULSE__POOL_QUEUE_MAX || o->spin_us < PULSE_OFF ||
 	    !pulse__is_switch(o->enable_work_stealing) ||
 	    !pulse__is_switch(o->enable_topology_aware) ||
 	    !pulse__is_switch(o->enable_numa_aware) ||
 	    !pulse__is_switch(o->enable_statistics) ||
-	    !pulse__is_switch(o->pin))
+	    !pulse__is_switch(o->pin) ||
+	    !pulse__is_switch(o->enable_heartbeat) ||
+	    beat_us < PULSE__POOL_BEAT_MIN || beat_us > PULSE__POOL_BEAT_MAX)
 		return -EINVAL;
 	cpus = pulse__place_default();
 	if (cpus < 0)
@@ -49,6 +54,9 @@ static int pulse__pool_opts(struct pulse_pool *pool,
 	pool->numa = pulse__switch(o->enable_numa_aware, true);
 	pool->statistics = pulse__switch(o->enable_statistics, true);
 	pool->pin = pulse__switch(o->pin, false);
+	pool->heartbeat = pulse__switch(o->enable_heartbeat, true) &&
+			  pool->stealing && pool->nr_workers > 1;
+	pool->beat_ns = beat_us * 1000ULL;
 	pool->on_worker_start = o->on_worker_start;
 	pool->on_worker_stop = o->on_worker_stop;
 	pool->on_cancel = o->on_cancel;
@@ -76,7 +84,9 @@ static int pulse__pool_ctx(struct pulse_pool *pool, struct pulse_ctx *shared)
 		return err;
 	pool->members = pulse__calloc(pool->ctx->idle_words,
 				      sizeof(*pool->members));
-	return pool->members ? 0 : -ENOMEM;
+	pool->joiners = pulse__calloc(pool->ctx->idle_words,
+				      sizeof(*pool->joiners));
+	return pool->members && pool->joiners ? 0 : -ENOMEM;
 }
 
 static int pulse__workers_new(struct pulse_pool *pool)
@@ -181,6 +191,7 @@ static void pulse__pool_free(struct pulse_pool *pool)
 	pulse__free(pool->near_row);
 	pulse__free(pool->by_node);
 	pulse__free(pool->members);
+	pulse__free(pool->joiners);
 	pool->magic = PULSE__MAGIC_DEAD;
 	pulse__free(pool);
 }

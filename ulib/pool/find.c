@@ -80,8 +80,16 @@ static bool pulse__steal_from(struct pulse__worker *w,
 			      struct pulse__worker *victim,
 			      struct pulse__job *job)
 {
+	struct pulse_job *forked = pulse__fork_take(victim);
 	void *t;
 
+	/* A part of a task that runs goes before a task that does not. */
+	if (unlikely(forked)) {
+		*job = (struct pulse__job){ .fn = pulse__fork_taken,
+					    .data = forked,
+					    .epoch = forked->epoch };
+		return true;
+	}
 	for (int i = 0; i < PULSE__STEAL_TRIES; i++) {
 		switch (pulse__deque_steal(&victim->deque, &t)) {
 		case 0:
@@ -155,7 +163,8 @@ bool pulse__pool_has_work(const struct pulse_pool *pool)
 		}
 	}
 	for (uint32_t i = 0; pool->stealing && i < pool->nr_workers; i++) {
-		if (pulse__deque_size(&pool->worker[i]->deque))
+		if (pulse__deque_size(&pool->worker[i]->deque) ||
+		    READ_ONCE(pool->worker[i]->slot))
 			return true;
 	}
 	return false;

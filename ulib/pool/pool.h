@@ -17,6 +17,9 @@
  * A task is counted as submitted before it can be seen by a worker, so done
  * never overtakes submitted.
  *
+ * Forked jobs lie on their forkers' stacks; who writes what of them stands at
+ * the head of fork.c.
+ *
  * Lock order: pool->lock is a leaf but for the context's lock and malloc.
  */
 #ifndef PULSE__POOL_H
@@ -24,6 +27,7 @@
 
 #include <pthread.h>
 
+#include <pulse-u/fork.h>
 #include <pulse-u/memory.h>
 #include <pulse-u/pool.h>
 
@@ -36,6 +40,9 @@
 #define PULSE__POOL_QUEUE_MAX	(1U << 20)
 #define PULSE__POOL_SPIN_US	20		/* default spin_us */
 #define PULSE__POOL_SPARE	512U		/* free tasks a worker keeps */
+#define PULSE__POOL_BEAT_US	100U		/* default heartbeat_interval_us */
+#define PULSE__POOL_BEAT_MIN	20U
+#define PULSE__POOL_BEAT_MAX	60000000U
 #define PULSE__GUARD_MASK	63U		/* one task in 64 out of turn */
 
 /* Places in pulse__pnode.queue, most urgent first. */
@@ -59,6 +66,15 @@ enum pulse__pool_state {
 	PULSE__POOL_STOPPED,	/* drained: nothing is queued, nothing comes */
 };
 
+/* How far a shared job is; pulse_job.state. */
+enum pulse__job_state {
+	PULSE__JOB_OPEN,	/* in the slot, or with a thief */
+	PULSE__JOB_DONE,
+	PULSE__JOB_BROKEN,	/* the thief's thread ended inside it */
+};
+
+struct pulse__call;
+
 /* A NUMA node with at least one worker. */
 struct pulse__pnode {
 	struct pulse__inject queue[PULSE__LANES];
@@ -73,6 +89,9 @@ struct pulse__pnode {
 struct pulse__worker {
 	struct pulse__deque deque;
 
+	/* One job for the others: it puts it in, who exchanges it for NULL has it. */
+	struct pulse_job *slot PULSE__PAIR_ALIGNED;
+
 	/* Its own words: it alone writes, anybody reads. */
 	uint64_t submitted[2] PULSE__PAIR_ALIGNED;
 	uint64_t done[2];
@@ -80,6 +99,8 @@ struct pulse__worker {
 	uint64_t stolen;
 	uint64_t parks;
 	uint64_t wakes;
+	uint64_t jobs_shared;
+	uint64_t jobs_taken;
 	uint32_t in_task;
 	uint32_t gone;			/* ended inside a task, not replaced */
 
@@ -93,6 +114,14 @@ struct pulse__worker {
 	bool brief;			/* ... for one look around only */
 	bool drain_dirty;		/* finished something since the check */
 	uint32_t drain_seen;
+	bool beating;			/* its heart beats */
+	uint32_t warm;			/* forks while it does not */
+	int64_t warm_since;
+	uintptr_t half_stack;		/* helps no more below it; 0: not known */
+	struct pulse_job *running;	/* others' jobs on its stack, newest first */
+	uint32_t below;			/* in_task before the first of them */
+	uint32_t below_epoch;		/* ... and the epoch */
+	struct pulse__call *call;	/* the one it is inside of, or NULL */
 
 	/* constant once it runs; index changes when a thread is replaced */
 	struct pulse_pool *pool PULSE__PAIR_ALIGNED;
@@ -123,11 +152,14 @@ struct pulse_pool {
 	bool numa;
 	bool bind_node;
 	bool pin;
+	bool heartbeat;
 	bool fence_done;	/* no membarrier: fence after each task */
 	uint32_t nr_workers;
 	uint32_t nr_nodes;
 	uint32_t queue_size;
 	int64_t spin_ns;
+	uint64_t beat_ns;
+	const uint64_t *beats;	/* tests: in place of the backend's, or NULL */
 	uint16_t *order;	/* [row][k]: nodes of the pool, nearest first */
 	uint16_t *near_row;	/* [node number]: the pool's nearest node */
 	uint32_t nr_near_row;
@@ -143,6 +175,7 @@ struct pulse_pool {
 	uint32_t epoch;		/* of what is submitted from outside: 0 or 1 */
 	uint32_t drain;		/* not 0: somebody waits, see wait.c */
 	uint64_t *members;	/* bit i: worker i of the context is ours */
+	uint64_t *joiners;	/* ... and parks in a join */
 
 	/* Searchers, and wakes that nobody took yet; see wake.c. */
 	uint32_t search PULSE__PAIR_ALIGNED;
@@ -228,6 +261,15 @@ bool pulse__search_begin(struct pulse__worker *w);
 void pulse__search_found(struct pulse__worker *w);
 void pulse__search_nothing(struct pulse__worker *w);
 void pulse__pool_park(struct pulse__worker *w);
+/* In or out of the set of workers that one may wake. */
+void pulse__pool_member(const struct pulse__worker *w, uint64_t *set, bool in);
+/* Parks inside a task: may be woken for shared jobs, not for tasks. */
+void pulse__pool_park_joining(struct pulse__worker *w, pulse_recheck_fn recheck,
+			      void *arg);
+/* After a shared job and a full barrier. */
+void pulse__pool_notify_job(struct pulse__worker *w);
+/* Is there a worker without work, and no work for it? */
+bool pulse__pool_hungry(const struct pulse_pool *pool);
 void pulse__pool_wake_all(struct pulse_pool *pool);
 
 /* ---- wait.c: when all is done ------------------------------------------ */
@@ -267,6 +309,51 @@ uint64_t pulse__pool_sweep(struct pulse_pool *pool);
 void pulse__job_cancel(struct pulse_pool *pool, const struct pulse__job *job);
 /* Moves the state to STOPPING or STOPPED where it is not there yet. */
 void pulse__pool_end(struct pulse_pool *pool, enum pulse__pool_state state);
+
+/* ---- fork.c: forking, sharing ------------------------------------------ */
+
+static inline struct pulse_fork_self *pulse__fork_self(void)
+{
+	struct pulse_fork_self *self;
+
+	PULSE__FORK_SELF(&self);
+	return self;
+}
+
+/* Has the calling thread, a worker, jobs that are not joined? */
+static inline bool pulse__fork_open(void)
+{
+	struct pulse_fork_self *self = pulse__fork_self();
+
+	return self->tail != &self->root;
+}
+
+/* The calling thread becomes a worker, or is one no more. */
+void pulse__fork_enter(struct pulse__worker *w);
+void pulse__fork_leave(struct pulse__worker *w);
+/* It was parked for long: its heart stops until it forks again. */
+void pulse__fork_rest(struct pulse__worker *w);
+/* How long the worker may park before that. */
+int64_t pulse__fork_rest_at(const struct pulse__worker *w);
+
+/* ---- join.c: taking, waiting ------------------------------------------- */
+
+/* Stands for a job in struct pulse__job, with the job as data. */
+void pulse__fork_taken(void *job);
+/* Another worker's job, or NULL. */
+struct pulse_job *pulse__fork_take(struct pulse__worker *victim);
+void pulse__fork_run_taken(struct pulse__worker *w, struct pulse_job *job);
+/*
+ * The thread ends inside jobs: the rest of them, and who waits for them. Then
+ * it is where it was before it took others' jobs, inside a task or not.
+ */
+void pulse__fork_unwound(struct pulse__worker *w);
+
+/* ---- call.c: functions that somebody waits for ------------------------- */
+
+void pulse__call_task(void *call);
+void pulse__call_cancel(void *call);
+void pulse__call_unwound(struct pulse__worker *w);
 
 /* ---- place.c, quota.c: how many workers, and where --------------------- */
 

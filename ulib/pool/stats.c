@@ -93,6 +93,8 @@ int pulse_pool_stats(struct pulse_pool *pool, struct pulse_pool_stats *out)
 			       pulse__load_acquire(&w->done[1]);
 		s.stolen += READ_ONCE(w->stolen);
 		s.parks += READ_ONCE(w->parks);
+		/* Taken before shared, so that it never seems to be more. */
+		s.jobs_taken += READ_ONCE(w->jobs_taken);
 	}
 	for (int e = 0; e < 2; e++) {
 		for (uint32_t i = 0; i < pool->nr_workers; i++)
@@ -100,6 +102,8 @@ int pulse_pool_stats(struct pulse_pool *pool, struct pulse_pool_stats *out)
 		for (uint32_t i = 0; i < pool->nr_nodes; i++)
 			s.submitted += READ_ONCE(pool->node[i]->submitted[e]);
 	}
+	for (uint32_t i = 0; i < pool->nr_workers; i++)
+		s.jobs_shared += READ_ONCE(pool->worker[i]->jobs_shared);
 	s.wakes = READ_ONCE(pool->wakes);
 	s.queued = pulse__pool_queued(pool);
 	s.num_workers = pool->nr_workers;

@@ -27,7 +27,9 @@ void pulse__pool_end(struct pulse_pool *pool, enum pulse__pool_state to)
 
 void pulse__job_cancel(struct pulse_pool *pool, const struct pulse__job *job)
 {
-	if (pool->on_cancel)
+	if (job->fn == pulse__call_task)
+		pulse__call_cancel(job->data);
+	else if (pool->on_cancel)
 		pool->on_cancel(pool->hook_arg, job->fn, job->data);
 	/* Release: what the hook did, to who waits; pairs with wait.c. */
 	__atomic_fetch_add(&pool->cancelled[job->epoch], 1, __ATOMIC_SEQ_CST);

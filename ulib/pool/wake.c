@@ -170,21 +170,83 @@ static bool pulse__recheck(void *arg)
 	return pulse__pool_has_work(pool);
 }
 
+void pulse__pool_member(const struct pulse__worker *w, uint64_t *set, bool in)
+{
+	uint64_t *word = &set[w->index / 64];
+	uint64_t bit = 1ULL << (w->index % 64);
+
+	if (in)
+		__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
+	else
+		__atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
+}
+
 void pulse__pool_park(struct pulse__worker *w)
 {
 	struct pulse_pool *pool = w->pool;
-	int ret = pulse_worker_park(pool->ctx, w->index, PULSE_FOREVER,
+	int ret = pulse_worker_park(pool->ctx, w->index, pulse__fork_rest_at(w),
 				    pulse__recheck, w);
 
+	w->warm = 0;
 	if (ret != 1) {
 		pulse__stat_own(w, parks);
 		if (ret == 0)
 			pulse__stat_own(w, wakes);
+		else if (ret == -ETIMEDOUT)
+			pulse__fork_rest(w);
 		else if (unlikely(ret != -EINTR))
 			pulse__ctx_lost_fd(pool->ctx);
 	}
 	pulse__search_enter(w);
 	pulse__drain_poll(w, NULL);
+}
+
+/*
+ * A joiner is no member while it parks: it cannot run tasks, so whoever wakes
+ * it for one would wake nobody. A waker that chose it just before has counted a
+ * searcher for it; it takes that place, and leaves it as one that found
+ * something, which sees to what is left.
+ */
+void pulse__pool_park_joining(struct pulse__worker *w, pulse_recheck_fn recheck,
+			      void *arg)
+{
+	struct pulse_pool *pool = w->pool;
+	int ret;
+
+	pulse__pool_member(w, pool->members, false);
+	pulse__pool_member(w, pool->joiners, true);
+	ret = pulse_worker_park(pool->ctx, w->index, PULSE_FOREVER, recheck,
+				arg);
+	pulse__pool_member(w, pool->joiners, false);
+	pulse__pool_member(w, pool->members, true);
+	if (ret == 1 || ret == -EINTR)
+		return;
+	if (unlikely(ret))
+		pulse__ctx_lost_fd(pool->ctx);
+	pulse__search_enter(w);
+	pulse__search_found(w);
+}
+
+/*
+ * Whom this does not find is found at the next beat, or the job's forker runs
+ * it: nothing depends on this wake-up.
+ */
+void pulse__pool_notify_job(struct pulse__worker *w)
+{
+	struct pulse_pool *pool = w->pool;
+
+	if (pulse__any_idle(pool->ctx, pool->members))
+		pulse__pool_notify(pool, w->row, 1);
+	else if (pulse__any_idle(pool->ctx, pool->joiners))
+		pulse__wake_set(pool->ctx, pool->joiners, w->node->ctx_row, 1,
+				true);
+}
+
+bool pulse__pool_hungry(const struct pulse_pool *pool)
+{
+	return (READ_ONCE(pool->search) ||
+		pulse__any_idle(pool->ctx, pool->members)) &&
+	       !pulse__pool_has_work(pool);
 }
 
 void pulse__pool_wake_all(struct pulse_pool *pool)

@@ -51,6 +51,10 @@ static void pulse__task_done(struct pulse__worker *w)
 static void pulse__job_run(struct pulse__worker *w,
 			   const struct pulse__job *job)
 {
+	if (unlikely(job->fn == pulse__fork_taken)) {
+		pulse__fork_run_taken(w, job->data);
+		return;
+	}
 	w->epoch = (uint32_t)job->epoch;
 	WRITE_ONCE(w->in_task, 1);
 	job->fn(job->data);
@@ -60,6 +64,9 @@ static void pulse__job_run(struct pulse__worker *w,
 			  "a task forked and returned in the child, which ends");
 		_exit(EXIT_FAILURE);
 	}
+	if (unlikely(pulse__fork_open()))
+		pulse__bug("a task of pool %s returned without joining what it forked",
+			   w->pool->name);
 	pulse__task_done(w);
 }
 
@@ -92,7 +99,7 @@ static bool pulse__find(struct pulse__worker *w, struct pulse__job *job)
 	return pulse__find_around(w, false, job);
 }
 
-static void pulse__worker_loop(struct pulse__worker *w)
+static PULSE__NOINLINE void pulse__worker_loop(struct pulse__worker *w)
 {
 	struct pulse_pool *pool = w->pool;
 
@@ -122,17 +129,6 @@ static void pulse__worker_loop(struct pulse__worker *w)
 	pulse__drain_poll(w, NULL);
 }
 
-static void pulse__member(struct pulse__worker *w, bool in)
-{
-	uint64_t *word = &w->pool->members[w->index / 64];
-	uint64_t bit = 1ULL << (w->index % 64);
-
-	if (in)
-		__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
-	else
-		__atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
-}
-
 /* The thread becomes the worker. 0 or -errno. */
 static int pulse__worker_enter(struct pulse__worker *w)
 {
@@ -149,7 +145,8 @@ static int pulse__worker_enter(struct pulse__worker *w)
 	if (index < 0)
 		return index;
 	WRITE_ONCE(w->index, index);
-	pulse__member(w, true);
+	pulse__pool_member(w, pool->members, true);
+	pulse__fork_enter(w);
 	if (pool->on_worker_start)
 		pool->on_worker_start(pool->hook_arg, (int)w->number);
 	return 0;
@@ -162,7 +159,8 @@ static void pulse__worker_leave(struct pulse__worker *w)
 
 	if (pool->on_worker_stop)
 		pool->on_worker_stop(pool->hook_arg, (int)w->number);
-	pulse__member(w, false);
+	pulse__fork_leave(w);
+	pulse__pool_member(w, pool->members, false);
 	WRITE_ONCE(w->index, -1);
 	pulse_worker_unregister(pool->ctx, index);
 }
@@ -205,6 +203,9 @@ static void pulse__worker_unwound(void *arg)
 
 	if (pulse__forked(pool->fork_gen))
 		return;
+	/* First of all: the dead frames below are still somebody's. */
+	pulse__fork_unwound(w);
+	pulse__call_unwound(w);
 	if (w->in_task)
 		pulse__task_done(w);
 	pulse__worker_leave(w);
@@ -224,6 +225,20 @@ static void pulse__worker_unwound(void *arg)
 		pulse__worker_lost(w, err);
 	else if (pulse__pool_state(pool) >= PULSE__POOL_STOPPING)
 		pulse__drain_poll(w, NULL);
+}
+
+/*
+ * Room on the stack between pulse__worker_main and the first task, so that
+ * pulse__worker_unwound begins without writing over what tasks left below; see
+ * join.c:pulse__fork_unwound.
+ */
+static PULSE__NOINLINE void pulse__worker_room(struct pulse__worker *w)
+{
+	volatile char room[2048];
+
+	room[0] = 0;
+	pulse__worker_loop(w);
+	room[sizeof(room) - 1] = room[0];
 }
 
 /* Tells pulse_pool_create() how it went. True: the worker is to run. */
@@ -264,7 +279,7 @@ void *pulse__worker_main(void *arg)
 		return NULL;
 	if (run) {
 		pthread_cleanup_push(pulse__worker_unwound, w);
-		pulse__worker_loop(w);
+		pulse__worker_room(w);
 		pthread_cleanup_pop(0);
 	}
 	pulse__worker_leave(w);

@@ -6,6 +6,8 @@
  */
 #include "helpers.h"
 
+#include "backend/backend.h"
+
 #define US	1000ULL
 
 static uint64_t beats(struct pulse_ctx *ctx, int index)
@@ -14,9 +16,8 @@ static uint64_t beats(struct pulse_ctx *ctx, int index)
 }
 
 /* Spins, without a system call that lets go of the CPU. */
-static bool spin_for_beats(struct pulse_ctx *ctx, int index, uint64_t more)
+static bool spin_until_beats(struct pulse_ctx *ctx, int index, uint64_t until)
 {
-	uint64_t until = beats(ctx, index) + more;
 	int64_t end = pulse_now_ns() + 20000000000LL;
 
 	while (beats(ctx, index) < until) {
@@ -24,6 +25,11 @@ static bool spin_for_beats(struct pulse_ctx *ctx, int index, uint64_t more)
 			return false;
 	}
 	return true;
+}
+
+static bool spin_for_beats(struct pulse_ctx *ctx, int index, uint64_t more)
+{
+	return spin_until_beats(ctx, index, beats(ctx, index) + more);
 }
 
 KT_TEST(a_worker_that_polls_sees_beats_until_it_wants_no_more)
@@ -57,6 +63,36 @@ KT_TEST(a_worker_that_polls_sees_beats_until_it_wants_no_more)
 	was = beats(ctx, i);
 	nap_us(20000);
 	KT_EQ(beats(ctx, i), was);
+	KT_EQ(pulse_ctx_destroy(ctx), 0);
+}
+
+/* One that writes down what it heard: nothing new before that. */
+KT_TEST(who_has_not_heard_the_last_beat_gets_no_more)
+{
+	struct pulse_backend_info info = { .sz = sizeof(info) };
+	struct pulse_ctx *ctx;
+	uint64_t heard = 0;
+	int i;
+
+	KT_REQUIRE(!pulse_ctx_create(NULL, &ctx));
+	KT_EQ(pulse_backend_info(&info), 0);
+	i = pulse_worker_register(ctx, -1, 0);
+	KT_REQUIRE(i >= 0);
+	KT_EQ(pulse_worker_beat(ctx, i, 200 * US), 0);
+	pulse__beat_heard(ctx, i, &heard);
+	for (int round = 0; round < 3; round++) {
+		int64_t end;
+
+		KT_CHECK(spin_until_beats(ctx, i, heard + 1));
+		end = pulse_now_ns() + 20000000;
+		while (pulse_now_ns() < end)
+			;
+		/* The module beats all the same: a store costs it nothing. */
+		if (info.kind == PULSE_BACKEND_USER && round)
+			KT_EQ(beats(ctx, i), heard + 1);
+		WRITE_ONCE(heard, beats(ctx, i));
+	}
+	KT_EQ(pulse_worker_unregister(ctx, i), 0);
 	KT_EQ(pulse_ctx_destroy(ctx), 0);
 }
 

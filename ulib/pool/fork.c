@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * fork.c - the list of forked jobs of a thread, and what a beat does to it.
+ *
+ * The list is chained by next from self->root to self->tail, oldest first. Its
+ * first part, up to self->shared, is shared: those jobs' fn is NULL. They stay
+ * in the list until they are joined, so that a join finds prev as it left it.
+ *
+ * Who writes what
+ *	self, fn, arg, next, prev	the forker
+ *	run, older, owner, low, epoch	the forker, before the job is in its slot
+ *	w->slot		NULL -> job: the forker, a release store; job -> NULL:
+ *			whoever has it then, by compare-exchange: a thief, or
+ *			the forker, who takes it back
+ *	running, base, state	who has the job; the thief's last touch of it is its
+ *			store of state
+ *
+ *	forker				thief
+ *
+ *	write the job			job = CAS(slot, job, NULL)	(L)
+ *	(K) slot = job		release	    acquire
+ *	    full barrier		read the job, run it
+ *	    wake somebody idle	    (M)	state = DONE		release
+ *	...				    full barrier
+ *	join: CAS(slot, job, NULL)?	    wake the forker, if it parks
+ *	  won: run it
+ *	  lost: state == DONE?	acquire
+ *	        no: help, or announce, full barrier, look again, sleep	(N)
+ *
+ * K pairs with L: who has the job sees what the forker wrote before. M pairs
+ * with the acquire of state: the forker sees what the job wrote. Between M and
+ * N it is the parking protocol of backend/park.c. litmus: fork_slot, fork_done;
+ * spin: fork_join.
+ */
+#define PULSE__FORK_TWINS
+#include <pulse-u/fork.h>
+
+#include "pool/pool.h"
+
+/*
+ * So many forks before a heart begins to beat, or a few in so long a time: a
+ * small tree is not worth it.
+ */
+#define PULSE__FORK_WARM	256U
+#define PULSE__FORK_WARM_NS	(50 * PULSE__NSEC_PER_USEC)
+/* A worker parks so long with a beating heart. */
+#define PULSE__FORK_LINGER_NS	(2 * PULSE__NSEC_PER_MSEC)
+
+/* Words that stand for a heart: not looked at yet, and none. */
+static const uint64_t pulse__fork_new = 1, pulse__fork_none;
+
+PULSE__TLS struct pulse_fork_self pulse_fork_self = {
+	.beats = &pulse__fork_new,
+};
+
+static pthread_once_t pulse__fork_once = PTHREAD_ONCE_INIT;
+
+/* A heart is not there in a forked child: its word may not even be mapped. */
+static void pulse__fork_child(void)
+{
+	struct pulse_fork_self *self = pulse__fork_self();
+
+	if (!self->tail)
+		return;
+	self->beats = &pulse__fork_none;
+	WRITE_ONCE(self->seen, 0);
+}
+
+static void pulse__fork_init(void)
+{
+	pthread_atfork(NULL, NULL, pulse__fork_child);
+}
+
+static void pulse__fork_reset(struct pulse_fork_self *self,
+			      const uint64_t *beats)
+{
+	self->tail = &self->root;
+	self->shared = &self->root;
+	self->beats = beats;
+	WRITE_ONCE(self->seen, 0);
+}
+
+void pulse__fork_enter(struct pulse__worker *w)
+{
+	pthread_once(&pulse__fork_once, pulse__fork_init);
+	w->running = NULL;
+	w->call = NULL;
+	WRITE_ONCE(w->beating, false);
+	w->warm = 0;
+	w->half_stack = 0;
+	pulse__fork_reset(pulse__fork_self(), w->pool->heartbeat ?
+			  &pulse__fork_new : &pulse__fork_none);
+}
+
+void pulse__fork_leave(struct pulse__worker *w)
+{
+	/* The beats end with the worker. */
+	WRITE_ONCE(w->beating, false);
+	pulse__fork_reset(pulse__fork_self(), &pulse__fork_none);
+}
+
+int64_t pulse__fork_rest_at(const struct pulse__worker *w)
+{
+	return likely(!w->beating) ? PULSE_FOREVER :
+	       pulse_now_ns() + PULSE__FORK_LINGER_NS;
+}
+
+void pulse__fork_rest(struct pulse__worker *w)
+{
+	struct pulse_fork_self *self = pulse__fork_self();
+
+	if (!w->beating)
+		return;
+	WRITE_ONCE(w->beating, false);
+	if (!w->pool->beats)
+		pulse_worker_beat(w->pool->ctx, w->index, 0);
+	self->beats = &pulse__fork_new;
+	WRITE_ONCE(self->seen, 0);
+}
+
+/* As fast as it was wished for, or as the backend will do. */
+static int pulse__fork_begin_beat(const struct pulse__worker *w)
+{
+	uint64_t ns = w->pool->beat_ns;
+	int err;
+
+	do {
+		err = pulse_worker_beat(w->pool->ctx, w->index, ns);
+		ns *= 2;
+	} while (err == -EINVAL && ns <= PULSE_MAX_BEAT_NS);
+	return err;
+}
+
+/* One more fork, or poll. Is it time? Looks at the clock at powers of two. */
+static bool pulse__fork_warm(struct pulse__worker *w)
+{
+	uint32_t n = ++w->warm;
+
+	if (n >= PULSE__FORK_WARM)
+		return true;
+	if (n == 1)
+		w->warm_since = pulse_now_ns();
+	return !(n & (n - 1)) &&
+	       pulse_now_ns() - w->warm_since >= PULSE__FORK_WARM_NS;
+}
+
+/* The worker forks and its heart does not beat. True: a beat is over. */
+static bool pulse__fork_start(struct pulse__worker *w,
+			      struct pulse_fork_self *self)
+{
+	bool few;
+	int err;
+
+	if (likely(!pulse__fork_warm(w)))
+		return false;
+	few = w->warm < PULSE__FORK_WARM;
+	w->warm = 0;
+	self->beats = w->pool->beats;
+	if (!self->beats) {
+		err = pulse__fork_begin_beat(w);
+		if (err) {
+			pulse__warn_once("pool %s: no heartbeat, so forked jobs are not shared: %s",
+					 w->pool->name, pulse_strerror(err));
+			self->beats = &pulse__fork_none;
+			WRITE_ONCE(self->seen, 0);
+			return false;
+		}
+		self->beats = pulse_worker_beats(w->pool->ctx, w->index);
+	}
+	WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
+	if (!w->pool->beats)
+		pulse__beat_heard(w->pool->ctx, w->index, &self->seen);
+	WRITE_ONCE(w->beating, true);
+	return few;
+}
+
+static void pulse__fork_share(struct pulse__worker *w,
+			      struct pulse_fork_self *self)
+{
+	struct pulse_job *job;
+
+	if (pulse__pool_state(w->pool) >= PULSE__POOL_STOPPING)
+		return;
+	/* While one lies there, nobody was hungry, or nobody was told. */
+	if (!READ_ONCE(w->slot)) {
+		if (self->shared == self->tail)
+			return;
+		job = self->shared->next;
+		job->run = job->fn;
+		job->older = self->shared;
+		job->owner = w;
+		job->low = (uintptr_t)__builtin_frame_address(0);
+		job->epoch = w->epoch;
+		job->state = PULSE__JOB_OPEN;
+		job->fn = NULL;
+		self->shared = job;
+		pulse__count_own(&w->jobs_shared);
+		/* K: pairs with join.c:pulse__fork_take, litmus: fork_slot */
+		pulse__store_release(&w->slot, job);
+	}
+	/* (A): pairs with (B) in backend/park.c, litmus: park_wake */
+	pulse__full_barrier();
+	pulse__pool_notify_job(w);
+}
+
+void pulse_fork_heard(void)
+{
+	struct pulse_fork_self *self = pulse__fork_self();
+	struct pulse__worker *w = pulse__pool_self;
+
+	if (unlikely(!self->tail))
+		pulse__fork_reset(self, &pulse__fork_none);
+	/* In a hook there is no task that the job could belong to. */
+	if (!w || !w->in_task)
+		return;
+	if (w->beating)
+		WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
+	else if (!w->pool->heartbeat || !pulse__fork_start(w, self))
+		return;
+	pulse__fork_share(w, self);
+}
+
+int pulse_fork_slow(struct pulse_job *job, pulse_task_fn fn, void *arg)
+{
+	struct pulse_fork_self *self = pulse__fork_self();
+
+	if (!job || !fn)
+		return -EINVAL;
+	if (unlikely(!self->tail))
+		pulse__fork_reset(self, &pulse__fork_none);
+	job->fn = fn;
+	job->arg = arg;
+	job->prev = self->tail;
+	job->prev->next = job;
+	self->tail = job;
+	/* It counts already: it may be the oldest. */
+	if (PULSE__FORK_DUE(self))
+		pulse_fork_heard();
+	return 0;
+}
+
+int pulse_join2_slow(pulse_task_fn a, void *arg_a, pulse_task_fn b, void *arg_b)
+{
+	struct pulse_job job;
+	int err = a ? pulse_fork_slow(&job, b, arg_b) : -EINVAL;
+
+	if (err)
+		return err;
+	a(arg_a);
+	return pulse_join(&job);
+}
