@@ -10,8 +10,10 @@
  *
  * Each round measures every contender, one after the other, each as the least of
  * many short repeats: a machine that does other things too is quiet now and
- * then. Figures are the median of the rounds. oneTBB comes from the program
- * peer_fork beside this one, where libtbb-dev was there to build it with.
+ * then. Workers are bound to their CPUs: on a busy machine Linux wakes a second
+ * one on the first one's CPU, and they take turns. Figures are the median of the
+ * rounds. oneTBB comes from the program peer_fork beside this one, where
+ * libtbb-dev was there to build it with.
  *
  * usage: bench_fork [rounds]
  */
@@ -400,7 +402,8 @@ int main(int argc, char **argv)
 	if (!big || !medium || !small || pulse_backend_info(&info))
 		return 1;
 	for (int n = 1; n <= THREADS; n++) {
-		PULSE_OPTS(pulse_pool_opts, opts, .num_workers = (uint32_t)n);
+		PULSE_OPTS(pulse_pool_opts, opts, .num_workers = (uint32_t)n,
+			   .pin = PULSE_ON);
 
 		if (pulse_pool_create(&opts, &pools[n]))
 			return 1;
