@@ -241,9 +241,9 @@ PULSE_API int pulse_queue_commit(struct pulse_queue_tx *tx, unsigned int nr);
  *
  * Lanes take turns, so that no sender keeps others from being heard.
  *
- * Return: 0; -EAGAIN empty; -EMSGSIZE not room enough (the element stays);
- * -EPROTO the shared words cannot be true; -EINVAL; -EOWNERDEAD in a forked
- * child.
+ * Return: 0; -EAGAIN empty, or too many others at work; -EMSGSIZE not room
+ * enough (the element stays); -EPROTO the shared words cannot be true; -EINVAL;
+ * -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_queue_pop(struct pulse_queue_rx *rx, void *elem,
 			      size_t *bytes);

@@ -67,7 +67,7 @@ static bool pulse__queue_announce(struct pulse_queue *q, uint32_t *word,
 {
 	*seen = __atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) | bit;
 	if (!q->asym) {
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		pulse__asym_fence();
 		return true;
 	}
 	if (!q->heavy)

@@ -97,6 +97,14 @@ static void pulse__mags_init(void)
 				pulse__mags_fork_end);
 }
 
+/* The library goes: threads that end later have nothing to call. */
+__attribute__((destructor))
+static void pulse__mags_fini(void)
+{
+	if (pulse__mags_key_made)
+		pthread_key_delete(pulse__mags_key);
+}
+
 /* More nodes than one? Where nobody says so there is one. */
 static bool pulse__many_nodes(void)
 {

@@ -220,7 +220,7 @@ static bool enter(struct ledger *l, const struct message *m)
 static void kill_senders(uint32_t kind, bool in_place)
 {
 	int nr = kind == PULSE_QUEUE_SPSC ? 1 : SENDERS, status;
-	long kills = (long)scaled(60);
+	long kills = (long)scaled(30);
 	struct pulse_queue_stats s = { .sz = sizeof(s) };
 	uint64_t random = 88172645463325252ULL;
 	struct ledger ledger = { .nr = 0 };
@@ -341,7 +341,7 @@ static void receive_for_ever(struct arena *a, struct tally *t)
 
 static void kill_receivers(uint32_t kind)
 {
-	long kills = (long)scaled(40);
+	long kills = (long)scaled(20);
 	uint64_t nr = 0, random = 88172645463325252ULL;
 	struct pulse_queue_tx *tx;
 	struct message msg;
