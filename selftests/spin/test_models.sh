@@ -32,7 +32,7 @@ search()
 	mkdir -p "$dir"
 	# A twin ends at its first error: compiling it costs more than searching.
 	[[ ${2:-} != -DTWIN_* ]] || fast=-O0
-	(cd "$dir" && spin ${2:+"$2"} -a "$here/$1" && gcc "$fast" -w -DSAFETY -DMEMLIM=1500 \
+	(cd "$dir" && spin ${2:+"$2"} -a "$here/$1" && gcc "$fast" -w -DSAFETY -DCOLLAPSE -DMEMLIM=1500 \
 		-o pan pan.c) > "$out" 2>&1 || return 0
 	(cd "$dir" && timeout 300 ./pan -m200000 -w20 -n) > "$out" 2>&1 || true
 	if grep -qE '^error: max search depth|max search depth too small|memory limit|MEMLIM bound' "$out" ||
