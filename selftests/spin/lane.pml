@@ -46,7 +46,7 @@ start:	value = value - n;		/* what was not published was never there */
 	n = 0;
 	do
 	:: value > ELEMENTS -> break
-	:: kills > 0 -> kills--; goto start		/* killed; another one */
+	:: atomic { kills > 0 -> kills-- }; goto start		/* killed; another one */
 	:: value <= ELEMENTS ->
 #ifndef TWIN_no_room_look
 		if
@@ -90,7 +90,7 @@ start:	value = value - n;		/* what was not published was never there */
 #endif
 		slot[(t + n) % N] = HALF;
 		if
-		:: kills > 0 -> kills--; goto start	/* half an element */
+		:: atomic { kills > 0 -> kills-- }; goto start	/* half an element */
 		:: true
 		fi;
 		slot[(t + n) % N] = value;
@@ -130,7 +130,7 @@ proctype receiver()
 			fi
 		};
 		if
-		:: kills > 0 -> kills--; goto next		/* killed, followed */
+		:: atomic { kills > 0 -> kills-- }; goto next		/* killed, followed */
 		:: true
 		fi;
 #endif
@@ -140,7 +140,7 @@ proctype receiver()
 		:: else -> break
 		od;
 		if
-		:: kills > 0 -> kills--; goto next		/* killed, followed */
+		:: atomic { kills > 0 -> kills-- }; goto next		/* killed, followed */
 		:: true
 		fi;
 #ifdef TWIN_claim_by_store

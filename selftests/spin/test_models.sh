@@ -32,10 +32,10 @@ search()
 	mkdir -p "$dir"
 	# A twin ends at its first error: compiling it costs more than searching.
 	[[ ${2:-} != -DTWIN_* ]] || fast=-O0
-	(cd "$dir" && spin ${2:+"$2"} -a "$here/$1" && gcc "$fast" -w -DSAFETY -DMEMLIM=1500 \
+	(cd "$dir" && spin ${2:+"$2"} -a "$here/$1" && gcc "$fast" -w -DSAFETY -DCOLLAPSE -DMEMLIM=1500 \
 		-o pan pan.c) > "$out" 2>&1 || return 0
 	(cd "$dir" && timeout 300 ./pan -m200000 -w20 -n) > "$out" 2>&1 || true
-	if grep -qE '^error: max search depth|max search depth too small|memory limit' "$out" ||
+	if grep -qE '^error: max search depth|max search depth too small|memory limit|MEMLIM bound' "$out" ||
 	   ! grep -q 'errors: ' "$out"; then
 		VERDICT="the search is not whole"
 	elif grep -q 'errors: 0$' "$out"; then
