@@ -106,6 +106,7 @@ help:
 	'make check-san    the user-space suite under ASan+UBSan and under TSan' \
 	'make check-vm     tests of KERNELS in VMs' \
 	'make check-debug  the module under KASAN, lockdep, kmemleak, fault injection' \
+	'make check-rt     all of it on a PREEMPT_RT kernel' \
 	'make check-static layers, symbol map, file sizes, headers on their own' \
 	'make load         build pulse.ko for the running kernel and load it' \
 	'make install      library, headers, tools below DESTDIR and PREFIX' \
@@ -252,7 +253,7 @@ load:
 
 # --------------------------------------------------------------------- check
 # "make check" is what CI runs. One prove, so that there is one summary.
-.PHONY: check check-user check-san check-vm check-debug check-static
+.PHONY: check check-user check-san check-vm check-debug check-rt check-static
 check: setup-vm
 	@$(MAKE) lib tools examples selftests fuzz
 	@$(MAKE) SAN=asan selftests fuzz
@@ -276,6 +277,12 @@ check-debug: setup-vm
 	@$(MAKE) lib selftests
 	@$(MAKE) modules KERNELS=debug
 	@PULSE_TEST_TIMEOUT=$${PULSE_TEST_TIMEOUT:-3600} selftests/check debug
+# Another kernel to fetch, so not in "check" either.
+check-rt: KERNELS := rt
+check-rt: setup-vm
+	@$(MAKE) lib tools selftests
+	@$(MAKE) modules KERNELS=rt
+	@selftests/check rt
 check-static: setup-build
 	@$(MAKE) lib
 	@selftests/check static

@@ -23,9 +23,10 @@ KERNELS='
 6.1   bookworm            6\.1\..*     -
 6.12  bookworm-backports  6\.12\..*    -
 7.2   trixie-backports    7\.2\..*     7\..*
+rt    bookworm-backports  6\.12\..*-rt -
 '
 STOCK_KERNELS='6.1 6.12 7.2'
-ALL_KERNELS="$STOCK_KERNELS debug"
+ALL_KERNELS="$STOCK_KERNELS rt debug"
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$*"; exit 1; }
