@@ -8,6 +8,7 @@
 #define PULSE_U_PULSE_H
 
 #include <pulse-u/base.h>
+#include <pulse-u/histogram.h>
 #include <pulse-u/backend.h>
 #include <pulse-u/events.h>
 #include <pulse-u/topology.h>
@@ -21,6 +22,8 @@
 #include <pulse-u/future.h>
 #include <pulse-u/timer.h>
 #include <pulse-u/pool.h>
+#include <pulse-u/task.h>
+#include <pulse-u/pool_stats.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>

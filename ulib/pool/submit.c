@@ -9,6 +9,8 @@
  */
 #include <pulse-u/affinity.h>
 
+#include "pool/det.h"
+#include "pool/measure.h"
 #include "pool/pool.h"
 
 /* Where a task goes. */
@@ -112,6 +114,25 @@ static int pulse__push(struct pulse_pool *pool, struct pulse__route *r,
 	return n ? (int)n : -EAGAIN;
 }
 
+/* A pool that measures, or that draws who is next. */
+static PULSE__NOINLINE int pulse__push_odd(struct pulse_pool *pool,
+					   struct pulse__route *r,
+					   struct pulse__job *jobs,
+					   unsigned int nr)
+{
+	unsigned int n;
+
+	if (pool->odd & PULSE__ODD_STAMP)
+		pulse__stamp(jobs, nr);
+	if (!pool->det)
+		return pulse__push(pool, r, jobs, nr);
+	r->shared = false;
+	n = pulse__det_push(pool, r->lane, jobs, nr);
+	if (r->self)
+		pulse__det_point(r->self);
+	return n ? (int)n : -EAGAIN;
+}
+
 /* @by tasks more, or less, as submitted. */
 static void pulse__count_submit(struct pulse_pool *pool,
 				const struct pulse__route *r, int64_t by)
@@ -180,6 +201,8 @@ static int pulse__submit_jobs(struct pulse_pool *pool, struct pulse__route *r,
 	if (unlikely(__atomic_load_n(&pool->state, __ATOMIC_SEQ_CST) !=
 		     PULSE__POOL_RUNNING))
 		n = -ESHUTDOWN;
+	else if (unlikely(READ_ONCE(pool->odd) & PULSE__ODD_SUBMIT))
+		n = pulse__push_odd(pool, r, jobs, nr);
 	else
 		n = pulse__push(pool, r, jobs, nr);
 	if (unlikely(n != (int)nr))
