@@ -20,6 +20,7 @@
 #include <pulse-u/ring.h>
 #include <pulse-u/result.h>
 #include <pulse-u/future.h>
+#include <pulse-u/executor.h>
 #include <pulse-u/timer.h>
 #include <pulse-u/pool.h>
 #include <pulse-u/task.h>

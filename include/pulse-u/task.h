@@ -36,6 +36,7 @@
 #define PULSE_U_TASK_H
 
 #include <pulse-u/base.h>
+#include <pulse-u/executor.h>
 #include <pulse-u/future.h>
 #include <pulse-u/pool.h>
 #include <pulse-u/result.h>
@@ -96,7 +97,7 @@ typedef int (*pulse_work_fn)(void *arg, void **value);
  * @token: cancelled with it; the task holds a reference. NULL: none
  * @value_free: gets its value when nobody wants it any more, or NULL
  * @flags: PULSE_WORK_*
- * @type: kind of task for predictions, see pulse_pool_run_or_submit()
+ * @reserved: 0
  */
 struct pulse_work {
 	size_t sz;
@@ -109,7 +110,7 @@ struct pulse_work {
 	struct pulse_token *token;
 	void (*value_free)(void *value);
 	uint32_t flags;
-	uint32_t type;
+	uint32_t reserved;
 };
 
 /**
@@ -359,6 +360,61 @@ struct pulse_map {
  */
 PULSE_API int pulse_pool_map(struct pulse_pool *pool,
 			     const struct pulse_map *map);
+
+/* ---- steering ------------------------------------------------------------- */
+
+#define PULSE_TASK_TYPES	256
+
+/* What pulse_pool_run_or_submit() did. */
+enum pulse_steered {
+	PULSE_STEERED_INLINE = 1,	/* ran it, in the caller */
+	PULSE_STEERED_LOCAL = 2,	/* as pulse_pool_submit() does */
+	PULSE_STEERED_REMOTE = 3,	/* where any idle worker finds it first */
+};
+
+/**
+ * pulse_pool_run_or_submit() - run a task here, or have it run
+ * @pool: made with enable_predictive; others submit
+ * @type: what kind of task it is, 0 to PULSE_TASK_TYPES - 1: those of a kind are
+ *	expected to take about as long as each other
+ * @fn: the task
+ * @data: its argument
+ *
+ * The pool learns how long each kind takes: a one-euro filter over the run times
+ * of what was run this way, which follows a change at once and smooths what is
+ * noise. Once it knows, a task shorter than what handing it over costs is run
+ * inside the call; one that is long goes to a queue that all workers look at;
+ * what is between goes the usual way, inside a task to the worker's own deque.
+ * The caller must hold no lock that the task takes. Where a queue is full a task
+ * of a known kind is not run in place of it: that is the caller's choice.
+ *
+ * Return: enum pulse_steered; or as pulse_pool_submit().
+ */
+PULSE_API int pulse_pool_run_or_submit(struct pulse_pool *pool,
+				       unsigned int type, pulse_task_fn fn,
+				       void *data);
+
+/**
+ * pulse_pool_predicted() - how long is a kind of task expected to run?
+ * @pool: made with enable_predictive
+ * @type: which kind
+ * @ns: the estimate
+ *
+ * Return: how many runs it stands on, up to INT_MAX; -EOPNOTSUPP the pool does
+ * not learn; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_predicted(struct pulse_pool *pool, unsigned int type,
+				   uint64_t *ns);
+
+/* ---- a pool as an executor ------------------------------------------------- */
+
+/**
+ * pulse_pool_executor() - a pool as an executor
+ * @pool: must last as long as what is returned is used
+ *
+ * Return: the view; with no ops where @pool is NULL.
+ */
+PULSE_API struct pulse_executor pulse_pool_executor(struct pulse_pool *pool);
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,7 @@
 #include "pool/det.h"
 #include "pool/measure.h"
 #include "pool/pool.h"
+#include "pool/predict.h"
 
 #define PULSE__POOL_OPTS_VER0	PULSE__END(struct pulse_pool_opts, hook_arg)
 /* A deque begins small and grows to task_queue_size. */
@@ -240,6 +241,7 @@ static void pulse__pool_free(struct pulse_pool *pool)
 	pulse_timer_service_destroy(pool->timers);
 	pulse__measure_free(pool);
 	pulse__det_free(pool);
+	pulse__predict_free(pool);
 	for (uint32_t i = 0; pool->worker && i < pool->nr_workers; i++) {
 		struct pulse__worker *w = pool->worker[i];
 
@@ -308,6 +310,9 @@ int pulse_pool_create(const struct pulse_pool_opts *user,
 					 opts.enable_latency, false));
 	if (!err)
 		err = pulse__det_new(pool);
+	if (!err)
+		err = pulse__predict_new(pool, pulse__switch(
+					 opts.enable_predictive, false));
 	if (!err)
 		err = pulse__pool_start(pool);
 	if (!err) {

@@ -105,7 +105,7 @@ int pulse_pool_latency_histogram(struct pulse_pool *pool, int kind,
 		return err;
 	if (kind < 0 || kind >= PULSE_LATENCY_KINDS || !into)
 		return -EINVAL;
-	if (!(pool->odd & PULSE__ODD_STAMP))
+	if (!(READ_ONCE(pool->odd) & PULSE__ODD_STAMP))
 		return -EOPNOTSUPP;
 	for (uint32_t i = 0; i < pool->nr_workers && !err; i++)
 		err = pulse_histogram_merge(into,
@@ -142,7 +142,7 @@ int pulse_pool_metrics(struct pulse_pool *pool, struct pulse_pool_metrics *out)
 	if (!err)
 		err = pulse__out_check(out, PULSE__END(struct pulse_pool_metrics,
 						       p99_ns));
-	if (!err && (pool->odd & PULSE__ODD_STAMP))
+	if (!err && (READ_ONCE(pool->odd) & PULSE__ODD_STAMP))
 		err = pulse_pool_latency(pool, PULSE_LATENCY_TOTAL, &h);
 	if (!err)
 		err = pulse_pool_stats(pool, &s);

@@ -144,13 +144,12 @@ enum pulse__odd {
 	PULSE__ODD_TRACE = 1 << 2,
 	PULSE__ODD_DET = 1 << 3,	/* deterministic mode, det.c */
 	PULSE__ODD_LEAVE = 1 << 4,	/* some worker is to go, resize.c */
-	PULSE__ODD_LEARN = 1 << 5,	/* run times are learnt, predict.c */
 };
 
 /* ... at a submit, and at a run. */
 #define PULSE__ODD_SUBMIT	(PULSE__ODD_STAMP | PULSE__ODD_DET)
 #define PULSE__ODD_RUN		(PULSE__ODD_STAMP | PULSE__ODD_NAME | \
-				 PULSE__ODD_TRACE | PULSE__ODD_LEARN)
+				 PULSE__ODD_TRACE)
 
 struct pulse__warden;
 struct pulse__report;

@@ -62,7 +62,7 @@ int pulse__worker_grow(struct pulse_pool *pool)
 	}
 	w->started = true;
 	pool->grew++;
-	if (pool->odd & PULSE__ODD_TRACE)
+	if (READ_ONCE(pool->odd) & PULSE__ODD_TRACE)
 		pulse_log(PULSE_LOG_DEBUG, "pool %s: worker %u comes",
 			  pool->name, w->number);
 	return 0;
@@ -129,7 +129,7 @@ void pulse__worker_vacate(struct pulse__worker *w)
 {
 	struct pulse_pool *pool = w->pool;
 
-	if (pool->odd & PULSE__ODD_TRACE)
+	if (READ_ONCE(pool->odd) & PULSE__ODD_TRACE)
 		pulse_log(PULSE_LOG_DEBUG, "pool %s: worker %u goes",
 			  pool->name, w->number);
 	pthread_mutex_lock(&pool->lock);

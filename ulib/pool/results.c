@@ -22,6 +22,7 @@ struct pulse_results {
 	pthread_cond_t cond;
 	struct pulse__work *first;	/* ended, not read */
 	struct pulse__work **last;
+	bool closed;			/* nobody reads any more */
 	size_t nr, nr_ended;
 	size_t nr_read;			/* the reader's */
 	struct pulse_future *future[];
@@ -46,9 +47,12 @@ void pulse__results_put(struct pulse_results *r)
 void pulse__results_push(struct pulse_results *r, struct pulse__work *work)
 {
 	pthread_mutex_lock(&r->lock);
-	work->next = NULL;
-	*r->last = work;
-	r->last = &work->next;
+	/* In the queue it lives by its handle, which the reader puts. */
+	if (!r->closed) {
+		work->next = NULL;
+		*r->last = work;
+		r->last = &work->next;
+	}
 	r->nr_ended++;
 	pthread_cond_broadcast(&r->cond);
 	pthread_mutex_unlock(&r->lock);
@@ -266,6 +270,9 @@ int pulse_results_destroy(struct pulse_results *r)
 	if (!r)
 		return -EINVAL;
 	pulse__obj_check(r, PULSE__RESULTS_MAGIC, "struct pulse_results");
+	pthread_mutex_lock(&r->lock);
+	r->closed = true;
+	pthread_mutex_unlock(&r->lock);
 	for (size_t i = 0; i < r->nr; i++)
 		pulse_future_put(r->future[i]);
 	pulse__results_put(r);

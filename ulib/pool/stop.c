@@ -12,6 +12,7 @@
  */
 #include "pool/det.h"
 #include "pool/pool.h"
+#include "pool/predict.h"
 #include "pool/work.h"
 
 void pulse__pool_end(struct pulse_pool *pool, enum pulse__pool_state to)
@@ -31,6 +32,8 @@ void pulse__job_cancel(struct pulse_pool *pool, const struct pulse__job *job)
 {
 	if (job->fn == pulse__work_run)
 		pulse__work_cancel(job->data);
+	else if (job->fn == pulse__steered_run)
+		pulse__steered_cancel(pool, job->data);
 	else if (pool->on_cancel)
 		pool->on_cancel(pool->hook_arg, job->fn, job->data);
 	/* Release: what the hook did, to who waits; pairs with wait.c. */

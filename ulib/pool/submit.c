@@ -12,6 +12,7 @@
 #include "pool/det.h"
 #include "pool/measure.h"
 #include "pool/pool.h"
+#include "pool/predict.h"
 
 /* Where a task goes. */
 struct pulse__route {
@@ -243,6 +244,25 @@ int pulse_pool_submit(struct pulse_pool *pool, pulse_task_fn fn, void *data)
 	job.epoch = r.epoch;
 	n = pulse__submit_jobs(pool, &r, &job, 1);
 	if (unlikely(n < 0))
+		return n;
+	pulse__submitted(pool, r.row, 1, r.shared);
+	return 0;
+}
+
+int pulse__submit_steered(struct pulse_pool *pool, pulse_task_fn fn, void *data,
+			  bool shared)
+{
+	struct pulse__job job = { .fn = fn, .data = data };
+	struct pulse__route r;
+	int n;
+
+	pulse__route_to(pool, pulse__route_from(pool, &r), PULSE_PRIO_NORMAL,
+			0, &r);
+	if (shared)
+		r.own_deque = false;
+	job.epoch = r.epoch;
+	n = pulse__submit_jobs(pool, &r, &job, 1);
+	if (n < 0)
 		return n;
 	pulse__submitted(pool, r.row, 1, r.shared);
 	return 0;

@@ -8,7 +8,7 @@
 #include "pool/measure.h"
 #include "pool/work.h"
 
-#define PULSE__WORK_VER0	PULSE__END(struct pulse_work, type)
+#define PULSE__WORK_VER0	PULSE__END(struct pulse_work, reserved)
 
 __thread struct pulse__work *pulse__work_top
 	__attribute__((tls_model("initial-exec")));
@@ -210,7 +210,8 @@ static int pulse__work_load(const void *user, struct pulse_work *o)
 	err = pulse__opts_load(o, sizeof(*o), PULSE__WORK_VER0, user);
 	if (err)
 		return err;
-	if (!o->fn || o->timeout_ns < 0 || (o->flags & ~PULSE_WORK_CONTAIN))
+	if (!o->fn || o->timeout_ns < 0 || o->reserved ||
+	    (o->flags & ~PULSE_WORK_CONTAIN))
 		return -EINVAL;
 	return pulse_token_err(o->token);
 }
@@ -232,7 +233,6 @@ static struct pulse__work *pulse__work_new(struct pulse_pool *pool,
 	work->fn = o->fn;
 	work->arg = o->arg;
 	work->flags = o->flags;
-	work->type = o->type;
 	work->token = pulse_token_get(o->token);
 	work->report = pool->report;
 	pulse__add_relaxed(&work->report->refs, 1);

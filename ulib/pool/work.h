@@ -31,7 +31,6 @@ struct pulse__work {
 	struct pulse__frame *frame;	/* while it runs */
 	int64_t timeout_ns;
 	uint32_t flags;
-	uint32_t type;
 	bool timed;
 	struct pulse_results *batch;	/* or NULL; a reference */
 	uint32_t index;			/* there */
