@@ -22,6 +22,11 @@
  *	PULSE_EPOOL_FULL		was not accepted: try again later
  *	PULSE_EPOOL_SHUTDOWN		was not accepted: the pool takes no more
  *
+ * A task that waits in one of the calls below for others of its pool runs them,
+ * or yet others, on its own stack meanwhile. Where one of these ends its thread
+ * with pthread_exit() the one that waits is lost with it (PULSE_ETASK_LOST), and
+ * what still runs elsewhere must not use what was on its stack.
+ *
  * The deterministic mode (pulse_pool_opts.seed). Nothing runs but while a thread
  * that is no worker waits in pulse_pool_wait(), _wait_until(), _shutdown() or
  * one of the waiting calls below. One worker runs at a time. At each task's

@@ -55,6 +55,7 @@ enum pulse__lane {
 };
 
 struct pulse__work;
+struct pulse_future;
 
 /* In a deque. */
 struct pulse__task {
@@ -112,9 +113,11 @@ struct pulse__worker {
 	bool drain_dirty;		/* finished something since the check */
 	uint32_t drain_seen;
 	uint32_t helping;		/* tasks beneath the one in hand */
+	struct pulse_future *held;	/* what it waits for; its reference */
 	struct {
 		uint32_t epoch;
 		struct pulse__work *work;
+		struct pulse_future *held;
 	} beneath[PULSE__HELP_DEPTH];
 
 	/* constant once it runs; index changes when a thread is replaced */

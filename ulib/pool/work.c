@@ -305,6 +305,21 @@ int pulse_pool_spawn(struct pulse_pool *pool, const struct pulse_work *work,
 
 /* ---- waiting ---------------------------------------------------------------- */
 
+static int pulse__work_wait_inside(struct pulse__worker *w,
+				   struct pulse_future *f, int64_t deadline_ns)
+{
+	while (!pulse__future_is_done(f)) {
+		if (deadline_ns != PULSE_FOREVER &&
+		    pulse_now_ns() >= deadline_ns)
+			return -ETIMEDOUT;
+		if (w->pool->det)
+			pulse__det_point(w);
+		else if (!pulse__worker_help(w))
+			return pulse_future_wait(f, NULL, deadline_ns);
+	}
+	return 0;
+}
+
 int pulse__work_wait(struct pulse_pool *pool, struct pulse_future *f,
 		     int64_t deadline_ns)
 {
@@ -312,16 +327,10 @@ int pulse__work_wait(struct pulse_pool *pool, struct pulse_future *f,
 	int err;
 
 	if (w && w->in_task) {
-		while (!pulse__future_is_done(f)) {
-			if (deadline_ns != PULSE_FOREVER &&
-			    pulse_now_ns() >= deadline_ns)
-				return -ETIMEDOUT;
-			if (pool->det)
-				pulse__det_point(w);
-			else if (!pulse__worker_help(w))
-				return pulse_future_wait(f, NULL, deadline_ns);
-		}
-		return 0;
+		w->held = f;
+		err = pulse__work_wait_inside(w, f, deadline_ns);
+		w->held = NULL;
+		return err;
 	}
 	if (pool->det)
 		pulse__det_drive(pool, true);

@@ -83,7 +83,8 @@ int pulse__work_spawn(struct pulse_pool *pool, const void *work,
 		      struct pulse_future **out);
 /*
  * Until *@f is set, with the pool getting on meanwhile where that is up to the
- * caller. As pulse_future_wait().
+ * caller. As pulse_future_wait(). Where the caller's thread ends beneath it, the
+ * reference is put.
  */
 int pulse__work_wait(struct pulse_pool *pool, struct pulse_future *f,
 		     int64_t deadline_ns);

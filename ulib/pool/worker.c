@@ -75,6 +75,8 @@ bool pulse__worker_help(struct pulse__worker *w)
 	if (w->helping >= PULSE__HELP_DEPTH ||
 	    (!pulse__find_local(w, &job) && !pulse__find_around(w, true, &job)))
 		return false;
+	w->beneath[w->helping].held = w->held;
+	w->held = NULL;
 	w->beneath[w->helping].epoch = w->epoch;
 	w->beneath[w->helping++].work = pulse__work_top;
 	pulse__work_top = NULL;
@@ -82,6 +84,7 @@ bool pulse__worker_help(struct pulse__worker *w)
 	/* Back in the task that waits: it counts when it is done itself. */
 	w->epoch = w->beneath[--w->helping].epoch;
 	pulse__work_top = w->beneath[w->helping].work;
+	w->held = w->beneath[w->helping].held;
 	WRITE_ONCE(w->in_task, 1);
 	return true;
 }
@@ -245,10 +248,13 @@ static void pulse__worker_unwound(void *arg)
 		return;
 	if (w->in_task) {
 		pulse__work_unwound(pulse__work_top);
+		pulse_future_put(w->held);
+		w->held = NULL;
 		pulse__task_done(w);
 		/* With its stack go the tasks that waited beneath it. */
 		while (w->helping) {
 			w->epoch = w->beneath[--w->helping].epoch;
+			pulse_future_put(w->beneath[w->helping].held);
 			pulse__work_unwound(w->beneath[w->helping].work);
 			pulse__task_done(w);
 		}
