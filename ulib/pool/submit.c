@@ -70,8 +70,9 @@ static inline int pulse__route_to(struct pulse_pool *pool, uint32_t home,
 }
 
 /* Own deque. 0; -EAGAIN full; -ENOMEM. */
-static int pulse__push_own(struct pulse_pool *pool, struct pulse__worker *self,
-			   const struct pulse__job *job)
+static PULSE__INLINE int pulse__push_own(struct pulse_pool *pool,
+					 struct pulse__worker *self,
+					 const struct pulse__job *job)
 {
 	struct pulse__task *t = self->spare;
 	void *mem;
@@ -99,8 +100,10 @@ static int pulse__push_own(struct pulse_pool *pool, struct pulse__worker *self,
  * full or cannot grow, and where a node is full, the next place will do: a hint
  * is a hint.
  */
-static int pulse__push(struct pulse_pool *pool, struct pulse__route *r,
-		       const struct pulse__job *jobs, unsigned int nr)
+static PULSE__INLINE int pulse__push(struct pulse_pool *pool,
+				     struct pulse__route *r,
+				     const struct pulse__job *jobs,
+				     unsigned int nr)
 {
 	const uint16_t *order = pool->order + (size_t)r->row * pool->nr_nodes;
 	unsigned int n = 0;

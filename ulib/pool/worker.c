@@ -51,7 +51,8 @@ static void pulse__task_done(struct pulse__worker *w)
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
-void pulse__job_run(struct pulse__worker *w, const struct pulse__job *job)
+static PULSE__INLINE void pulse__job_do(struct pulse__worker *w,
+					const struct pulse__job *job)
 {
 	w->epoch = (uint32_t)job->epoch & 1;
 	WRITE_ONCE(w->in_task, 1);
@@ -66,6 +67,11 @@ void pulse__job_run(struct pulse__worker *w, const struct pulse__job *job)
 		_exit(EXIT_FAILURE);
 	}
 	pulse__task_done(w);
+}
+
+void pulse__job_run(struct pulse__worker *w, const struct pulse__job *job)
+{
+	pulse__job_do(w, job);
 }
 
 bool pulse__worker_help(struct pulse__worker *w)
@@ -141,7 +147,7 @@ static bool pulse__worker_loop(struct pulse__worker *w)
 				pulse__search_found(w);
 			}
 			pulse__drain_poll(w, &job);
-			pulse__job_run(w, &job);
+			pulse__job_do(w, &job);
 			continue;
 		}
 		if (w->searching)
