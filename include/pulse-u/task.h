@@ -126,7 +126,8 @@ struct pulse_work {
  *
  * Cancelling the future before the task begins keeps it from running.
  *
- * Return: 0; -ENOMEM; the reason of its token, where that is cancelled; or as
+ * Return: 0; -ENOMEM; -EAGAIN also: no thread for its time limit; the reason of
+ * its token, where that is cancelled; or as
  * pulse_pool_submit_task().
  */
 PULSE_API int pulse_pool_spawn(struct pulse_pool *pool,

@@ -219,6 +219,7 @@ struct pulse_pool {
 	uint32_t odd;		/* enum pulse__odd */
 	uint32_t live;		/* workers; under the lock, anybody reads */
 	uint32_t warden_asleep;	/* nobody is awake, so neither is it */
+	int64_t late_err_ns;	/* when a late worker could not start; atomic */
 	struct pulse__knobs knobs;
 	uint64_t *members;	/* bit i: worker i of the context is ours */
 

@@ -32,6 +32,7 @@
 
 #define PULSE__WARDEN_TICK_NS	(2 * PULSE__NSEC_PER_MSEC)
 #define PULSE__WARDEN_SLOW_NS	(10 * PULSE__NSEC_PER_MSEC)
+#define PULSE__RETRY_NS		(5 * PULSE__NSEC_PER_SEC)
 #define PULSE__SURPLUS_TICKS	50U	/* so long too many, then one goes */
 
 /* What was seen of a worker at the last look. */
@@ -142,8 +143,12 @@ static bool pulse__is_blocked(struct pulse_pool *pool, struct pulse__worker *w)
 static void pulse__warden_grow(struct pulse_pool *pool, uint32_t need)
 {
 	struct pulse__warden *wd = pool->warden;
+	int64_t last = READ_ONCE(pool->late_err_ns);
 	int err = 0;
 
+	/* A shared context that is full, say: it has said so. */
+	if (last && pulse_now_ns() - last < PULSE__RETRY_NS)
+		return;
 	pthread_mutex_lock(&pool->lock);
 	while (need-- && !err &&
 	       pulse__pool_state(pool) < PULSE__POOL_STOPPING)

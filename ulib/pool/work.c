@@ -84,9 +84,9 @@ static void pulse__work_overdue(struct pulse_timer *timer, void *arg)
 	pulse_future_put(f);
 }
 
-static struct pulse_timer_service *pulse__pool_timers(struct pulse_pool *pool)
+/* Where time limits are kept, made when the first is. 0 or -errno. */
+static int pulse__pool_timers(struct pulse_pool *pool)
 {
-	struct pulse_timer_service *svc;
 	int err = 0;
 
 	pthread_mutex_lock(&pool->lock);
@@ -94,9 +94,8 @@ static struct pulse_timer_service *pulse__pool_timers(struct pulse_pool *pool)
 		err = pulse_timer_service_create(NULL, &pool->timers);
 	if (err)
 		pool->timers = NULL;
-	svc = pool->timers;
 	pthread_mutex_unlock(&pool->lock);
-	return svc;
+	return err;
 }
 
 static void pulse__work_time(struct pulse__work *work)
@@ -259,9 +258,10 @@ int pulse__work_spawn(struct pulse_pool *pool, const void *user,
 	if (!work)
 		return -ENOMEM;
 	f = &work->promise.future;
-	if (work->timeout_ns != PULSE_FOREVER && !pulse__pool_timers(pool)) {
-		err = -ENOMEM;
-		goto drop;
+	if (work->timeout_ns != PULSE_FOREVER) {
+		err = pulse__pool_timers(pool);
+		if (err)
+			goto drop;
 	}
 	task.data = work;
 	task.priority = o.priority;

@@ -319,10 +319,12 @@ void *pulse__worker_main(void *arg)
 	}
 	pulse__pool_self = w;
 	err = pulse__worker_enter(w);
-	if (!late)
+	if (!late) {
 		run = pulse__worker_report(pool, err);
-	else if (err)
+	} else if (err) {
+		WRITE_ONCE(pool->late_err_ns, pulse_now_ns());
 		pulse__worker_lost(w, "cannot start", err);
+	}
 	if (err)
 		return NULL;
 	if (run) {

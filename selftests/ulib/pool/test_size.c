@@ -500,4 +500,41 @@ KT_TEST(a_thread_that_cannot_be_had_now_is_had_later)
 	}
 }
 
+static void count_errors(int level, const char *line, void *arg)
+{
+	if (level == PULSE_LOG_ERROR && strstr(line, "cannot start"))
+		ATOMIC_INC(*(int *)arg);
+}
+
+/* There is a place in the pool, but none in the context it shares. */
+KT_TEST(a_full_context_is_said_once_not_again_and_again)
+{
+	PULSE_OPTS(pulse_ctx_opts, copts, .max_workers = 2);
+	PULSE_OPTS(pulse_pool_opts, opts, .num_workers = 2, .max_workers = 4,
+		   .min_workers = 1, .enable_adaptive_sizing = PULSE_ON);
+	struct pulse_ctx *ctx;
+	struct pulse_pool *pool;
+	int errors = 0;
+	struct gate g;
+	long n = 0;
+
+	KT_REQUIRE(pulse_ctx_create(&copts, &ctx) == 0);
+	opts.ctx = ctx;
+	KT_REQUIRE(pulse_pool_create(&opts, &pool) == 0);
+	pulse_log_set_sink(count_errors, &errors);
+	KT_REQUIRE(gate_close(&g, pool));
+	for (int i = 0; i < 10; i++)
+		KT_EQ(pulse_pool_submit(pool, count_task, &n), 0);
+	KT_CHECK(EVENTUALLY(ATOMIC_GET(errors) >= 1));
+	nap_us(300000);
+	KT_CHECKF(ATOMIC_GET(errors) <= 2, "%d lines", errors);
+	KT_CHECK(EVENTUALLY(pulse_pool_num_workers(pool) == 2));
+	sem_post(&g.open);
+	sem_post(&g.open);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+	pulse_log_set_sink(NULL, NULL);
+	KT_EQ(n, 10);
+	KT_EQ(pulse_ctx_destroy(ctx), 0);
+}
+
 KT_MAIN()
