@@ -104,7 +104,8 @@ static void pulse__stall_say(struct pulse_pool *pool, struct pulse__worker *w,
 	s.task_id = READ_ONCE(w->now_id);
 	pulse__code_name(READ_ONCE(w->now_code), s.task_id, name, sizeof(name));
 	how = st.state == PULSE_STATE_RUNNING ? "runs" :
-	      st.state == PULSE_STATE_PREEMPTED ? "waits for a CPU" : "is blocked";
+	      st.state == PULSE_STATE_PREEMPTED ? "waits for a CPU" :
+	      "is blocked";
 	pulse_log(PULSE_LOG_WARN,
 		  "pool %s: task %s is on worker %u for %lld ms and %s; split it, or raise stall_ms",
 		  pool->name, name, w->number,
