@@ -182,16 +182,18 @@ bool pulse__worker_quit(struct pulse__worker *w)
 	if (!pulse__deque_hand_over(w))
 		return false;
 	pthread_mutex_lock(&pool->lock);
-	if (w->leave && pulse__pool_state(pool) < PULSE__POOL_STOPPING &&
-	    pool->live > 1) {
+	if (w->leave && pulse__pool_state(pool) < PULSE__POOL_STOPPING) {
 		WRITE_ONCE(w->leave, 0);
-		WRITE_ONCE(pool->live, pool->live - 1);
 		WRITE_ONCE(pool->nr_leaving, pool->nr_leaving - 1);
 		if (!pool->nr_leaving)
 			__atomic_fetch_and(&pool->odd, ~PULSE__ODD_LEAVE,
 					   __ATOMIC_SEQ_CST);
+		/* Others may have been lost since: then it stays. */
+		quit = pool->live > 1;
+	}
+	if (quit) {
+		WRITE_ONCE(pool->live, pool->live - 1);
 		pool->shrank++;
-		quit = true;
 	}
 	pthread_mutex_unlock(&pool->lock);
 	/* (A) for what it handed over; and it looks no more. */
