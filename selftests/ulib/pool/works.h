@@ -8,17 +8,16 @@
 
 #include "helpers.h"
 
+/* The hooks may be called by several threads at once. */
 struct told {
 	int completed, errors, err;
 	uint64_t id, err_id;
-	struct pulse_result last;
 };
 
 static inline void on_complete(void *arg, const struct pulse_result *r)
 {
 	struct told *t = arg;
 
-	t->last = *r;
 	ATOMIC_SET(t->id, r->task_id);
 	ATOMIC_INC(t->completed);
 }
@@ -27,8 +26,8 @@ static inline void on_error(void *arg, uint64_t id, int err)
 {
 	struct told *t = arg;
 
-	t->err = err;
-	t->err_id = id;
+	ATOMIC_SET(t->err, err);
+	ATOMIC_SET(t->err_id, id);
 	ATOMIC_INC(t->errors);
 }
 
