@@ -236,11 +236,11 @@ static bool pulse__all_idle(const struct pulse_pool *pool)
 		int index = READ_ONCE(w->index);
 		bool idle = false;
 
-		if (index < 0) {
-			if (READ_ONCE(w->in_task))
-				return false;
+		/* A task may park by itself: that is no idleness. */
+		if (READ_ONCE(w->in_task))
+			return false;
+		if (index < 0)
 			continue;
-		}
 		for (unsigned int row = 0; row < ctx->nr_nodes; row++)
 			idle |= READ_ONCE(ctx->idle[row * ctx->idle_words +
 						    (unsigned)index / 64]) >>
