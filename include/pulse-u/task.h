@@ -177,7 +177,8 @@ PULSE_API const char *pulse_task_status_name(int status);
 /**
  * pulse_task_cancelled() - should the calling task stop?
  *
- * Cheap enough for a loop.
+ * Cheap enough for a loop. Forked jobs are told as their task is, whoever runs
+ * them.
  *
  * Return: 0: go on, also outside of tasks with a handle; else the reason:
  * -ECANCELED, -ETIMEDOUT its time is over, its token's reason.
