@@ -424,4 +424,61 @@ KT_TEST(live_controls_say_when_to_share)
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
+/* ---- workers that come and go ----------------------------------------------- */
+
+static struct pulse_pool *coming_and_going(uint32_t keep_alive_ms)
+{
+	PULSE_OPTS(pulse_pool_opts, opts, .num_workers = 4, .min_workers = 1,
+		   .enable_adaptive_sizing = PULSE_ON, .max_workers = 6,
+		   .keep_alive_ms = keep_alive_ms,
+		   .heartbeat_interval_us = 20);
+	struct pulse_pool *pool = NULL;
+
+	KT_EQ(pulse_pool_create(&opts, &pool), 0);
+	return pool;
+}
+
+KT_TEST(workers_whose_hearts_beat_go_and_come_back)
+{
+	struct pulse_pool *pool = coming_and_going(5);
+	struct fib f = { .n = 20 };
+
+	KT_REQUIRE(pool);
+	for (int i = 0; i < 5; i++) {
+		KT_EQ(pulse_fork_run(pool, fib, &f), 0);
+		KT_EQ(f.result, fib_of(20));
+		KT_CHECK(EVENTUALLY(pulse_pool_num_workers(pool) == 1));
+		KT_EQ(pulse_pool_resize(pool, 4), 0);
+		KT_EQ(pulse_fork_run(pool, fib, &f), 0);
+		KT_EQ(f.result, fib_of(20));
+	}
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+static bool hearts_rest(struct pulse_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->nr_workers; i++) {
+		if (READ_ONCE(pool->worker[i]->beating))
+			return false;
+	}
+	return true;
+}
+
+/* A heart rests after a moment, its worker goes after keep_alive_ms. */
+KT_TEST(a_heart_that_rests_is_no_worker_that_goes)
+{
+	struct pulse_pool *pool = coming_and_going(600000);
+	struct knob k = { .pool = pool };
+
+	KT_REQUIRE(pool);
+	for (int i = 0; i < 5; i++) {
+		KT_EQ(pulse_fork_run(pool, forks_until_it_shares, &k), 0);
+		KT_CHECK(k.shared);
+		KT_CHECK(EVENTUALLY(hearts_rest(pool)));
+		nap_us(2000);
+		KT_CHECK(pulse_pool_num_workers(pool) >= 4);
+	}
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
 KT_MAIN()
