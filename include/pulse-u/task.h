@@ -27,16 +27,17 @@
  * with pthread_exit() the one that waits is lost with it (PULSE_ETASK_LOST), and
  * what still runs elsewhere must not use what was on its stack.
  *
- * The deterministic mode (pulse_pool_opts.seed). Nothing runs but while a thread
- * that is no worker waits in pulse_pool_wait(), _wait_until(), _shutdown(),
- * pulse_fork_run() or one of the waiting calls below. One worker runs at a time. At each task's
- * begin and end, submit, and pulse_task_yield() the next is drawn from the
- * seed: one of the tasks under way, or one of the most urgent that are queued.
- * So the same program with the same seed runs the same interleaving, and another
- * seed runs another. Forked jobs are run by who forked them, and deferred calls
- * at once. A task must not wait for another by anything that the pool
- * does not know (a mutex that is held across a pulse_task_yield(), a semaphore):
- * nobody else runs meanwhile. Let it call pulse_task_yield() in a loop.
+ * The deterministic mode (pulse_pool_opts.seed). Nothing runs but while a
+ * thread that is no worker waits in pulse_pool_wait(), _wait_until(),
+ * _shutdown(), pulse_fork_run() or one of the waiting calls below. One worker
+ * runs at a time. At each task's begin and end, submit, and pulse_task_yield()
+ * the next is drawn from the seed: one of the tasks under way, or one of the
+ * most urgent that are queued. So the same program with the same seed runs the
+ * same interleaving, and another seed runs another. Forked jobs are run by who
+ * forked them, and deferred calls at once. A task must not wait for another by
+ * anything that the pool does not know (a mutex that is held across a
+ * pulse_task_yield(), a semaphore): nobody else runs meanwhile. Let it call
+ * pulse_task_yield() in a loop.
  */
 #ifndef PULSE_U_TASK_H
 #define PULSE_U_TASK_H
