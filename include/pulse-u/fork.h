@@ -25,9 +25,10 @@
  * with a worker's 256th fork, or one that comes 50 us or more after the first,
  * and stops when the worker was parked for 2 ms.
  *
- * Where jobs are shared: in the tasks of a pool with more than one worker,
- * enable_work_stealing and enable_heartbeat on. Anywhere else, also in a thread
- * that is no worker, the same calls run one after the other.
+ * Where jobs are shared: in the tasks of a pool that may have more than one
+ * worker, enable_work_stealing and enable_heartbeat on, and no seed. Anywhere
+ * else, also in a thread that is no worker, the same calls run one after the
+ * other. Live controls: pulse_pool_set_heartbeat() and its neighbours.
  *
  * The rules. Jobs are joined in the reverse order of their forks, by the thread
  * that forked them, before the function returns that holds them; a task or job
@@ -41,6 +42,13 @@
  * unshared jobs are not run; those that others took are waited for before the
  * stack goes; who waits for a job that this thread took gets -ECANCELED. For
  * the thread's own frames the rule is pthread_exit()'s: what they hold is lost.
+ *
+ * pulse_task_fail() and contained signals (<pulse-u/task.h>) end the task where
+ * its own thread is inside it: what it forked and nobody took is not run, what
+ * others took is waited for first. In a job that another worker took they end
+ * the job alone, and who waits for it gets -ECANCELED. A task that waits for
+ * others (pulse_pool_submit_wait() and the like) and runs tasks meanwhile keeps
+ * its jobs to itself as long.
  *
  * ABI: the first words of struct pulse_fork_self and of struct pulse_job are
  * read and written by the inline functions below and never change. Each inline
@@ -66,6 +74,7 @@ extern "C" {
  * @running: the one below it that its thief runs
  * @base: the newest job that the thief had shared before
  * @owner: the worker that forked it
+ * @work: its task, where that has a handle
  * @low: so far down went the forker's stack
  * @epoch: of its task
  * @state: 0, or how it ended
@@ -82,6 +91,7 @@ struct pulse_job {
 	struct pulse_job *running;
 	struct pulse_job *base;
 	void *owner;
+	void *work;
 	uintptr_t low;
 	uint32_t epoch;
 	uint32_t state;
@@ -117,7 +127,7 @@ PULSE_API extern PULSE__TLS struct pulse_fork_self pulse_fork_self;
  *
  * What both wrote is visible to the caller afterwards.
  *
- * Return: 0 both ran; -ECANCELED the thread that took @b ended inside it;
+ * Return: 0 both ran; -ECANCELED who took @b failed or ended inside it;
  * -EINVAL one of them is NULL.
  */
 PULSE_API int pulse_join2(pulse_task_fn a, void *arg_a, pulse_task_fn b,
@@ -140,7 +150,7 @@ PULSE_API int pulse_fork(struct pulse_job *job, pulse_task_fn fn, void *arg);
  * Runs it now, unless another worker took it: then waits for that, and runs
  * other shared jobs meanwhile.
  *
- * Return: 0; -ECANCELED the thread that took it ended inside it; -EINVAL.
+ * Return: 0; -ECANCELED who took it failed or ended inside it; -EINVAL.
  */
 PULSE_API int pulse_join(struct pulse_job *job);
 

@@ -24,6 +24,7 @@ extern "C" {
 
 struct pulse_ctx;
 struct pulse_pool;
+struct pulse_token;
 
 /**
  * typedef pulse_task_fn - what a task does
@@ -51,6 +52,60 @@ typedef void (*pulse_pool_worker_fn)(void *hook_arg, int worker);
 typedef void (*pulse_pool_cancel_fn)(void *hook_arg, pulse_task_fn fn,
 				     void *data);
 
+struct pulse_result;
+
+/**
+ * typedef pulse_pool_complete_fn - a task that has a handle came to its end
+ * @hook_arg: of struct pulse_pool_opts
+ * @result: how; its value is lent for the call
+ *
+ * Called once for each task of pulse_pool_spawn(), in the thread that ends it:
+ * a worker, or who cancels it, or the timer that saw it run out of time.
+ */
+typedef void (*pulse_pool_complete_fn)(void *hook_arg,
+				       const struct pulse_result *result);
+
+/**
+ * typedef pulse_pool_error_fn - a task that has a handle ended with an error
+ * @hook_arg: of struct pulse_pool_opts
+ * @task_id: which one
+ * @err: why, see <pulse-u/task.h>
+ *
+ * Called before on_complete, in the same thread.
+ */
+typedef void (*pulse_pool_error_fn)(void *hook_arg, uint64_t task_id, int err);
+
+/**
+ * struct pulse_pool_stall - a task that runs for too long
+ * @sz: sizeof(struct pulse_pool_stall)
+ * @worker: the worker inside it
+ * @state: PULSE_STATE_* of <linux/pulse.h>: it runs without end, was preempted
+ *	and starves, or is blocked
+ * @fn: the task's function; NULL for one with a handle
+ * @data: its argument, not to be looked into unless the caller knows it lives
+ * @task_id: of a task that has a handle, else 0
+ * @running_ns: for how long, at least
+ */
+struct pulse_pool_stall {
+	size_t sz;
+	int32_t worker;
+	uint32_t state;
+	pulse_task_fn fn;
+	void *data;
+	uint64_t task_id;
+	int64_t running_ns;
+};
+
+/**
+ * typedef pulse_pool_stall_fn - a task runs for longer than stall_ms
+ * @hook_arg: of struct pulse_pool_opts
+ * @stall: which, where, how long; lent for the call
+ *
+ * Called once for each such task, in a thread of the pool's that is no worker.
+ */
+typedef void (*pulse_pool_stall_fn)(void *hook_arg,
+				    const struct pulse_pool_stall *stall);
+
 /**
  * struct pulse_pool_opts - options of pulse_pool_create()
  * @sz: sizeof(struct pulse_pool_opts)
@@ -77,11 +132,46 @@ typedef void (*pulse_pool_cancel_fn)(void *hook_arg, pulse_task_fn fn,
  * @on_worker_start: called before a worker's first task, or NULL
  * @on_worker_stop: called after its last, or NULL
  * @on_cancel: called for each task that is cancelled, or NULL
- * @hook_arg: for these three
- * @heartbeat_interval_us: from one beat to the next of a worker that forks, see
- *	fork.h; 20 to 60000000; default 100. Where the backend cannot beat as
- *	fast, as fast as it can.
- * @enable_heartbeat: share forked jobs; default on. Off: who forks runs them.
+ * @hook_arg: for all hooks
+ * @min_workers: as few as adaptive sizing may leave, 1 or more; default 2, or
+ *	num_workers where that is less
+ * @max_workers: as many as there may ever be, up to 4096: by adaptive sizing,
+ *	or pulse_pool_resize(). Memory for all of them is taken at once. Default:
+ *	num_workers; with adaptive sizing twice the physical cores, but no less
+ *	than num_workers.
+ * @enable_adaptive_sizing: keep num_workers *running*: where tasks block (sleep
+ *	in the kernel) and others wait, more workers come, up to max_workers;
+ *	workers that are idle for keep_alive_ms go, down to min_workers. Default
+ *	off: num_workers, come what may.
+ * @keep_alive_ms: default 5000
+ * @stall_ms: name tasks that run for longer: a line in the log, and @on_stall;
+ *	default 0: nobody looks
+ * @enable_heartbeat: share forked jobs, see fork.h; default on. Off: who forks
+ *	runs them.
+ * @heartbeat_interval_us: from one beat to the next of a worker that forks; 20 to
+ *	60000000; default 100. Where the backend cannot beat as fast, as fast as
+ *	it can.
+ * @promotion_threshold: a worker's heart begins to beat when it has forked for
+ *	so many times 5 us, about what that costs; default 10
+ * @min_work_cycles: ... or so often that forking alone took about as many
+ *	cycles, at 4 a fork; default 1000
+ * @spin_ns: as @spin_us but in nanoseconds; where it is not 0 it comes first
+ * @task_timeout_ns: for tasks with a handle that name no time of their own;
+ *	default 0: none
+ * @shutdown_grace_ns: how long pulse_pool_destroy() waits for tasks before it
+ *	cancels what is queued; default 0: for ever
+ * @enable_latency: measure how long tasks wait and run, see
+ *	pulse_pool_latency(); default off
+ * @enable_trace: a line at level PULSE_LOG_DEBUG for each task that begins and
+ *	ends, and each worker that comes and goes; default off
+ * @enable_predictive: learn how long each kind of task takes and run short ones
+ *	in place, see pulse_pool_run_or_submit(); default off
+ * @reserved2: 0
+ * @seed: not 0: the deterministic mode, see <pulse-u/task.h>. Only one worker
+ *	runs at a time, and the seed decides which, and what it takes.
+ * @on_complete: called for each task with a handle that ends, or NULL
+ * @on_error: called for each of them that ends with an error, or NULL
+ * @on_stall: called for each task that takes too long, or NULL
  */
 struct pulse_pool_opts {
 	size_t sz;
@@ -100,8 +190,26 @@ struct pulse_pool_opts {
 	pulse_pool_worker_fn on_worker_stop;
 	pulse_pool_cancel_fn on_cancel;
 	void *hook_arg;
-	uint32_t heartbeat_interval_us;
+	uint32_t min_workers;
+	uint32_t max_workers;
+	int32_t enable_adaptive_sizing;
+	uint32_t keep_alive_ms;
+	uint32_t stall_ms;
 	int32_t enable_heartbeat;
+	uint32_t heartbeat_interval_us;
+	uint32_t promotion_threshold;
+	uint64_t min_work_cycles;
+	int64_t spin_ns;
+	int64_t task_timeout_ns;
+	int64_t shutdown_grace_ns;
+	int32_t enable_latency;
+	int32_t enable_trace;
+	int32_t enable_predictive;
+	uint32_t reserved2;
+	uint64_t seed;
+	pulse_pool_complete_fn on_complete;
+	pulse_pool_error_fn on_error;
+	pulse_pool_stall_fn on_stall;
 };
 
 /**
@@ -122,6 +230,8 @@ PULSE_API int pulse_pool_create(const struct pulse_pool_opts *opts,
  *
  * Waits until all tasks that were accepted are done, as pulse_pool_shutdown()
  * does without a limit; to drop what is queued, call pulse_pool_stop() before.
+ * With shutdown_grace_ns what is still queued then is cancelled; what runs is
+ * waited for all the same.
  *
  * Return: 0; -EINVAL; -EDEADLK from inside one of its tasks (nothing was
  * done); -EOWNERDEAD in a forked child (its memory is given back all the same).
@@ -278,9 +388,43 @@ PULSE_API int pulse_pool_active_workers(const struct pulse_pool *pool);
  * pulse_pool_num_workers() - workers there are
  * @pool: the pool
  *
- * Return: 1 or more; -EINVAL; -EOWNERDEAD in a forked child.
+ * Return: 1 or more (0 where the last one could not be replaced); -EINVAL;
+ * -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_pool_num_workers(const struct pulse_pool *pool);
+
+/**
+ * pulse_pool_resize() - have so many workers from now on
+ * @pool: the pool
+ * @num_workers: 1 to max_workers
+ *
+ * New ones are there when it returns; those who are too many leave after the
+ * task they are in, and what lies in their deques goes to the others. With
+ * adaptive sizing it is the number that is to be running, and min_workers goes
+ * down to it where it was above.
+ *
+ * Return: 0; -ERANGE over max_workers; -EAGAIN not all threads could be had;
+ * -ESHUTDOWN; -EOPNOTSUPP in the deterministic mode; -EINVAL; -EOWNERDEAD in a
+ * forked child.
+ */
+PULSE_API int pulse_pool_resize(struct pulse_pool *pool,
+				unsigned int num_workers);
+
+/**
+ * pulse_pool_wait_for_drain() - until nothing is queued and nothing runs
+ * @pool: the pool
+ * @token: give up when this is cancelled; NULL: nobody does that
+ * @deadline_ns: absolute CLOCK_MONOTONIC, or PULSE_FOREVER
+ *
+ * As pulse_pool_wait_until(), and then again for what was submitted meanwhile,
+ * until a moment was seen when there was nothing.
+ *
+ * Return: 0; -ETIMEDOUT; the reason of @token; -EDEADLK from inside one of the
+ * pool's workers; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_pool_wait_for_drain(struct pulse_pool *pool,
+					struct pulse_token *token,
+					int64_t deadline_ns);
 
 /**
  * pulse_pool_current() - the pool whose worker the calling thread is
@@ -391,7 +535,8 @@ struct pulse_pool_worker_stats {
 /**
  * pulse_pool_worker_stats() - look at a worker
  * @pool: the pool
- * @worker: its index, from 0
+ * @worker: its index, from 0; up to max_workers: a place without a worker is
+ *	PULSE_STATE_DEAD
  * @out: the answer; its sz must be set
  *
  * Costs what pulse_worker_state() costs.

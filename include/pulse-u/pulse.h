@@ -8,6 +8,7 @@
 #define PULSE_U_PULSE_H
 
 #include <pulse-u/base.h>
+#include <pulse-u/histogram.h>
 #include <pulse-u/backend.h>
 #include <pulse-u/events.h>
 #include <pulse-u/topology.h>
@@ -20,9 +21,12 @@
 #include <pulse-u/queue.h>
 #include <pulse-u/result.h>
 #include <pulse-u/future.h>
+#include <pulse-u/executor.h>
 #include <pulse-u/timer.h>
 #include <pulse-u/pool.h>
 #include <pulse-u/fork.h>
+#include <pulse-u/task.h>
+#include <pulse-u/pool_stats.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>

@@ -159,7 +159,7 @@ static int good(const struct cmd *c)
 	case PULSE_IOC_PARK:
 		return -ETIMEDOUT;
 	case PULSE_IOC_JOIN:
-		return -EEXIST;
+		return -EPERM;
 	case PULSE_IOC_HANDOFF:	/* there is nobody else */
 	case PULSE_IOC_YIELD_TO:
 	case PULSE_IOC_UNWATCH:

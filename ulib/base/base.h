@@ -44,6 +44,8 @@
 /* On its own pair of cache lines, for a word that other CPUs hammer. */
 #define PULSE__PAIR_ALIGNED	PULSE__ALIGNED(PULSE_CACHE_PAIR)
 #define PULSE__NOINLINE		__attribute__((noinline))
+/* On a hot path, though it has other callers. */
+#define PULSE__INLINE		inline __attribute__((always_inline))
 #define PULSE__COLD		__attribute__((cold, noinline))
 #define PULSE__UNUSED		__attribute__((unused))
 

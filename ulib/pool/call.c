@@ -9,6 +9,7 @@
  * ends the call wakes where it finds that. After the word says DONE the call may
  * be gone, or has another reference.
  */
+#include "pool/det.h"
 #include "pool/pool.h"
 
 enum {
@@ -136,7 +137,14 @@ int pulse_fork_run(struct pulse_pool *pool, pulse_task_fn fn, void *arg)
 	}
 	call.fork_gen = pool->fork_gen;
 	err = pulse_pool_submit(pool, pulse__call_task, &call);
-	return err ? err : pulse__call_wait(&call);
+	if (err)
+		return err;
+	if (pool->det)
+		pulse__det_drive(pool, true);
+	err = pulse__call_wait(&call);
+	if (pool->det)
+		pulse__det_drive(pool, false);
+	return err;
 }
 
 int pulse_pcall(struct pulse_pool *pool, pulse_task_fn fn, void *arg,

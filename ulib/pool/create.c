@@ -4,7 +4,12 @@
  */
 #include <stdio.h>
 
+#include <pulse-u/timer.h>
+
+#include "pool/det.h"
+#include "pool/measure.h"
 #include "pool/pool.h"
+#include "pool/predict.h"
 
 #define PULSE__POOL_OPTS_VER0	PULSE__END(struct pulse_pool_opts, hook_arg)
 /* A deque begins small and grows to task_queue_size. */
@@ -20,47 +25,114 @@ static bool pulse__is_switch(int32_t value)
 	return value >= PULSE_OFF && value <= PULSE_ON;
 }
 
+/* How many workers there are, may be, and must stay. */
+static int pulse__pool_numbers(struct pulse_pool *pool,
+			       const struct pulse_pool_opts *o, uint32_t cpus)
+{
+	uint32_t num, max;
+
+	/* The same on each machine, where the seed is to mean the same. */
+	num = o->num_workers ? o->num_workers :
+	      o->seed ? PULSE__DET_WORKERS : cpus;
+	if (!o->num_workers && o->max_workers && num > o->max_workers)
+		num = o->max_workers;
+	if (!o->num_workers && num < o->min_workers)
+		num = o->min_workers;
+	pool->adaptive = pulse__switch(o->enable_adaptive_sizing, false);
+	max = o->max_workers;
+	if (!max)
+		max = pool->adaptive && 2 * cpus > num ? 2 * cpus : num;
+	if (max > PULSE_MAX_WORKERS)
+		max = o->max_workers ? max : PULSE_MAX_WORKERS;
+	pool->floor = o->min_workers ? o->min_workers : num < 2 ? num : 2;
+	if (max < num || max > PULSE_MAX_WORKERS || pool->floor > num)
+		return -EINVAL;
+	/* Threads that come when they like are not deterministic. */
+	if (o->seed && pool->adaptive)
+		return -EINVAL;
+	pool->nr_workers = max;
+	pool->target = num;
+	return 0;
+}
+
+static void pulse__pool_knobs(struct pulse_pool *pool,
+			      const struct pulse_pool_opts *o)
+{
+	struct pulse__knobs *k = &pool->knobs;
+
+	if (pulse__switch(o->enable_heartbeat, true))
+		k->heartbeat_us = o->heartbeat_interval_us ?
+			o->heartbeat_interval_us : PULSE__BEAT_US;
+	k->promotion_threshold = o->promotion_threshold ?
+		o->promotion_threshold : PULSE__PROMOTION_THRESHOLD;
+	k->min_work_cycles = o->min_work_cycles ? o->min_work_cycles :
+		PULSE__MIN_WORK_CYCLES;
+}
+
 static int pulse__pool_opts(struct pulse_pool *pool,
 			    const struct pulse_pool_opts *o)
 {
 	uint32_t queue = o->task_queue_size ? o->task_queue_size :
 					      PULSE__POOL_QUEUE;
-	int cpus;
+	int cpus, err;
 
-	uint32_t beat_us = o->heartbeat_interval_us ?
-			   o->heartbeat_interval_us : PULSE__POOL_BEAT_US;
-
-	if (o->reserved || o->num_workers > PULSE_MAX_WORKERS ||
+	if (o->reserved || o->reserved2 || o->num_workers > PULSE_MAX_WORKERS ||
 	    queue > PULSE__POOL_QUEUE_MAX || o->spin_us < PULSE_OFF ||
 	    !pulse__is_switch(o->enable_work_stealing) ||
 	    !pulse__is_switch(o->enable_topology_aware) ||
 	    !pulse__is_switch(o->enable_numa_aware) ||
 	    !pulse__is_switch(o->enable_statistics) ||
 	    !pulse__is_switch(o->pin) ||
+	    !pulse__is_switch(o->enable_adaptive_sizing) ||
 	    !pulse__is_switch(o->enable_heartbeat) ||
-	    beat_us < PULSE__POOL_BEAT_MIN || beat_us > PULSE__POOL_BEAT_MAX)
+	    !pulse__is_switch(o->enable_latency) ||
+	    !pulse__is_switch(o->enable_trace) ||
+	    !pulse__is_switch(o->enable_predictive) ||
+	    o->spin_ns < 0 || o->task_timeout_ns < 0 ||
+	    o->shutdown_grace_ns < 0 ||
+	    (o->heartbeat_interval_us &&
+	     (o->heartbeat_interval_us < PULSE__BEAT_US_MIN ||
+	      o->heartbeat_interval_us > PULSE__BEAT_US_MAX)))
 		return -EINVAL;
 	cpus = pulse__place_default();
 	if (cpus < 0)
 		return cpus;
-	pool->nr_workers = o->num_workers ? o->num_workers : (uint32_t)cpus;
+	err = pulse__pool_numbers(pool, o, (uint32_t)cpus);
+	if (err)
+		return err;
 	pool->queue_size = (uint32_t)pulse__pow2_up(queue < 2 ? 2 : queue);
 	if (o->spin_us == PULSE_DEFAULT)
 		pool->spin_ns = cpus > 1 ? PULSE__POOL_SPIN_US *
 					   PULSE__NSEC_PER_USEC : 0;
 	else if (o->spin_us > 0)
 		pool->spin_ns = o->spin_us * PULSE__NSEC_PER_USEC;
+	if (o->spin_ns)
+		pool->spin_ns = o->spin_ns;
 	pool->stealing = pulse__switch(o->enable_work_stealing, true);
 	pool->numa = pulse__switch(o->enable_numa_aware, true);
 	pool->statistics = pulse__switch(o->enable_statistics, true);
 	pool->pin = pulse__switch(o->pin, false);
-	pool->heartbeat = pulse__switch(o->enable_heartbeat, true) &&
-			  pool->stealing && pool->nr_workers > 1;
-	pool->beat_ns = beat_us * 1000ULL;
+	/* Drawn from a seed, who forks runs it all: a beat has no place there. */
+	pool->may_share = pool->stealing && pool->nr_workers > 1 && !o->seed;
 	pool->on_worker_start = o->on_worker_start;
 	pool->on_worker_stop = o->on_worker_stop;
 	pool->on_cancel = o->on_cancel;
+	pool->on_complete = o->on_complete;
+	pool->on_error = o->on_error;
+	pool->on_stall = o->on_stall;
 	pool->hook_arg = o->hook_arg;
+	pool->keep_ns = (o->keep_alive_ms ? o->keep_alive_ms :
+			 PULSE__POOL_KEEP_MS) * PULSE__NSEC_PER_MSEC;
+	pool->stall_ms = o->stall_ms;
+	pool->task_timeout_ns = o->task_timeout_ns;
+	pool->grace_ns = o->shutdown_grace_ns ? o->shutdown_grace_ns :
+			 PULSE_FOREVER;
+	pulse__pool_knobs(pool, o);
+	pool->seed = o->seed;
+	if (pulse__switch(o->enable_trace, false))
+		pool->odd |= PULSE__ODD_TRACE;
+	if (o->stall_ms)
+		pool->odd |= PULSE__ODD_NAME;
 	snprintf(pool->name, sizeof(pool->name), "%s",
 		 o->name && *o->name ? o->name : "pulse");
 	return 0;
@@ -131,7 +203,8 @@ static int pulse__pool_start(struct pulse_pool *pool)
 	uint32_t n = 0;
 	int err = 0;
 
-	for (; n < pool->nr_workers && !err; n++) {
+	pool->live = pool->target;
+	for (; n < pool->target && !err; n++) {
 		struct pulse__worker *w = pool->worker[n];
 
 		err = pulse__worker_spawn(w, &w->thread);
@@ -139,6 +212,8 @@ static int pulse__pool_start(struct pulse_pool *pool)
 	}
 	n -= !!err;
 	pthread_mutex_lock(&pool->lock);
+	for (uint32_t i = pool->target; i < pool->nr_workers; i++)
+		pool->worker[i]->vacant = true;
 	while (pool->nr_started < n)
 		pthread_cond_wait(&pool->cond, &pool->lock);
 	if (!err)
@@ -167,6 +242,10 @@ static void pulse__pool_join(struct pulse_pool *pool)
 
 static void pulse__pool_free(struct pulse_pool *pool)
 {
+	pulse_timer_service_destroy(pool->timers);
+	pulse__measure_free(pool);
+	pulse__det_free(pool);
+	pulse__predict_free(pool);
 	for (uint32_t i = 0; pool->worker && i < pool->nr_workers; i++) {
 		struct pulse__worker *w = pool->worker[i];
 
@@ -192,6 +271,7 @@ static void pulse__pool_free(struct pulse_pool *pool)
 	pulse__free(pool->by_node);
 	pulse__free(pool->members);
 	pulse__free(pool->joiners);
+	pulse__warden_free(pool);
 	pool->magic = PULSE__MAGIC_DEAD;
 	pulse__free(pool);
 }
@@ -229,7 +309,22 @@ int pulse_pool_create(const struct pulse_pool_opts *user,
 	if (!err)
 		err = pulse__pool_slab(pool);
 	if (!err)
+		err = pulse__warden_new(pool);
+	if (!err)
+		err = pulse__measure_new(pool, pulse__switch(
+					 opts.enable_latency, false));
+	if (!err)
+		err = pulse__det_new(pool);
+	if (!err)
+		err = pulse__predict_new(pool, pulse__switch(
+					 opts.enable_predictive, false));
+	if (!err)
 		err = pulse__pool_start(pool);
+	if (!err) {
+		err = pulse__warden_start(pool);
+		if (err)
+			pulse_pool_stop(pool);
+	}
 	if (err) {
 		pulse__pool_join(pool);
 		pthread_cond_destroy(&pool->cond);
@@ -254,7 +349,9 @@ int pulse_pool_destroy(struct pulse_pool *pool)
 		return err;
 	if (pulse__pool_self_in(pool))
 		return -EDEADLK;
-	pulse_pool_shutdown(pool, PULSE_FOREVER);
+	if (pulse_pool_shutdown(pool, pool->grace_ns) == -ETIMEDOUT)
+		pulse_pool_shutdown(pool, PULSE_FOREVER);
+	pulse__warden_stop(pool);
 	pulse__pool_join(pool);
 	pthread_cond_destroy(&pool->cond);
 	pthread_mutex_destroy(&pool->lock);

@@ -8,7 +8,7 @@
  *
  * Who writes what
  *	self, fn, arg, next, prev	the forker
- *	run, older, owner, low, epoch	the forker, before the job is in its slot
+ *	run, older, owner, work, low, epoch	the forker, before the job is in its slot
  *	w->slot		NULL -> job: the forker, a release store; job -> NULL:
  *			whoever has it then, by compare-exchange: a thief, or
  *			the forker, who takes it back
@@ -36,13 +36,15 @@
 #include <pulse-u/fork.h>
 
 #include "pool/pool.h"
+#include "pool/work.h"
 
 /*
  * So many forks before a heart begins to beat, or a few in so long a time: a
- * small tree is not worth it.
+ * small tree is not worth it. The defaults make it 256, or 50 us.
  */
-#define PULSE__FORK_WARM	256U
-#define PULSE__FORK_WARM_NS	(50 * PULSE__NSEC_PER_USEC)
+#define PULSE__FORKS(cycles)	((cycles) * 256 / 1000)
+#define PULSE__FORK_CYCLES_MAX	(1ULL << 32)
+#define PULSE__FORK_HEART_NS	(5 * PULSE__NSEC_PER_USEC)
 /* A worker parks so long with a beating heart. */
 #define PULSE__FORK_LINGER_NS	(2 * PULSE__NSEC_PER_MSEC)
 
@@ -85,10 +87,11 @@ void pulse__fork_enter(struct pulse__worker *w)
 	pthread_once(&pulse__fork_once, pulse__fork_init);
 	w->running = NULL;
 	w->call = NULL;
+	w->frame = NULL;
 	WRITE_ONCE(w->beating, false);
 	w->warm = 0;
 	w->half_stack = 0;
-	pulse__fork_reset(pulse__fork_self(), w->pool->heartbeat ?
+	pulse__fork_reset(pulse__fork_self(), w->pool->may_share ?
 			  &pulse__fork_new : &pulse__fork_none);
 }
 
@@ -121,7 +124,7 @@ void pulse__fork_rest(struct pulse__worker *w)
 /* As fast as it was wished for, or as the backend will do. */
 static int pulse__fork_begin_beat(const struct pulse__worker *w)
 {
-	uint64_t ns = w->pool->beat_ns;
+	uint64_t ns = w->beat_us * 1000ULL;
 	int err;
 
 	do {
@@ -131,29 +134,49 @@ static int pulse__fork_begin_beat(const struct pulse__worker *w)
 	return err;
 }
 
-/* One more fork, or poll. Is it time? Looks at the clock at powers of two. */
-static bool pulse__fork_warm(struct pulse__worker *w)
+/* Nothing will beat; but a knob may be turned. */
+static void pulse__fork_deaf(struct pulse__worker *w,
+			     struct pulse_fork_self *self, uint64_t changed)
 {
+	self->beats = &w->pool->knobs.changed;
+	WRITE_ONCE(self->seen, changed);
+}
+
+enum pulse__warm {
+	PULSE__WARM_NOT,
+	PULSE__WARM_LONG,	/* a few forks, but long ones */
+	PULSE__WARM_MANY,
+};
+
+/* One more fork, or poll. Is it time? Looks at the clock at powers of two. */
+static enum pulse__warm pulse__fork_warm(struct pulse__worker *w)
+{
+	const struct pulse__knobs *k = &w->pool->knobs;
+	uint64_t cycles = READ_ONCE(k->min_work_cycles);
 	uint32_t n = ++w->warm;
 
-	if (n >= PULSE__FORK_WARM)
-		return true;
+	if (cycles > PULSE__FORK_CYCLES_MAX)
+		cycles = PULSE__FORK_CYCLES_MAX;
+	if (n >= PULSE__FORKS(cycles))
+		return PULSE__WARM_MANY;
 	if (n == 1)
 		w->warm_since = pulse_now_ns();
-	return !(n & (n - 1)) &&
-	       pulse_now_ns() - w->warm_since >= PULSE__FORK_WARM_NS;
+	if (n & (n - 1) || pulse_now_ns() - w->warm_since <
+			   READ_ONCE(k->promotion_threshold) *
+			   PULSE__FORK_HEART_NS)
+		return PULSE__WARM_NOT;
+	return PULSE__WARM_LONG;
 }
 
 /* The worker forks and its heart does not beat. True: a beat is over. */
 static bool pulse__fork_start(struct pulse__worker *w,
-			      struct pulse_fork_self *self)
+			      struct pulse_fork_self *self, uint64_t changed)
 {
-	bool few;
+	enum pulse__warm warm = pulse__fork_warm(w);
 	int err;
 
-	if (likely(!pulse__fork_warm(w)))
+	if (likely(warm == PULSE__WARM_NOT))
 		return false;
-	few = w->warm < PULSE__FORK_WARM;
 	w->warm = 0;
 	self->beats = w->pool->beats;
 	if (!self->beats) {
@@ -161,8 +184,7 @@ static bool pulse__fork_start(struct pulse__worker *w,
 		if (err) {
 			pulse__warn_once("pool %s: no heartbeat, so forked jobs are not shared: %s",
 					 w->pool->name, pulse_strerror(err));
-			self->beats = &pulse__fork_none;
-			WRITE_ONCE(self->seen, 0);
+			pulse__fork_deaf(w, self, changed);
 			return false;
 		}
 		self->beats = pulse_worker_beats(w->pool->ctx, w->index);
@@ -171,7 +193,41 @@ static bool pulse__fork_start(struct pulse__worker *w,
 	if (!w->pool->beats)
 		pulse__beat_heard(w->pool->ctx, w->index, &self->seen);
 	WRITE_ONCE(w->beating, true);
-	return few;
+	return warm == PULSE__WARM_LONG;
+}
+
+/* Is it time to share? */
+static bool pulse__fork_beat(struct pulse__worker *w,
+			     struct pulse_fork_self *self)
+{
+	const struct pulse__knobs *k = &w->pool->knobs;
+	/* pairs with knobs.c:pulse__knobs_changed */
+	uint64_t changed = pulse__load_acquire(&k->changed);
+	uint32_t us = READ_ONCE(k->heartbeat_us);
+
+	if (!us) {
+		pulse__fork_rest(w);
+		pulse__fork_deaf(w, self, changed);
+		return false;
+	}
+	if (unlikely(READ_ONCE(k->force_promotion))) {
+		/* Without a heart each fork asks. */
+		pulse__fork_rest(w);
+		self->beats = &pulse__fork_new;
+		WRITE_ONCE(self->seen, 0);
+		return true;
+	}
+	if (!w->beating) {
+		w->beat_us = us;
+		self->beats = &pulse__fork_new;
+		WRITE_ONCE(self->seen, 0);
+		return pulse__fork_start(w, self, changed);
+	}
+	if (unlikely(us != w->beat_us))
+		pulse__fork_rest(w);	/* begins anew, as it is wished for now */
+	else
+		WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
+	return true;
 }
 
 static void pulse__fork_share(struct pulse__worker *w,
@@ -191,6 +247,7 @@ static void pulse__fork_share(struct pulse__worker *w,
 		job->owner = w;
 		job->low = (uintptr_t)__builtin_frame_address(0);
 		job->epoch = w->epoch;
+		job->work = pulse__work_top;
 		job->state = PULSE__JOB_OPEN;
 		job->fn = NULL;
 		self->shared = job;
@@ -211,13 +268,10 @@ void pulse_fork_heard(void)
 	if (unlikely(!self->tail))
 		pulse__fork_reset(self, &pulse__fork_none);
 	/* In a hook there is no task that the job could belong to. */
-	if (!w || !w->in_task)
+	if (!w || !w->in_task || !w->pool->may_share)
 		return;
-	if (w->beating)
-		WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
-	else if (!w->pool->heartbeat || !pulse__fork_start(w, self))
-		return;
-	pulse__fork_share(w, self);
+	if (pulse__fork_beat(w, self))
+		pulse__fork_share(w, self);
 }
 
 int pulse_fork_slow(struct pulse_job *job, pulse_task_fn fn, void *arg)

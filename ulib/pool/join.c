@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "pool/pool.h"
+#include "pool/work.h"
 
 /* Looks at the clock once in so many pauses while it waits. */
 #define PULSE__PAUSES 32
@@ -59,16 +60,34 @@ static PULSE__COLD void pulse__fork_in_child(void)
 	_exit(EXIT_FAILURE);
 }
 
+/* On its own, so that no local of another function is lost by the jump. */
+static PULSE__NOINLINE int pulse__fork_call(struct pulse_job *job,
+					    struct pulse__frame *frame)
+{
+	if (_setjmp(frame->env))
+		return frame->err;
+	job->run(job->arg);
+	return 0;
+}
+
+/*
+ * A job is a part of its task, wherever it runs: it knows whether that is to
+ * stop. But it fails alone: the frame to go back to is its own.
+ */
 void pulse__fork_run_taken(struct pulse__worker *w, struct pulse_job *job)
 {
 	struct pulse_fork_self *self = pulse__fork_self();
 	struct pulse_job *tail = self->tail;
+	struct pulse__work *work = pulse__work_top, *whole = job->work;
+	struct pulse__frame frame, *before = w->frame;
 	uint32_t epoch = w->epoch, in_task = w->in_task;
+	int err;
 
 	pulse__count_own(&w->jobs_taken);
 	if (!w->running) {
 		w->below = in_task;
 		w->below_epoch = epoch;
+		w->below_work = work;
 	}
 	job->running = w->running;
 	job->base = self->shared;
@@ -76,7 +95,16 @@ void pulse__fork_run_taken(struct pulse__worker *w, struct pulse_job *job)
 	/* Its task is not done before it is: that keeps the epoch. */
 	w->epoch = job->epoch;
 	WRITE_ONCE(w->in_task, 1);
-	job->run(job->arg);
+	pulse__work_top = whole;
+	/* Where it has no stack of its own for signals, a full one is not caught. */
+	if (whole && whole->flags & PULSE_WORK_CONTAIN)
+		pulse__contain_thread();
+	pulse__frame_begin(w, &frame);
+	err = pulse__fork_call(job, &frame);
+	w->frame = before;
+	pulse__work_top = work;
+	if (unlikely(frame.sig))
+		pulse__frame_tell(whole, &frame);
 	if (unlikely(pulse__forked(w->pool->fork_gen)))
 		pulse__fork_in_child();
 	if (unlikely(self->tail != tail))
@@ -85,7 +113,7 @@ void pulse__fork_run_taken(struct pulse__worker *w, struct pulse_job *job)
 	w->running = job->running;
 	w->epoch = epoch;
 	WRITE_ONCE(w->in_task, in_task);
-	pulse__fork_end(job, PULSE__JOB_DONE);
+	pulse__fork_end(job, err ? PULSE__JOB_BROKEN : PULSE__JOB_DONE);
 }
 
 /* ---- waiting ------------------------------------------------------------ */
@@ -217,7 +245,7 @@ int pulse_join_slow(struct pulse_job *job)
 	return err;
 }
 
-/* ---- a thread that ends ------------------------------------------------- */
+/* ---- a task that fails, a thread that ends ------------------------------ */
 
 /* Its own jobs, newest first: not begun, nobody runs them; begun, to the end. */
 static void pulse__fork_abandon(struct pulse__worker *w,
@@ -236,12 +264,19 @@ static void pulse__fork_abandon(struct pulse__worker *w,
 	}
 }
 
+void pulse__fork_drop(struct pulse__worker *w, const struct pulse_job *shared,
+		      struct pulse_job *tail)
+{
+	pulse__fork_abandon(w, shared);
+	pulse__fork_self()->tail = tail;
+}
+
 /*
  * From the newest frame to the oldest, as returns would go: first what a taken
  * job had forked in its turn, then that job, then what was forked below it.
  * Another order could wait for somebody who waits for us.
  */
-static PULSE__NOINLINE void pulse__fork_wind_up(struct pulse__worker *w)
+void pulse__fork_wind_up(struct pulse__worker *w)
 {
 	struct pulse_fork_self *self = pulse__fork_self();
 	struct pulse_job *job;
@@ -253,10 +288,20 @@ static PULSE__NOINLINE void pulse__fork_wind_up(struct pulse__worker *w)
 			WRITE_ONCE(w->in_task, w->below);
 			w->epoch = w->below_epoch;
 		}
+		pulse__work_top = w->running ? w->running->work : w->below_work;
 		pulse__fork_end(job, PULSE__JOB_BROKEN);
 	}
-	pulse__fork_abandon(w, &self->root);
-	self->tail = &self->root;
+	pulse__fork_drop(w, &self->root, &self->root);
+}
+
+static uintptr_t pulse__fork_lowest(const struct pulse_job *shared,
+				    uintptr_t low)
+{
+	const struct pulse_fork_self *self = pulse__fork_self();
+
+	for (; shared != &self->root; shared = shared->older)
+		low = shared->low < low ? shared->low : low;
+	return low;
 }
 
 /*
@@ -265,17 +310,17 @@ static PULSE__NOINLINE void pulse__fork_wind_up(struct pulse__worker *w)
  * function and its caller lie in pulse__worker_room. So: a hole as deep as those
  * frames go, and all the rest below it.
  */
-void pulse__fork_unwound(struct pulse__worker *w)
+void pulse__fork_unwound(struct pulse__worker *w,
+			 void (*fn)(struct pulse__worker *w))
 {
-	struct pulse_fork_self *self = pulse__fork_self();
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0), low = here;
 	volatile char *hole;
 
-	for (struct pulse_job *job = self->shared; job != &self->root;
-	     job = job->older)
-		low = job->low < low ? job->low : low;
+	low = pulse__fork_lowest(pulse__fork_self()->shared, low);
+	for (uint32_t i = 0; i < w->helping; i++)
+		low = pulse__fork_lowest(w->beneath[i].shared, low);
 	hole = __builtin_alloca(here - low + 512);
 	hole[0] = 0;
-	pulse__fork_wind_up(w);
+	fn(w);
 	hole[0] = 1;
 }

@@ -39,10 +39,15 @@
 #define PULSE__POOL_QUEUE	1024U		/* default task_queue_size */
 #define PULSE__POOL_QUEUE_MAX	(1U << 20)
 #define PULSE__POOL_SPIN_US	20		/* default spin_us */
+#define PULSE__HELP_DEPTH	32U		/* tasks that wait run others, so deep */
+#define PULSE__DET_WORKERS	4U		/* ... in the deterministic mode */
+#define PULSE__POOL_KEEP_MS	5000U		/* default keep_alive_ms */
 #define PULSE__POOL_SPARE	512U		/* free tasks a worker keeps */
-#define PULSE__POOL_BEAT_US	100U		/* default heartbeat_interval_us */
-#define PULSE__POOL_BEAT_MIN	20U
-#define PULSE__POOL_BEAT_MAX	60000000U
+#define PULSE__BEAT_US		100U		/* default heartbeat_interval_us */
+#define PULSE__BEAT_US_MIN	20U
+#define PULSE__BEAT_US_MAX	60000000U
+#define PULSE__PROMOTION_THRESHOLD 10U
+#define PULSE__MIN_WORK_CYCLES	1000U
 #define PULSE__GUARD_MASK	63U		/* one task in 64 out of turn */
 
 /* Places in pulse__pnode.queue, most urgent first. */
@@ -52,6 +57,9 @@ enum pulse__lane {
 	PULSE__LANE_LOW,
 	PULSE__LANES,
 };
+
+struct pulse__work;
+struct pulse_future;
 
 /* In a deque. */
 struct pulse__task {
@@ -86,6 +94,22 @@ struct pulse__pnode {
 	uint32_t first, nr;		/* workers, in pool->by_node */
 };
 
+struct pulse__cells;
+
+/* Where a task waits and others run on its stack: what was its worker's then. */
+struct pulse__level {
+	uint32_t epoch;
+	uint32_t below;
+	uint32_t below_epoch;
+	struct pulse__work *work;
+	struct pulse__work *below_work;
+	struct pulse_future *held;
+	struct pulse__call *call;
+	struct pulse__frame *frame;
+	struct pulse_job *running;
+	struct pulse_job *tail, *shared, *first; /* of struct pulse_fork_self */
+};
+
 struct pulse__worker {
 	struct pulse__deque deque;
 
@@ -102,7 +126,12 @@ struct pulse__worker {
 	uint64_t jobs_shared;
 	uint64_t jobs_taken;
 	uint32_t in_task;
-	uint32_t gone;			/* ended inside a task, not replaced */
+	uint32_t leave;			/* is to go; under pool->lock, anybody reads */
+	struct pulse__cells *cells;	/* what is measured, or NULL; metrics.c */
+	pulse_task_fn now_fn;		/* PULSE__ODD_NAME: the task in hand */
+	void *now_data;
+	const void *now_code;
+	uint64_t now_id;
 
 	/* Nobody else's business. */
 	struct pulse__task *spare PULSE__PAIR_ALIGNED;
@@ -112,16 +141,23 @@ struct pulse__worker {
 	uint32_t seed;
 	bool searching;			/* counted in pool->search */
 	bool brief;			/* ... for one look around only */
+	bool idle_out;			/* parked for as long as an idle one may */
 	bool drain_dirty;		/* finished something since the check */
 	uint32_t drain_seen;
-	bool beating;			/* its heart beats */
+	bool beating;			/* its heart beats, every beat_us */
+	uint32_t beat_us;
 	uint32_t warm;			/* forks while it does not */
 	int64_t warm_since;
 	uintptr_t half_stack;		/* helps no more below it; 0: not known */
 	struct pulse_job *running;	/* others' jobs on its stack, newest first */
 	uint32_t below;			/* in_task before the first of them */
 	uint32_t below_epoch;		/* ... and the epoch */
+	struct pulse__work *below_work;	/* ... and the task with a handle */
 	struct pulse__call *call;	/* the one it is inside of, or NULL */
+	struct pulse__frame *frame;	/* where a failure leads, or NULL */
+	uint32_t helping;		/* tasks beneath the one in hand */
+	struct pulse_future *held;	/* what it waits for; its reference */
+	struct pulse__level beneath[PULSE__HELP_DEPTH];
 
 	/* constant once it runs; index changes when a thread is replaced */
 	struct pulse_pool *pool PULSE__PAIR_ALIGNED;
@@ -136,6 +172,41 @@ struct pulse__worker {
 	pthread_t replaced;		/* to be joined by its successor */
 	bool has_replaced;
 	bool started;			/* there is a thread to join */
+	bool late;			/* started when the pool ran already */
+	bool vacant;			/* a place without a worker; under pool->lock */
+};
+
+/*
+ * What a pool does beyond the plain: one word to look at on the way, next to
+ * the state. Constant but for ODD_LEAVE.
+ */
+enum pulse__odd {
+	PULSE__ODD_STAMP = 1 << 0,	/* jobs carry when they were submitted */
+	PULSE__ODD_NAME = 1 << 1,	/* workers say what they run */
+	PULSE__ODD_TRACE = 1 << 2,
+	PULSE__ODD_DET = 1 << 3,	/* deterministic mode, det.c */
+	PULSE__ODD_LEAVE = 1 << 4,	/* some worker is to go, resize.c */
+};
+
+/* ... at a submit, and at a run. */
+#define PULSE__ODD_SUBMIT	(PULSE__ODD_STAMP | PULSE__ODD_DET)
+#define PULSE__ODD_RUN		(PULSE__ODD_STAMP | PULSE__ODD_NAME | \
+				 PULSE__ODD_TRACE)
+
+struct pulse__warden;
+struct pulse__report;
+struct pulse__custom;
+struct pulse__det;
+struct pulse__predict;
+struct pulse_timer_service;
+
+/* Live controls of the heartbeat; read by whoever shares. */
+struct pulse__knobs {
+	uint32_t heartbeat_us;		/* 0: off */
+	uint32_t promotion_threshold;
+	uint64_t min_work_cycles;
+	uint32_t force_promotion;
+	uint64_t changed;		/* so often; a heart for who has none */
 };
 
 struct pulse_pool {
@@ -152,14 +223,24 @@ struct pulse_pool {
 	bool numa;
 	bool bind_node;
 	bool pin;
-	bool heartbeat;
+	bool may_share;		/* somebody else could take a forked job */
 	bool fence_done;	/* no membarrier: fence after each task */
-	uint32_t nr_workers;
+	bool adaptive;
+	uint32_t nr_workers;	/* places for workers: max_workers */
 	uint32_t nr_nodes;
 	uint32_t queue_size;
+	uint32_t stall_ms;
 	int64_t spin_ns;
-	uint64_t beat_ns;
 	const uint64_t *beats;	/* tests: in place of the backend's, or NULL */
+	int64_t keep_ns;
+	int64_t task_timeout_ns;
+	int64_t grace_ns;
+	uint64_t seed;
+	struct pulse__warden *warden;	/* or NULL */
+	struct pulse__report *report;
+	struct pulse__custom *custom;	/* or NULL; set once, measure.c */
+	struct pulse__det *det;		/* or NULL */
+	struct pulse__predict *predict;	/* or NULL */
 	uint16_t *order;	/* [row][k]: nodes of the pool, nearest first */
 	uint16_t *near_row;	/* [node number]: the pool's nearest node */
 	uint32_t nr_near_row;
@@ -167,6 +248,9 @@ struct pulse_pool {
 	pulse_pool_worker_fn on_worker_start;
 	pulse_pool_worker_fn on_worker_stop;
 	pulse_pool_cancel_fn on_cancel;
+	pulse_pool_complete_fn on_complete;
+	pulse_pool_error_fn on_error;
+	pulse_pool_stall_fn on_stall;
 	void *hook_arg;
 	char name[16];
 
@@ -174,6 +258,11 @@ struct pulse_pool {
 	uint32_t state PULSE__PAIR_ALIGNED;	/* enum pulse__pool_state */
 	uint32_t epoch;		/* of what is submitted from outside: 0 or 1 */
 	uint32_t drain;		/* not 0: somebody waits, see wait.c */
+	uint32_t odd;		/* enum pulse__odd */
+	uint32_t live;		/* workers; under the lock, anybody reads */
+	uint32_t warden_asleep;	/* nobody is awake, so neither is it */
+	int64_t late_err_ns;	/* when a late worker could not start; atomic */
+	struct pulse__knobs knobs;
 	uint64_t *members;	/* bit i: worker i of the context is ours */
 	uint64_t *joiners;	/* ... and parks in a join */
 
@@ -190,7 +279,11 @@ struct pulse_pool {
 	uint32_t nr_started;
 	int start_err;
 	int go;			/* workers: 0 wait, 1 run, -1 leave again */
-	uint32_t nr_gone;
+	uint32_t target;	/* workers that are to run */
+	uint32_t floor;		/* ... and to stay when idle */
+	uint32_t nr_leaving;	/* anybody reads */
+	uint32_t grew, shrank;
+	struct pulse_timer_service *timers;	/* made when first needed */
 	uint64_t flips_begun, flips_done;
 	bool flip_led;		/* somebody sleeps for the current flip */
 	uint32_t drain_seq;
@@ -240,6 +333,32 @@ void *pulse__worker_main(void *arg);
 int pulse__worker_spawn(struct pulse__worker *w, pthread_t *thread);
 void pulse__task_free(struct pulse_pool *pool, struct pulse__worker *w,
 		      struct pulse__task *t);
+void pulse__job_run(struct pulse__worker *w, const struct pulse__job *job);
+/* Inside a task that waits: run another one, if there is one. */
+bool pulse__worker_help(struct pulse__worker *w);
+
+/* ---- resize.c: workers come and go -------------------------------------- */
+
+/* Starts a worker in a free place. Under the lock. 0; -ENOSPC; -EAGAIN. */
+int pulse__worker_grow(struct pulse_pool *pool);
+/* Marks the last @nr workers to leave. Under the lock; who, in @set. */
+void pulse__workers_excess(struct pulse_pool *pool, uint32_t nr);
+/* Has an idle worker nothing to stay for? Then it is counted out. */
+bool pulse__worker_retire(struct pulse__worker *w);
+/* Was it told to go? Likewise. */
+bool pulse__worker_quit(struct pulse__worker *w);
+/* Its deque goes to its node's queue. False: there is no room for all of it. */
+bool pulse__deque_hand_over(struct pulse__worker *w);
+/* Nobody is inside any more: the place is free. */
+void pulse__worker_vacate(struct pulse__worker *w);
+
+/* ---- warden.c: who sees to blocked workers and stalled tasks ------------- */
+
+int pulse__warden_new(struct pulse_pool *pool);
+int pulse__warden_start(struct pulse_pool *pool);
+void pulse__warden_stop(struct pulse_pool *pool);
+void pulse__warden_free(struct pulse_pool *pool);
+void pulse__warden_poke(struct pulse_pool *pool);
 
 /* ---- find.c: where the next task comes from ---------------------------- */
 
@@ -275,7 +394,8 @@ void pulse__pool_wake_all(struct pulse_pool *pool);
 /* ---- wait.c: when all is done ------------------------------------------ */
 
 int pulse__wait_init(struct pulse_pool *pool);
-int pulse__pool_drain(struct pulse_pool *pool, int64_t deadline_ns);
+int pulse__pool_drain(struct pulse_pool *pool, int64_t deadline_ns,
+		      const int *give_up);
 /* Somebody waits, and perhaps for what was just done. */
 void pulse__drain_look(struct pulse_pool *pool, uint32_t drain);
 
@@ -293,7 +413,7 @@ static inline void pulse__drain_poll(struct pulse__worker *w,
 	if (likely(!drain))
 		return;
 	/* More of that epoch at hand: it is not empty yet. */
-	if (next && next->epoch == (drain & 1))
+	if (next && (next->epoch & 1) == (drain & 1))
 		return;
 	if (!w->drain_dirty && w->drain_seen == drain)
 		return;
@@ -344,10 +464,20 @@ void pulse__fork_taken(void *job);
 struct pulse_job *pulse__fork_take(struct pulse__worker *victim);
 void pulse__fork_run_taken(struct pulse__worker *w, struct pulse_job *job);
 /*
- * The thread ends inside jobs: the rest of them, and who waits for them. Then
- * it is where it was before it took others' jobs, inside a task or not.
+ * The calling thread leaves the frames of all that it forked after these two
+ * were self->shared and self->tail: not begun, nobody runs it; else waits.
  */
-void pulse__fork_unwound(struct pulse__worker *w);
+void pulse__fork_drop(struct pulse__worker *w, const struct pulse_job *shared,
+		      struct pulse_job *tail);
+/*
+ * The thread ends inside jobs: the rest of them, and who waits for them. Then
+ * it is where it was before it took others' jobs, inside a task or not; of the
+ * newest level.
+ */
+void pulse__fork_wind_up(struct pulse__worker *w);
+/* Calls @fn so that dead frames which thieves still use are not written over. */
+void pulse__fork_unwound(struct pulse__worker *w,
+			 void (*fn)(struct pulse__worker *w));
 
 /* ---- call.c: functions that somebody waits for ------------------------- */
 

@@ -3,6 +3,7 @@
  * stats.c - what a pool tells of itself. Nothing is stopped for it: each word
  * is true, their sum may be a little old.
  */
+#include "pool/det.h"
 #include "pool/pool.h"
 
 static uint64_t pulse__pool_queued(const struct pulse_pool *pool)
@@ -15,6 +16,8 @@ static uint64_t pulse__pool_queued(const struct pulse_pool *pool)
 	}
 	for (uint32_t i = 0; i < pool->nr_workers; i++)
 		n += pulse__deque_size(&pool->worker[i]->deque);
+	if (pool->det)
+		n += pulse__det_queued(pool);
 	return n;
 }
 
@@ -56,7 +59,7 @@ int pulse_pool_num_workers(const struct pulse_pool *pool)
 {
 	int err = pulse__pool_check(pool);
 
-	return err ? err : (int)pool->nr_workers;
+	return err ? err : (int)READ_ONCE(pool->live);
 }
 
 struct pulse_pool *pulse_pool_current(void)
@@ -106,7 +109,7 @@ int pulse_pool_stats(struct pulse_pool *pool, struct pulse_pool_stats *out)
 		s.jobs_shared += READ_ONCE(pool->worker[i]->jobs_shared);
 	s.wakes = READ_ONCE(pool->wakes);
 	s.queued = pulse__pool_queued(pool);
-	s.num_workers = pool->nr_workers;
+	s.num_workers = READ_ONCE(pool->live);
 	s.active_workers = pulse__pool_active(pool);
 	s.num_nodes = pool->nr_nodes;
 	pulse__out_store(out, &s, sizeof(s));

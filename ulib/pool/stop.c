@@ -10,7 +10,10 @@
  * still saw RUNNING, the drain that follows our store sees its count and waits
  * for it. Two drains, because it may have counted in either epoch.
  */
+#include "pool/det.h"
 #include "pool/pool.h"
+#include "pool/predict.h"
+#include "pool/work.h"
 
 void pulse__pool_end(struct pulse_pool *pool, enum pulse__pool_state to)
 {
@@ -29,10 +32,14 @@ void pulse__job_cancel(struct pulse_pool *pool, const struct pulse__job *job)
 {
 	if (job->fn == pulse__call_task)
 		pulse__call_cancel(job->data);
+	else if (job->fn == pulse__work_run)
+		pulse__work_cancel(job->data);
+	else if (job->fn == pulse__steered_run)
+		pulse__steered_cancel(pool, job->data);
 	else if (pool->on_cancel)
 		pool->on_cancel(pool->hook_arg, job->fn, job->data);
 	/* Release: what the hook did, to who waits; pairs with wait.c. */
-	__atomic_fetch_add(&pool->cancelled[job->epoch], 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&pool->cancelled[job->epoch & 1], 1, __ATOMIC_SEQ_CST);
 }
 
 static uint64_t pulse__sweep_deque(struct pulse_pool *pool,
@@ -71,6 +78,8 @@ uint64_t pulse__pool_sweep(struct pulse_pool *pool)
 	}
 	for (uint32_t i = 0; i < pool->nr_workers; i++)
 		n += pulse__sweep_deque(pool, &pool->worker[i]->deque);
+	if (pool->det)
+		n += pulse__det_sweep(pool);
 	drain = __atomic_load_n(&pool->drain, __ATOMIC_SEQ_CST);
 	if (drain)
 		pulse__drain_look(pool, drain);
@@ -109,9 +118,9 @@ int pulse_pool_shutdown(struct pulse_pool *pool, int64_t grace_ns)
 	if (pulse__pool_self_in(pool))
 		return -EINPROGRESS;
 	deadline = pulse__deadline_after(pulse_now_ns(), grace_ns);
-	err = pulse__pool_drain(pool, deadline);
+	err = pulse__pool_drain(pool, deadline, NULL);
 	if (!err)
-		err = pulse__pool_drain(pool, deadline);
+		err = pulse__pool_drain(pool, deadline, NULL);
 	if (err) {
 		pulse_pool_stop(pool);
 		return err;

@@ -9,7 +9,10 @@
  */
 #include <pulse-u/affinity.h>
 
+#include "pool/det.h"
+#include "pool/measure.h"
 #include "pool/pool.h"
+#include "pool/predict.h"
 
 /* Where a task goes. */
 struct pulse__route {
@@ -67,8 +70,9 @@ static inline int pulse__route_to(struct pulse_pool *pool, uint32_t home,
 }
 
 /* Own deque. 0; -EAGAIN full; -ENOMEM. */
-static int pulse__push_own(struct pulse_pool *pool, struct pulse__worker *self,
-			   const struct pulse__job *job)
+static PULSE__INLINE int pulse__push_own(struct pulse_pool *pool,
+					 struct pulse__worker *self,
+					 const struct pulse__job *job)
 {
 	struct pulse__task *t = self->spare;
 	void *mem;
@@ -96,8 +100,10 @@ static int pulse__push_own(struct pulse_pool *pool, struct pulse__worker *self,
  * full or cannot grow, and where a node is full, the next place will do: a hint
  * is a hint.
  */
-static int pulse__push(struct pulse_pool *pool, struct pulse__route *r,
-		       const struct pulse__job *jobs, unsigned int nr)
+static PULSE__INLINE int pulse__push(struct pulse_pool *pool,
+				     struct pulse__route *r,
+				     const struct pulse__job *jobs,
+				     unsigned int nr)
 {
 	const uint16_t *order = pool->order + (size_t)r->row * pool->nr_nodes;
 	unsigned int n = 0;
@@ -109,6 +115,25 @@ static int pulse__push(struct pulse_pool *pool, struct pulse__route *r,
 	for (uint32_t k = 0; k < pool->nr_nodes && n < nr; k++)
 		n += pulse__inject_push(&pool->node[order[k]]->queue[r->lane],
 					jobs + n, nr - n);
+	return n ? (int)n : -EAGAIN;
+}
+
+/* A pool that measures, or that draws who is next. */
+static PULSE__NOINLINE int pulse__push_odd(struct pulse_pool *pool,
+					   struct pulse__route *r,
+					   struct pulse__job *jobs,
+					   unsigned int nr)
+{
+	unsigned int n;
+
+	if (pool->odd & PULSE__ODD_STAMP)
+		pulse__stamp(jobs, nr);
+	if (!pool->det)
+		return pulse__push(pool, r, jobs, nr);
+	r->shared = false;
+	n = pulse__det_push(pool, r->lane, jobs, nr);
+	if (r->self)
+		pulse__det_point(r->self);
 	return n ? (int)n : -EAGAIN;
 }
 
@@ -180,6 +205,8 @@ static int pulse__submit_jobs(struct pulse_pool *pool, struct pulse__route *r,
 	if (unlikely(__atomic_load_n(&pool->state, __ATOMIC_SEQ_CST) !=
 		     PULSE__POOL_RUNNING))
 		n = -ESHUTDOWN;
+	else if (unlikely(READ_ONCE(pool->odd) & PULSE__ODD_SUBMIT))
+		n = pulse__push_odd(pool, r, jobs, nr);
 	else
 		n = pulse__push(pool, r, jobs, nr);
 	if (unlikely(n != (int)nr))
@@ -220,6 +247,25 @@ int pulse_pool_submit(struct pulse_pool *pool, pulse_task_fn fn, void *data)
 	job.epoch = r.epoch;
 	n = pulse__submit_jobs(pool, &r, &job, 1);
 	if (unlikely(n < 0))
+		return n;
+	pulse__submitted(pool, r.row, 1, r.shared);
+	return 0;
+}
+
+int pulse__submit_steered(struct pulse_pool *pool, pulse_task_fn fn, void *data,
+			  bool shared)
+{
+	struct pulse__job job = { .fn = fn, .data = data };
+	struct pulse__route r;
+	int n;
+
+	pulse__route_to(pool, pulse__route_from(pool, &r), PULSE_PRIO_NORMAL,
+			0, &r);
+	if (shared)
+		r.own_deque = false;
+	job.epoch = r.epoch;
+	n = pulse__submit_jobs(pool, &r, &job, 1);
+	if (n < 0)
 		return n;
 	pulse__submitted(pool, r.row, 1, r.shared);
 	return 0;

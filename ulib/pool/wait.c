@@ -35,6 +35,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <pulse-u/result.h>
+
+#include "pool/det.h"
 #include "pool/pool.h"
 
 static int pulse__membarrier(int cmd)
@@ -98,8 +101,15 @@ static int pulse__pool_sleep(struct pulse_pool *pool, int64_t deadline_ns)
 	return -pthread_cond_timedwait(&pool->cond, &pool->lock, &ts);
 }
 
+/* Whoever sets the word broadcasts pool->cond under the lock after it. */
+static bool pulse__gave_up(const int *give_up)
+{
+	return give_up && READ_ONCE(*give_up);
+}
+
 /* Under the lock, as the one who leads the flip. 0 or -ETIMEDOUT. */
-static int pulse__flip(struct pulse_pool *pool, int64_t deadline_ns)
+static int pulse__flip(struct pulse_pool *pool, int64_t deadline_ns,
+		       const int *give_up)
 {
 	uint32_t old;
 	int err = 0;
@@ -116,7 +126,8 @@ static int pulse__flip(struct pulse_pool *pool, int64_t deadline_ns)
 	if (!pool->fence_done)
 		pulse__membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 	pulse__full_barrier();
-	while (!pulse__epoch_empty(pool, old) && err != -ETIMEDOUT)
+	while (!pulse__epoch_empty(pool, old) && err != -ETIMEDOUT &&
+	       !pulse__gave_up(give_up))
 		err = pulse__pool_sleep(pool, deadline_ns);
 	if (pulse__epoch_empty(pool, old)) {
 		pool->flips_done++;
@@ -126,26 +137,32 @@ static int pulse__flip(struct pulse_pool *pool, int64_t deadline_ns)
 	return err;
 }
 
-int pulse__pool_drain(struct pulse_pool *pool, int64_t deadline_ns)
+int pulse__pool_drain(struct pulse_pool *pool, int64_t deadline_ns,
+		      const int *give_up)
 {
 	uint64_t mine;
 	int err = 0;
 
+	if (pool->det)
+		pulse__det_drive(pool, true);
 	pthread_mutex_lock(&pool->lock);
 	mine = pool->flips_begun + 1;	/* one that begins after this call */
-	while (pool->flips_done < mine && err != -ETIMEDOUT) {
+	while (pool->flips_done < mine && err != -ETIMEDOUT &&
+	       !pulse__gave_up(give_up)) {
 		if (pool->flip_led) {
 			err = pulse__pool_sleep(pool, deadline_ns);
 			continue;
 		}
 		pool->flip_led = true;
-		err = pulse__flip(pool, deadline_ns);
+		err = pulse__flip(pool, deadline_ns, give_up);
 		pool->flip_led = false;
 		/* Others need the next flip, or somebody to lead this one. */
 		pthread_cond_broadcast(&pool->cond);
 	}
 	err = pool->flips_done < mine ? -ETIMEDOUT : 0;
 	pthread_mutex_unlock(&pool->lock);
+	if (pool->det)
+		pulse__det_drive(pool, false);
 	return err;
 }
 
@@ -159,10 +176,65 @@ int pulse_pool_wait_until(struct pulse_pool *pool, int64_t deadline_ns)
 		return -EINVAL;
 	if (pulse__pool_self_in(pool))
 		return -EDEADLK;
-	return pulse__pool_drain(pool, deadline_ns);
+	return pulse__pool_drain(pool, deadline_ns, NULL);
 }
 
 int pulse_pool_wait(struct pulse_pool *pool)
 {
 	return pulse_pool_wait_until(pool, PULSE_FOREVER);
+}
+
+struct pulse__drain_token {
+	struct pulse_token_hook hook;
+	struct pulse_pool *pool;
+	int given_up;
+};
+
+static void pulse__drain_give_up(int reason, void *arg)
+{
+	struct pulse__drain_token *t = arg;
+
+	pthread_mutex_lock(&t->pool->lock);
+	WRITE_ONCE(t->given_up, reason);
+	pthread_cond_broadcast(&t->pool->cond);
+	pthread_mutex_unlock(&t->pool->lock);
+}
+
+static bool pulse__pool_empty(const struct pulse_pool *pool)
+{
+	return pulse__epoch_empty(pool, 0) && pulse__epoch_empty(pool, 1);
+}
+
+int pulse_pool_wait_for_drain(struct pulse_pool *pool,
+			      struct pulse_token *token, int64_t deadline_ns)
+{
+	struct pulse__drain_token t = {
+		.hook = { .fn = pulse__drain_give_up, .arg = &t },
+		.pool = pool,
+	};
+	int64_t until = deadline_ns, by_token;
+	int err = pulse__pool_check(pool);
+
+	if (err)
+		return err;
+	if (deadline_ns < 0)
+		return -EINVAL;
+	if (pulse__pool_self_in(pool))
+		return -EDEADLK;
+	if (token) {
+		if (pulse_token_on(token, &t.hook) == -EALREADY)
+			return pulse_token_err(token);
+		by_token = pulse_token_deadline(token);
+		if (by_token < until)
+			until = by_token;
+	}
+	do {
+		err = pulse__pool_drain(pool, until, &t.given_up);
+	} while (!err && !pulse__pool_empty(pool));
+	if (token) {
+		pulse_token_off(token, &t.hook);
+		if (err && pulse_token_err(token))
+			err = pulse_token_err(token);
+	}
+	return err;
 }

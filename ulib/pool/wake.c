@@ -34,6 +34,7 @@
  *    that one's worker then counts itself.)
  *  - Somebody parks, nobody searches: we wake it, and it searches.
  */
+#include "pool/det.h"
 #include "pool/pool.h"
 
 #define PULSE__SEARCHER		1U
@@ -86,8 +87,10 @@ void pulse__pool_notify(struct pulse_pool *pool, uint32_t row, unsigned int nr)
 		return;
 	if (!pulse__any_idle(pool->ctx, pool->members))
 		return;
-	if (nr > pool->nr_workers)
-		nr = pool->nr_workers;
+	if (nr > READ_ONCE(pool->live))
+		nr = READ_ONCE(pool->live);
+	if (!nr)
+		return;
 	if (!pulse__cas(&pool->search, &none,
 			nr * (PULSE__GRANT + PULSE__SEARCHER),
 			__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
@@ -122,7 +125,7 @@ bool pulse__search_begin(struct pulse__worker *w)
 	uint32_t s = READ_ONCE(pool->search);
 
 	if (PULSE__SEARCHERS(s) &&
-	    2 * (PULSE__SEARCHERS(s) + 1) > pool->nr_workers)
+	    2 * (PULSE__SEARCHERS(s) + 1) > READ_ONCE(pool->live))
 		return false;
 	__atomic_fetch_add(&pool->search, PULSE__SEARCHER, __ATOMIC_SEQ_CST);
 	w->searching = true;
@@ -167,6 +170,8 @@ static bool pulse__recheck(void *arg)
 		return true;
 	if (drain && w->drain_seen != drain)
 		return true;
+	if (READ_ONCE(w->leave))
+		return true;
 	return pulse__pool_has_work(pool);
 }
 
@@ -181,11 +186,34 @@ void pulse__pool_member(const struct pulse__worker *w, uint64_t *set, bool in)
 		__atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
 }
 
+/* Those who are too many for an idle pool do not sleep for ever. */
+static int64_t pulse__park_until(const struct pulse_pool *pool)
+{
+	if (likely(!pool->adaptive) ||
+	    READ_ONCE(pool->live) <= READ_ONCE(pool->floor))
+		return PULSE_FOREVER;
+	return pulse__deadline_after(pulse_now_ns(), pool->keep_ns);
+}
+
+/* Nobody woke it: one of two deadlines is over. */
+static void pulse__park_over(struct pulse__worker *w, int64_t rest,
+			     int64_t idle)
+{
+	int64_t now = pulse_now_ns();
+
+	if (now >= rest)
+		pulse__fork_rest(w);
+	if (now >= idle)
+		w->idle_out = true;
+}
+
 void pulse__pool_park(struct pulse__worker *w)
 {
 	struct pulse_pool *pool = w->pool;
-	int ret = pulse_worker_park(pool->ctx, w->index, pulse__fork_rest_at(w),
-				    pulse__recheck, w);
+	int64_t rest = pulse__fork_rest_at(w), idle = pulse__park_until(pool);
+	int ret = pulse_worker_park(pool->ctx, w->index,
+				    rest < idle ? rest : idle, pulse__recheck,
+				    w);
 
 	w->warm = 0;
 	if (ret != 1) {
@@ -193,9 +221,15 @@ void pulse__pool_park(struct pulse__worker *w)
 		if (ret == 0)
 			pulse__stat_own(w, wakes);
 		else if (ret == -ETIMEDOUT)
-			pulse__fork_rest(w);
+			pulse__park_over(w, rest, idle);
 		else if (unlikely(ret != -EINTR))
 			pulse__ctx_lost_fd(pool->ctx);
+	}
+	if (pool->warden) {
+		/* Our idle bit is clear; pairs with warden.c:pulse__all_idle */
+		pulse__full_barrier();
+		if (READ_ONCE(pool->warden_asleep))
+			pulse__warden_poke(pool);
 	}
 	pulse__search_enter(w);
 	pulse__drain_poll(w, NULL);
@@ -258,4 +292,6 @@ void pulse__pool_wake_all(struct pulse_pool *pool)
 		if (index >= 0)
 			pulse_worker_wake(pool->ctx, &one, 1);
 	}
+	if (pool->det)
+		pulse__det_wake(pool);
 }

@@ -11,7 +11,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "pool/det.h"
+#include "pool/measure.h"
 #include "pool/pool.h"
+#include "pool/work.h"
 
 __thread struct pulse__worker *pulse__pool_self
 	__attribute__((tls_model("initial-exec")));
@@ -48,16 +51,19 @@ static void pulse__task_done(struct pulse__worker *w)
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
-static void pulse__job_run(struct pulse__worker *w,
-			   const struct pulse__job *job)
+static PULSE__INLINE void pulse__job_do(struct pulse__worker *w,
+					const struct pulse__job *job)
 {
 	if (unlikely(job->fn == pulse__fork_taken)) {
 		pulse__fork_run_taken(w, job->data);
 		return;
 	}
-	w->epoch = (uint32_t)job->epoch;
+	w->epoch = (uint32_t)job->epoch & 1;
 	WRITE_ONCE(w->in_task, 1);
-	job->fn(job->data);
+	if (unlikely(READ_ONCE(w->pool->odd) & PULSE__ODD_RUN))
+		pulse__job_run_odd(w, job);
+	else
+		job->fn(job->data);
 	if (unlikely(pulse__forked(w->pool->fork_gen))) {
 		/* The queues here are copies; what is in them is the parent's. */
 		pulse_log(PULSE_LOG_ERROR,
@@ -68,6 +74,79 @@ static void pulse__job_run(struct pulse__worker *w,
 		pulse__bug("a task of pool %s returned without joining what it forked",
 			   w->pool->name);
 	pulse__task_done(w);
+}
+
+void pulse__job_run(struct pulse__worker *w, const struct pulse__job *job)
+{
+	pulse__job_do(w, job);
+}
+
+/*
+ * What the task that waits forked stays its own: what runs on top of it begins
+ * with an empty list, and is told if it leaves something there.
+ */
+static void pulse__level_begin(struct pulse__worker *w)
+{
+	struct pulse__level *level = &w->beneath[w->helping++];
+	struct pulse_fork_self *self = pulse__fork_self();
+
+	*level = (struct pulse__level){
+		.epoch = w->epoch,
+		.below = w->below,
+		.below_epoch = w->below_epoch,
+		.work = pulse__work_top,
+		.below_work = w->below_work,
+		.held = w->held,
+		.call = w->call,
+		.frame = w->frame,
+		.running = w->running,
+		.tail = self->tail,
+		.shared = self->shared,
+		.first = self->root.next,
+	};
+	self->tail = &self->root;
+	self->shared = &self->root;
+	w->running = NULL;
+	w->frame = NULL;
+	w->call = NULL;
+	w->held = NULL;
+	pulse__work_top = NULL;
+	/* For a job that is taken: there is no task of this level. */
+	WRITE_ONCE(w->in_task, 0);
+}
+
+/* Back in the task that waits: it counts when it is done itself. */
+static void pulse__level_end(struct pulse__worker *w)
+{
+	struct pulse__level *level = &w->beneath[--w->helping];
+	struct pulse_fork_self *self = pulse__fork_self();
+
+	self->root.next = level->first;
+	self->shared = level->shared;
+	self->tail = level->tail;
+	w->running = level->running;
+	w->frame = level->frame;
+	w->call = level->call;
+	w->held = level->held;
+	w->below = level->below;
+	w->below_epoch = level->below_epoch;
+	w->below_work = level->below_work;
+	w->epoch = level->epoch;
+	pulse__work_top = level->work;
+	WRITE_ONCE(w->in_task, 1);
+}
+
+bool pulse__worker_help(struct pulse__worker *w)
+{
+	struct pulse__job job;
+
+	if (w->helping >= PULSE__HELP_DEPTH ||
+	    (!pulse__find_local(w, &job) && !pulse__find_around(w, true, &job)))
+		return false;
+	pulse__level_begin(w);
+	pulse__job_run(w, &job);
+	pulse__level_end(w);
+	return true;
 }
 
 static bool pulse__search(struct pulse__worker *w, struct pulse__job *job)
@@ -99,27 +178,36 @@ static bool pulse__find(struct pulse__worker *w, struct pulse__job *job)
 	return pulse__find_around(w, false, job);
 }
 
-static PULSE__NOINLINE void pulse__worker_loop(struct pulse__worker *w)
+/* True: it leaves while the pool goes on. */
+static PULSE__NOINLINE bool pulse__worker_loop(struct pulse__worker *w)
 {
 	struct pulse_pool *pool = w->pool;
 
 	while (likely(READ_ONCE(pool->state) < PULSE__POOL_STOPPING)) {
 		struct pulse__job job;
-		bool got = pulse__find_local(w, &job);
+		bool got;
 
+		if (unlikely(READ_ONCE(pool->odd) & PULSE__ODD_LEAVE) &&
+		    pulse__worker_quit(w))
+			return true;
+		got = pulse__find_local(w, &job);
 		if (!got) {
 			pulse__drain_poll(w, NULL);
 			got = pulse__find(w, &job);
 		}
 		if (got) {
-			if (unlikely(w->searching))
+			if (unlikely(w->searching)) {
+				w->idle_out = false;
 				pulse__search_found(w);
+			}
 			pulse__drain_poll(w, &job);
-			pulse__job_run(w, &job);
+			pulse__job_do(w, &job);
 			continue;
 		}
 		if (w->searching)
 			pulse__search_nothing(w);
+		if (unlikely(w->idle_out) && pulse__worker_retire(w))
+			return true;
 		pulse__pool_park(w);
 	}
 	if (w->searching)
@@ -127,6 +215,7 @@ static PULSE__NOINLINE void pulse__worker_loop(struct pulse__worker *w)
 	if (pulse__pool_state(pool) == PULSE__POOL_STOPPING)
 		pulse__pool_sweep(pool);
 	pulse__drain_poll(w, NULL);
+	return false;
 }
 
 /* The thread becomes the worker. 0 or -errno. */
@@ -166,32 +255,57 @@ static void pulse__worker_leave(struct pulse__worker *w)
 }
 
 /* Nobody takes the worker over. What lies in its deque goes to the others. */
-static void pulse__worker_lost(struct pulse__worker *w, int err)
+static void pulse__worker_lost(struct pulse__worker *w, const char *what,
+			       int err)
 {
 	struct pulse_pool *pool = w->pool;
-	struct pulse__inject *q = &w->node->queue[PULSE__LANE_NORMAL];
 	struct pulse__task *t;
 	bool last;
 
-	pulse_log(PULSE_LOG_ERROR,
-		  "pool %s: worker %u ended inside a task and cannot be replaced: %s",
-		  pool->name, w->number, pulse_strerror(err));
+	pulse_log(PULSE_LOG_ERROR, "pool %s: worker %u %s: %s", pool->name,
+		  w->number, what, pulse_strerror(err));
 	pthread_mutex_lock(&pool->lock);
-	WRITE_ONCE(w->gone, 1);
-	last = ++pool->nr_gone == pool->nr_workers;
+	WRITE_ONCE(pool->live, pool->live - 1);
+	last = !pool->live;
+	if (w->leave) {
+		WRITE_ONCE(w->leave, 0);
+		WRITE_ONCE(pool->nr_leaving, pool->nr_leaving - 1);
+	}
 	pthread_mutex_unlock(&pool->lock);
 	if (last) {
 		pulse_pool_stop(pool);
 	} else {
-		while ((t = pulse__deque_take(&w->deque))) {
-			if (!pulse__inject_push(q, &t->job, 1))
+		if (!pulse__deque_hand_over(w)) {
+			while ((t = pulse__deque_take(&w->deque))) {
 				pulse__job_cancel(pool, &t->job);
-			pulse__task_free(pool, w, t);
+				pulse__task_free(pool, w, t);
+			}
 		}
 		pulse__full_barrier();
 		pulse__pool_notify(pool, w->row, 1);
 	}
 	pulse__drain_poll(w, NULL);
+	pulse__worker_vacate(w);
+}
+
+/* With its stack go the tasks that waited beneath it, newest first. */
+static void pulse__levels_unwound(struct pulse__worker *w)
+{
+	for (;;) {
+		pulse__fork_wind_up(w);
+		pulse_future_put(w->held);
+		w->held = NULL;
+		w->frame = NULL;
+		pulse__call_unwound(w);
+		if (w->in_task) {
+			pulse__work_unwound(pulse__work_top);
+			pulse__task_done(w);
+		}
+		pulse__work_top = NULL;
+		if (!w->helping)
+			break;
+		pulse__level_end(w);
+	}
 }
 
 /* A task called pthread_exit(), or its thread was cancelled. */
@@ -204,16 +318,16 @@ static void pulse__worker_unwound(void *arg)
 	if (pulse__forked(pool->fork_gen))
 		return;
 	/* First of all: the dead frames below are still somebody's. */
-	pulse__fork_unwound(w);
-	pulse__call_unwound(w);
-	if (w->in_task)
-		pulse__task_done(w);
+	pulse__fork_unwound(w, pulse__levels_unwound);
+	if (pool->det)
+		pulse__det_unwound(w);
 	pulse__worker_leave(w);
 	pthread_mutex_lock(&pool->lock);
 	/* Once it ends, nobody starts a thread behind the joiner's back. */
 	if (pulse__pool_state(pool) < PULSE__POOL_STOPPING) {
 		w->replaced = w->thread;
 		w->has_replaced = true;
+		w->late = true;
 		err = pulse__worker_spawn(w, &w->thread);
 		if (err) {
 			w->thread = w->replaced;
@@ -222,7 +336,8 @@ static void pulse__worker_unwound(void *arg)
 	}
 	pthread_mutex_unlock(&pool->lock);
 	if (err)
-		pulse__worker_lost(w, err);
+		pulse__worker_lost(w, "ended inside a task and cannot be replaced",
+				   err);
 	else if (pulse__pool_state(pool) >= PULSE__POOL_STOPPING)
 		pulse__drain_poll(w, NULL);
 }
@@ -232,13 +347,15 @@ static void pulse__worker_unwound(void *arg)
  * pulse__worker_unwound begins without writing over what tasks left below; see
  * join.c:pulse__fork_unwound.
  */
-static PULSE__NOINLINE void pulse__worker_room(struct pulse__worker *w)
+static PULSE__NOINLINE bool pulse__worker_room(struct pulse__worker *w)
 {
 	volatile char room[2048];
+	bool gone;
 
 	room[0] = 0;
-	pulse__worker_loop(w);
+	gone = w->pool->det ? pulse__det_loop(w) : pulse__worker_loop(w);
 	room[sizeof(room) - 1] = room[0];
+	return gone;
 }
 
 /* Tells pulse_pool_create() how it went. True: the worker is to run. */
@@ -262,27 +379,31 @@ void *pulse__worker_main(void *arg)
 {
 	struct pulse__worker *w = arg;
 	struct pulse_pool *pool = w->pool;
-	bool successor = w->has_replaced, run = true;
+	bool late = w->late, run = true, gone = false;
 	int err;
 
-	if (successor) {
+	if (w->has_replaced) {
 		pthread_join(w->replaced, NULL);
 		w->has_replaced = false;
 	}
 	pulse__pool_self = w;
 	err = pulse__worker_enter(w);
-	if (!successor)
+	if (!late) {
 		run = pulse__worker_report(pool, err);
-	else if (err)
-		pulse__worker_lost(w, err);
+	} else if (err) {
+		WRITE_ONCE(pool->late_err_ns, pulse_now_ns());
+		pulse__worker_lost(w, "cannot start", err);
+	}
 	if (err)
 		return NULL;
 	if (run) {
 		pthread_cleanup_push(pulse__worker_unwound, w);
-		pulse__worker_room(w);
+		gone = pulse__worker_room(w);
 		pthread_cleanup_pop(0);
 	}
 	pulse__worker_leave(w);
+	if (gone)
+		pulse__worker_vacate(w);
 	pulse__pool_self = NULL;
 	return NULL;
 }

@@ -7,6 +7,8 @@
 #include <sched.h>
 #include <sys/stat.h>
 
+#include <pulse-u/task.h>
+
 #include "helpers.h"
 #include "pool/pool.h"
 
@@ -30,6 +32,13 @@ int pthread_create(pthread_t *t, const pthread_attr_t *attr,
 	    !__atomic_sub_fetch(&create_fails_at, 1, __ATOMIC_SEQ_CST))
 		return EAGAIN;
 	return real(t, attr, fn, arg);
+}
+
+static int gives_nothing(void *arg, void **value)
+{
+	(void)arg;
+	(void)value;
+	return 0;
 }
 
 static int threads_of_this_process(void)
@@ -69,6 +78,26 @@ KT_TEST(a_thread_that_cannot_be_had_unwinds_the_rest)
 		KT_EQ(ATOMIC_GET(create_fails_at), 0);
 		KT_CHECK(EVENTUALLY(threads_of_this_process() <= before));
 	}
+}
+
+/* U05: not a worker, but who watches over them, and who keeps the time. */
+KT_TEST(helpers_that_cannot_be_had_are_told)
+{
+	PULSE_OPTS(pulse_pool_opts, opts, .num_workers = 2, .stall_ms = 1000);
+	struct pulse_work w = { .sz = sizeof(w), .fn = gives_nothing,
+				.timeout_ns = 1000000000 };
+	struct pulse_pool *pool;
+
+	ATOMIC_SET(create_fails_at, 3);
+	KT_EQ(pulse_pool_create(&opts, &pool), -EAGAIN);
+	KT_CHECK(!pool);
+	KT_EQ(ATOMIC_GET(create_fails_at), 0);
+	KT_REQUIRE(pulse_pool_create(&opts, &pool) == 0);
+	ATOMIC_SET(create_fails_at, 1);
+	KT_EQ(pulse_pool_spawn(pool, &w, NULL), -EAGAIN);
+	KT_EQ(ATOMIC_GET(create_fails_at), 0);
+	KT_EQ(pulse_pool_submit_wait(pool, &w, PULSE_FOREVER, NULL), 0);
+	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
 static void ends_thread(void *arg)
