@@ -107,6 +107,7 @@ help:
 	'make check-vm     tests of KERNELS in VMs' \
 	'make check-debug  the module under KASAN, lockdep, kmemleak, fault injection' \
 	'make check-rt     all of it on a PREEMPT_RT kernel' \
+	'make check-trace  each command of Documentation/tracing.md in a VM' \
 	'make check-static layers, symbol map, file sizes, headers on their own' \
 	'make load         build pulse.ko for the running kernel and load it' \
 	'make install      library, headers, tools below DESTDIR and PREFIX' \
@@ -253,7 +254,7 @@ load:
 
 # --------------------------------------------------------------------- check
 # "make check" is what CI runs. One prove, so that there is one summary.
-.PHONY: check check-user check-san check-vm check-debug check-rt check-static
+.PHONY: check check-user check-san check-vm check-debug check-rt check-trace check-static
 check: setup-vm
 	@$(MAKE) lib tools examples selftests fuzz
 	@$(MAKE) SAN=asan selftests fuzz
@@ -283,6 +284,11 @@ check-rt: setup-vm
 	@$(MAKE) lib tools selftests
 	@$(MAKE) modules KERNELS=rt
 	@selftests/check rt
+check-trace: setup-vm
+	@scripts/setup packages trace
+	@$(MAKE) lib selftests
+	@selftests/vm/build-module 6.12
+	@selftests/check trace
 check-static: setup-build
 	@$(MAKE) lib
 	@selftests/check static
