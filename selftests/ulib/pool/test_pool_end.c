@@ -421,6 +421,8 @@ KT_TEST(a_task_that_exits_its_thread_is_done_and_its_worker_goes_on)
 	KT_EQ(pulse_pool_wait(pool), 0);
 	KT_EQ(n, 40);
 	KT_EQ(stats_of(pool).completed, 40);
+	/* A successor starts after its predecessor's task is done. */
+	KT_CHECK(EVENTUALLY(ATOMIC_GET(started) == 22));
 	KT_EQ(pulse_pool_submit(pool, exits_its_thread, &n), 0);
 	KT_EQ(pulse_pool_destroy(pool), 0);
 	KT_EQ(n, 41);
