@@ -26,6 +26,7 @@
 #include <pulse-u/backend.h>
 #include <pulse-u/fork.h>
 
+#include "by_value.h"
 #include "bench_fork.h"
 
 #define MAX_ROUNDS	99
@@ -349,13 +350,6 @@ static const struct {
 	{ "small_inside_2_over_1", SMALL_IN_2, SMALL_IN_1 },
 	{ "heart", BEAT_ON, BEAT_OFF },
 };
-
-static int by_value(const void *x, const void *y)
-{
-	double a = *(const double *)x, b = *(const double *)y;
-
-	return (a > b) - (a < b);
-}
 
 static void report(int rounds, const char *backend)
 {

@@ -24,6 +24,8 @@
 #include <pulse-u/backend.h>
 #include <pulse-u/pool.h>
 
+#include "by_value.h"
+
 #define MAX_ROUNDS	99
 #define ROOM		1024U		/* for what comes from outside */
 #define DEEP_ROOM	(1U << 18)	/* for the tree */
@@ -220,13 +222,6 @@ static double ping_at;
 static void ping(void *arg)
 {
 	*(double *)arg = now_ns() - ping_at;
-}
-
-static int by_value(const void *x, const void *y)
-{
-	double a = *(const double *)x, b = *(const double *)y;
-
-	return a < b ? -1 : a > b;
 }
 
 static void run_latency(const struct both *b, double *p50, double *p99)

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "by_value.h"
+
 #define MAX_ROUNDS	101
 #define MAX_CONTENDERS	10
 
@@ -27,13 +29,6 @@ struct group {
 	const char *name, *title;
 	struct contender c[MAX_CONTENDERS];
 };
-
-static inline int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 /*
  * Times @nr of an expression with i from 1; gives nanoseconds each. In slices,

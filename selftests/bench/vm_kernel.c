@@ -22,6 +22,7 @@
 #include <linux/futex.h>
 #include <sys/resource.h>
 
+#include "by_value.h"
 #include "../kmod/dev.h"
 
 #define ROUNDS	5
@@ -36,13 +37,6 @@ static void die(const char *what, int err)
 {
 	fprintf(stderr, "vm_kernel: %s: %s\n", what, strerror(-err));
 	exit(1);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 static double median(double *v)

@@ -8,22 +8,7 @@ ECHO=${PULSE_WS_ECHO:-build/bin/ws-echo}
 tmp=$(mktemp -d)
 pid=
 trap '[ -n "$pid" ] && kill "$pid" 2>/dev/null; rm -rf "$tmp"' EXIT
-n=0
-bad=0
-
-point()	# name, and the status of what it says
-{
-	local rc=$?
-
-	n=$((n + 1))
-	if [ $rc -eq 0 ]; then
-		echo "ok $n - $1"
-	else
-		sed 's/^/# /' "$tmp/out" "$tmp/err" 2>/dev/null
-		echo "not ok $n - $1"
-		bad=1
-	fi
-}
+. selftests/lib/point.sh
 
 # Its status, and on stderr the words.
 fails()	# status words args...

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -412,6 +413,19 @@ static inline void set_word(struct dev *d, int index, __u32 word)
 	__atomic_store_n(&d->uwork[index].park, word, __ATOMIC_SEQ_CST);
 }
 
+/* This thread as the worker of a new context, its park word @word; its index. */
+static inline int dev_begin_worker(struct dev *d, __u32 workers, __u32 word)
+{
+	int index;
+
+	if (dev_begin(d, workers))
+		return -1;
+	index = dev_join(d, PULSE_NODE_ANY);
+	if (index >= 0)
+		set_word(d, index, word);
+	return index;
+}
+
 /* ------------------------------------------------------------------ threads */
 
 static inline int nr_cpus(void)
@@ -532,19 +546,33 @@ static inline int sysfs_write(const char *name, long long value)
 
 /* ---------------------------------------------------------------- processes */
 
-/* Exit status of fn(arg) in a forked child: its return value, or -signal. */
-static inline int in_child(int (*fn)(void *), void *arg)
+/* fn(arg) in a forked child, which ends with the calling thread. */
+static inline pid_t start(int (*fn)(void *), void *arg)
 {
-	int status;
 	pid_t pid;
 
 	fflush(stdout);
 	pid = fork();
-	if (!pid)
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(fn(arg));
+	}
+	return pid;
+}
+
+/* How a child ended: what its function returned, or -signal. */
+static inline int ended(pid_t pid)
+{
+	int status;
+
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1000;
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static inline int in_child(int (*fn)(void *), void *arg)
+{
+	return ended(start(fn, arg));
 }
 
 #endif /* PULSE_SELFTESTS_DEV_H */

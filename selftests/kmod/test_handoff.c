@@ -9,17 +9,9 @@
 
 static struct dev d;
 
-/* This thread as a worker whose park word says WORD; its index. */
 static int begin_as_worker(void)
 {
-	int index;
-
-	if (dev_begin(&d, 8))
-		return -1;
-	index = dev_join(&d, PULSE_NODE_ANY);
-	if (index >= 0)
-		set_word(&d, index, WORD);
-	return index;
+	return dev_begin_worker(&d, 8, WORD);
 }
 
 KT_TEST(the_features_are_told)

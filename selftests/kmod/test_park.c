@@ -10,17 +10,9 @@
 
 static struct dev d;
 
-/* This thread as a worker whose park word says WORD; its index. */
 static int begin_as_worker(void)
 {
-	int index;
-
-	if (dev_begin(&d, 8))
-		return -1;
-	index = dev_join(&d, PULSE_NODE_ANY);
-	if (index >= 0)
-		set_word(&d, index, WORD);
-	return index;
+	return dev_begin_worker(&d, 8, WORD);
 }
 
 /* P01 */

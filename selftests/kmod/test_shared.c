@@ -3,7 +3,6 @@
  * Contexts of several processes: who may join, what each may do to the others,
  * and what is found of one that crashed.
  */
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -52,29 +51,6 @@ static int peer_begin(int fd)
 	peer.fd = fd;
 	peer.self = -1;
 	return dev_map(&peer);
-}
-
-static pid_t start(int (*fn)(void *), void *arg)
-{
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(fn(arg));
-	}
-	return pid;
-}
-
-/* As in_child(). */
-static int ended(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, 0) != pid)
-		return -1000;
-	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 static int all_refused(void *arg)

@@ -3,7 +3,6 @@
  * WATCH: verdicts on workers that hang, processes that end, memory over a
  * limit; who may watch whom, and what ends a watch.
  */
-#include <sys/prctl.h>
 
 #include "dev.h"
 
@@ -28,19 +27,6 @@ static int pause_for_ever(void *arg)
 	for (;;)
 		pause();
 	return arg != NULL;
-}
-
-static pid_t start(int (*fn)(void *), void *arg)
-{
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(fn(arg));
-	}
-	return pid;
 }
 
 static int watch_process(pid_t pid, __u64 cookie)

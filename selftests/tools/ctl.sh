@@ -3,22 +3,7 @@
 # What tests of pulsectl share: source it in the root of the tree.
 CTL=${PULSE_CTL:-build/bin/pulsectl}
 tmp=$(mktemp -d)
-n=0
-bad=0
-
-point()	# name, and the status of what it says
-{
-	local rc=$?
-
-	n=$((n + 1))
-	if [ $rc -eq 0 ]; then
-		echo "ok $n - $1"
-	else
-		sed 's/^/# /' "$tmp/out" "$tmp/err" 2>/dev/null
-		echo "not ok $n - $1"
-		bad=1
-	fi
-}
+. selftests/lib/point.sh
 
 # Its exit status, its output in $tmp/out and $tmp/err.
 ctl()	# status args...

@@ -213,6 +213,17 @@ static inline int pulse__ctx_check(const struct pulse_ctx *ctx)
 	return 0;
 }
 
+/*
+ * Has a slot a thread that can still do something? DEAD: it is off its CPU for
+ * the last time. Seq_cst for salvage.c, whose order it is part of.
+ */
+static inline bool pulse__kstate_lives(const struct pulse_kstate *ks)
+{
+	uint32_t state = __atomic_load_n(&ks->state, __ATOMIC_SEQ_CST);
+
+	return state != PULSE_STATE_FREE && state != PULSE_STATE_DEAD;
+}
+
 /* ---- worker.c ---------------------------------------------------------- */
 
 /* The calling thread's own slot, or NULL and why in *@err. */
@@ -236,22 +247,6 @@ void pulse__events_close(struct pulse_ctx *ctx, bool forked);
 void pulse__events_reaped(struct pulse_ctx *ctx, const struct pulse__slot *slot);
 
 /* ---- park.c ------------------------------------------------------------ */
-
-/*
- * Barrier (A) and (B) of the protocol. Between what a thread wrote before and
- * what it reads after, whatever the order of either. Real in a TSan build too:
- * there it is a read-modify-write, which is a full barrier where TSan runs.
- */
-static inline void pulse__full_barrier(void)
-{
-#ifdef PULSE__TSAN
-	int word = 0;
-
-	__atomic_fetch_add(&word, 1, __ATOMIC_SEQ_CST);
-#else
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-#endif
-}
 
 /* Does any worker of the set park? NULL: all workers. After barrier (A). */
 bool pulse__any_idle(const struct pulse_ctx *ctx, const uint64_t *set);

@@ -11,12 +11,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend/events.h"
+#include "backend/kernel.h"
 
 /* Reads of KSTATE that were disturbed; the kernel writes for nanoseconds. */
 #define PULSE__SEQ_TRIES 1000
 
-static int pulse__ioctl(int fd, unsigned long cmd, void *arg)
+int pulse__ioctl(int fd, unsigned long cmd, void *arg)
 {
 	int saved = errno, err;
 
@@ -25,8 +25,8 @@ static int pulse__ioctl(int fd, unsigned long cmd, void *arg)
 	return err;
 }
 
-static int pulse__map(struct pulse_ctx *ctx, uint32_t region, size_t bytes,
-		      int prot, void *out)
+int pulse__map(struct pulse_ctx *ctx, uint32_t region, size_t bytes, int prot,
+	       void *out)
 {
 	void *mem;
 
@@ -201,9 +201,8 @@ static bool pulse__kernel_alive(struct pulse_ctx *ctx,
 				const struct pulse__slot *slot)
 {
 	const struct pulse_kstate *ks = &ctx->kstate[slot->index];
-	uint32_t state = READ_ONCE(ks->state);
 
-	return state != PULSE_STATE_FREE && state != PULSE_STATE_DEAD &&
+	return pulse__kstate_lives(ks) &&
 	       READ_ONCE(ks->incarnation) == slot->incarnation;
 }
 

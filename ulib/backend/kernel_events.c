@@ -6,46 +6,22 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "backend/events.h"
-
-static int pulse__events_ioctl(int fd, unsigned long cmd, void *arg)
-{
-	int saved = errno, err;
-
-	err = ioctl(fd, cmd, arg) < 0 ? -errno : 0;
-	errno = saved;
-	return err;
-}
-
-static int pulse__events_map(struct pulse_ctx *ctx, uint32_t region,
-			     size_t bytes, int prot, void *out)
-{
-	void *mem;
-
-	if (pulse__alloc_fault())
-		return -ENOMEM;
-	mem = mmap(NULL, bytes, prot, MAP_SHARED, ctx->fd,
-		   (off_t)PULSE_REGION_OFFSET(region));
-	if (mem == MAP_FAILED)
-		return -errno;
-	memcpy(out, &mem, sizeof(mem));
-	return 0;
-}
+#include "backend/kernel.h"
 
 int pulse__kernel_events_open(struct pulse_ctx *ctx)
 {
 	struct pulse__events *ev = ctx->events;
 	struct pulse_info info = { .size = sizeof(info) };
-	int err = pulse__events_ioctl(ctx->fd, PULSE_IOC_INFO, &info);
+	int err = pulse__ioctl(ctx->fd, PULSE_IOC_INFO, &info);
 
 	if (err)
 		return err;
-	err = pulse__events_map(ctx, PULSE_REGION_EVCONS, info.evcons_bytes,
+	err = pulse__map(ctx, PULSE_REGION_EVCONS, info.evcons_bytes,
 				PROT_READ | PROT_WRITE, &ev->cons);
 	if (err)
 		return err;
 	ev->cons_bytes = info.evcons_bytes;
-	err = pulse__events_map(ctx, PULSE_REGION_EVPROD, info.evprod_bytes,
+	err = pulse__map(ctx, PULSE_REGION_EVPROD, info.evprod_bytes,
 				PROT_READ, &ev->prod);
 	if (err)
 		return err;
@@ -174,7 +150,7 @@ int pulse__kernel_watch(struct pulse_ctx *ctx, uint32_t kind, int target,
 
 	if (!(ctx->features & PULSE_FEAT_WATCH))
 		return -EOPNOTSUPP;
-	err = pulse__events_ioctl(ctx->fd, PULSE_IOC_WATCH, &watch);
+	err = pulse__ioctl(ctx->fd, PULSE_IOC_WATCH, &watch);
 	return err ? err : (int)watch.id;
 }
 
@@ -185,5 +161,5 @@ int pulse__kernel_unwatch(struct pulse_ctx *ctx, int id)
 		.id = (uint32_t)id,
 	};
 
-	return pulse__events_ioctl(ctx->fd, PULSE_IOC_UNWATCH, &unwatch);
+	return pulse__ioctl(ctx->fd, PULSE_IOC_UNWATCH, &unwatch);
 }

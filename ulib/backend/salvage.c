@@ -47,19 +47,11 @@ static void pulse__set_word(__u64 *p, uint64_t value)
 	__atomic_store_n(p, value, __ATOMIC_SEQ_CST);
 }
 
-static bool pulse__slot_dead(const struct pulse_ctx *ctx, uint32_t index)
-{
-	uint32_t state = __atomic_load_n(&ctx->kstate[index].state,
-					 __ATOMIC_SEQ_CST);
-
-	return state == PULSE_STATE_FREE || state == PULSE_STATE_DEAD;
-}
-
 static bool pulse__salvor_lives(const struct pulse_ctx *ctx, uint64_t salvor)
 {
 	uint32_t index = (uint32_t)salvor - 1;
 
-	return index < ctx->max_workers && !pulse__slot_dead(ctx, index) &&
+	return index < ctx->max_workers && pulse__kstate_lives(&ctx->kstate[index]) &&
 	       READ_ONCE(ctx->kstate[index].incarnation) ==
 	       (uint32_t)(salvor >> 32);
 }
@@ -176,7 +168,7 @@ static uint64_t pulse__salvage_one(struct pulse_ctx *ctx, uint32_t index)
 		struct pulse_uwork *d = &ctx->uwork[i];
 		uint64_t job = pulse__word(&d->job);
 
-		if (likely(!job) || !pulse__slot_dead(ctx, i))
+		if (likely(!job) || pulse__kstate_lives(&ctx->kstate[i]))
 			continue;
 		/* Dead now: what it did last comes before. */
 		job = pulse__word(&d->job);

@@ -175,11 +175,8 @@ bool pulse__worker_live(struct pulse_ctx *ctx, uint32_t index)
 	if (index >= ctx->max_workers)
 		return false;
 	slot = &ctx->slots[index];
-	if (ctx->shared) {	/* perhaps another process's */
-		uint32_t state = READ_ONCE(ctx->kstate[index].state);
-
-		return state != PULSE_STATE_FREE && state != PULSE_STATE_DEAD;
-	}
+	if (ctx->shared)	/* perhaps another process's */
+		return pulse__kstate_lives(&ctx->kstate[index]);
 	/*
 	 * Acquire: pairs with the release in pulse_worker_register(). Asked on
 	 * the way of a wake: no system call, so the user backend knows only of

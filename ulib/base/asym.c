@@ -46,12 +46,12 @@ bool pulse__asym_global(void)
 
 void pulse__asym_heavy(enum pulse__asym kind)
 {
-	pulse__asym_fence();
+	pulse__full_barrier();
 	if (pulse__membarrier(kind == PULSE__ASYM_LOCAL ?
 			      MEMBARRIER_CMD_PRIVATE_EXPEDITED :
 			      MEMBARRIER_CMD_GLOBAL_EXPEDITED))
 		/* It was granted before: a filter came later. */
 		pulse__bug("membarrier: granted at first, then refused (errno %d); a seccomp filter must be there before libpulse-u is used, or allow membarrier",
 			   errno);
-	pulse__asym_fence();
+	pulse__full_barrier();
 }

@@ -24,7 +24,7 @@
 #include "base/base.h"
 
 enum pulse__asym {
-	PULSE__ASYM_NONE,	/* refused: pulse__asym_fence() on both sides */
+	PULSE__ASYM_NONE,	/* refused: pulse__full_barrier() on both sides */
 	PULSE__ASYM_LOCAL,
 	PULSE__ASYM_GLOBAL,
 };
@@ -37,18 +37,6 @@ bool pulse__asym_global(void);
 static inline void pulse__asym_light(void)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
-/* Where there is no asymmetry: on both sides. A real one under TSan too. */
-static inline void pulse__asym_fence(void)
-{
-#ifdef PULSE__TSAN
-	uint32_t word = 0;
-
-	__atomic_exchange_n(&word, 1, __ATOMIC_SEQ_CST);
-#else
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-#endif
 }
 
 /* The cold side, of a kind that works here: a system call. */

@@ -130,6 +130,22 @@ static inline uint64_t pulse__pow2_up(uint64_t x)
 #define pulse__fence(order)	__atomic_thread_fence(order)
 #endif
 
+/*
+ * Between what a thread wrote before and what it reads after, whatever the
+ * order of either. Real in a TSan build too: there it is a read-modify-write,
+ * which is a full barrier where TSan runs.
+ */
+static inline void pulse__full_barrier(void)
+{
+#ifdef PULSE__TSAN
+	int word = 0;
+
+	__atomic_fetch_add(&word, 1, __ATOMIC_SEQ_CST);
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

@@ -122,7 +122,7 @@ static inline void pulse__queue_tell(struct pulse_queue *q, uint32_t *word)
 	if (likely(q->light))
 		pulse__asym_light();
 	else
-		pulse__asym_fence();
+		pulse__full_barrier();
 	if (unlikely(READ_ONCE(*word)))
 		pulse__queue_wake(q, word);
 }

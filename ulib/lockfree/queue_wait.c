@@ -67,7 +67,7 @@ static bool pulse__queue_announce(struct pulse_queue *q, uint32_t *word,
 {
 	*seen = __atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) | bit;
 	if (!q->asym) {
-		pulse__asym_fence();
+		pulse__full_barrier();
 		return true;
 	}
 	if (!q->heavy)

@@ -5,13 +5,13 @@
  * The loop pushes copies of messages; whoever raises the count of unfinished
  * ones from 0 submits a task, and the task that lowers it to 0 is through, so
  * there is never more than one. What the task has taken off but not run is in
- * todo, which the count hands from one task to the next.
+ * rest, which the count hands from one task to the next.
  *
  *	loop				task
- *	push onto in			run the oldest of todo (or of in)
+ *	push onto in			run the oldest of rest (or of in)
  *	count++ was 0 ? submit  (A)	count-- was 1 ? through	(B)
  *
- * A and B are acq_rel: the next task sees todo as the one before left it.
+ * A and B are acq_rel: the next task sees rest as the one before left it.
  *
  * Back-pressure: the loop says that it has paused and looks at the weight
  * again; the task lowers the weight and then looks whether somebody paused
@@ -22,7 +22,7 @@
  * leaves without lowering the count. The loop, once there is room or the
  * connection is no longer open, looks whether somebody stalled, and who takes
  * the flag back (the loop, or the task itself) goes on. Full barriers on both
- * sides; the flag hands todo over as the count does.
+ * sides; the flag hands rest over as the count does.
  */
 #include "backend/backend.h"
 #include "ws/ws_int.h"
@@ -42,7 +42,7 @@ struct item {
 struct pulse__ws_strand {
 	struct pulse_ws_conn *conn;
 	struct item *in;		/* newest first */
-	struct item *todo;		/* oldest first; the running task's */
+	struct item *rest;		/* oldest first; the running task's */
 	uint32_t count;
 	uint32_t paused;		/* the loop waits for less weight */
 	uint32_t stalled;		/* the task waits for room to send */
@@ -217,7 +217,7 @@ void pulse__ws_strand_free(struct pulse_ws_conn *conn)
 
 static struct item *take(struct pulse__ws_strand *s)
 {
-	struct item *item = s->todo;
+	struct item *item = s->rest;
 
 	if (!item) {
 		/* pairs with push(): the items' content */
@@ -232,7 +232,7 @@ static struct item *take(struct pulse__ws_strand *s)
 			newest = next;
 		}
 	}
-	s->todo = item->next;
+	s->rest = item->next;
 	return item;
 }
 
