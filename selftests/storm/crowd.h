@@ -29,12 +29,14 @@ struct crowd_books {
 	unsigned long ops[NR_OPS], refused[NR_OPS];
 	unsigned long own, joined, exits, execs, crashes, forks;
 	int bad_op, bad_errno;
+	int bad_fd, bad_flags, bad_phase;	/* what it was done to, and when */
 	int faults;	/* allocations and copies fail at random */
 };
 
 static struct crowd_books *books;
 static int crowd_mail[2];	/* contexts on their way to whoever takes them */
 static struct dev cd;		/* the context of this process */
+static int crowd_phase;		/* 1 threads are at work, 2 it ends beside them, 3 it ends */
 
 #define note_one(field)	__atomic_add_fetch(&books->field, 1, __ATOMIC_RELAXED)
 
@@ -242,6 +244,9 @@ static int crowd_step(int index, unsigned long long *seed)
 	if (ret < 0 && !may_say(-ret)) {
 		books->bad_op = (int)op;
 		books->bad_errno = -ret;
+		books->bad_fd = cd.fd;
+		books->bad_flags = fcntl(cd.fd, F_GETFL);
+		books->bad_phase = crowd_phase;
 		_exit(CROWD_BAD);
 	}
 	return index;
@@ -290,6 +295,7 @@ static void crowd_end(unsigned long long *seed, bool at_work)
 {
 	char ms[16];
 
+	crowd_phase = at_work ? 2 : 3;
 	snprintf(ms, sizeof(ms), "%u", roll(seed, 50));
 	switch (roll(seed, at_work ? 3 : 8)) {
 	case 0:
@@ -340,6 +346,7 @@ static void crowd_main(unsigned long long seed)
 			usleep(1000);
 			continue;
 		}
+		crowd_phase = 1;
 		for (int i = 0; i < nr; i++)
 			if (!pthread_create(&t[started], NULL, crowd_thread,
 					    (void *)(uintptr_t)(seed + (unsigned int)i * 7919)))

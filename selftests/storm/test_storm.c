@@ -368,8 +368,9 @@ KT_TEST(whatever_happens_the_books_are_empty_after_it)
 			(now_ns() - begin) / NS_PER_SEC);
 	}
 	tell();
-	KT_CHECKF(!bad_end, "%s: operation %d: %s", bad_end, books->bad_op,
-		  strerror(books->bad_errno));
+	KT_CHECKF(!bad_end, "%s: operation %d: %s; descriptor %d, flags %o, phase %d",
+		  bad_end, books->bad_op, strerror(books->bad_errno),
+		  books->bad_fd, books->bad_flags, books->bad_phase);
 	/* it was a storm, and not a calm */
 	KT_CHECK(books->own > 0 && books->joined > 0 && kills > 0);
 }

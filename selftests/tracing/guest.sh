@@ -10,6 +10,8 @@ mapfile -t commands < <(awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on' \
 echo "KTAP version 1"
 echo "1..$((${#commands[@]}))"
 
+# In a group of its own, which ends as one.
+set -m
 (
 	while :; do
 		PULSE_BACKEND=kernel PULSE_TEST_SCALE=5 build/selftests/ulib/backend/test_park_stress
@@ -18,6 +20,7 @@ echo "1..$((${#commands[@]}))"
 	done > /dev/null 2>&1
 ) &
 load=$!
+set +m
 n=0
 bad=0
 for command in "${commands[@]}"; do
@@ -45,6 +48,7 @@ for command in "${commands[@]}"; do
 		;;
 	esac
 	what=$(cut -c1-70 <<< "$command")
+	echo "# after $SECONDS s"
 	sed 's/^/# /' "$out" | tail -25
 	if grep -qE "$want" "$out"; then
 		echo "ok $n - $what"
@@ -54,7 +58,6 @@ for command in "${commands[@]}"; do
 	fi
 	rm -f "$out"
 done
-kill $load
-pkill -P $load
+kill -KILL -- -$load
 wait $load 2> /dev/null
 exit $bad
