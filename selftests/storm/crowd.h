@@ -310,7 +310,7 @@ static void crowd_end(unsigned long long *seed, bool at_work)
 		note_one(crashes);
 		worker_add(cd.fd, PULSE_NODE_ANY);
 		raise(roll(seed, 2) ? SIGSEGV : SIGABRT);
-		break;
+		_exit(1);	/* with faults even that may fail */
 	case 2:
 		note_one(exits);
 		_exit((int)roll(seed, 8));
