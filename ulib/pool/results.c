@@ -256,7 +256,8 @@ int pulse_results_cancel(struct pulse_results *r, int reason)
 
 	if (!r || reason > 0)
 		return -EINVAL;
-	for (size_t i = 0; i < r->nr; i++) {
+	/* Backwards: a worker whose task is cancelled must not begin another. */
+	for (size_t i = r->nr; i--;) {
 		if (r->future[i] && !pulse__future_is_done(r->future[i])) {
 			pulse_future_cancel(r->future[i], reason);
 			n += n < INT_MAX;
