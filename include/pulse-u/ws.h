@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * ws.h - WebSocket server (RFC 6455), and plain HTTP pages on the same port.
+ * ws.h - WebSocket server (RFC 6455, compression by RFC 7692), and plain HTTP
+ * pages on the same port.
  *
  *	static void echo(struct pulse_ws_conn *conn, int opcode,
  *			 const void *data, size_t len, void *arg)
@@ -112,6 +113,35 @@ struct pulse_ws_handlers {
 			const struct pulse_ws_request *request, void *arg);
 };
 
+/* What a direction of permessage-deflate forgets between messages. */
+enum pulse_ws_deflate_flags {
+	PULSE_WS_SERVER_FORGETS = 1 << 0,	/* server_no_context_takeover */
+	PULSE_WS_CLIENT_FORGETS = 1 << 1,	/* client_no_context_takeover */
+};
+
+/**
+ * struct pulse_ws_deflate_opts - compression of messages (RFC 7692)
+ * @sz: sizeof(struct pulse_ws_deflate_opts)
+ * @flags: of enum pulse_ws_deflate_flags. A direction that forgets compresses
+ *	worse and needs no memory for each connection: at 15 bits some 256 KiB
+ *	to send, 40 KiB to receive, from the first compressed message on
+ * @level: 1 (fast) to 9 (small); default 6
+ * @server_window_bits: the window of what is sent, 9 to 15; default 15. The
+ *	peer may ask for less; one that insists on 8 gets no compression
+ * @client_window_bits: of what is received, 8 to 15; default 15. Only peers
+ *	that say they can do it are told
+ * @min_bytes: shorter messages are sent as they are; default 64
+ */
+struct pulse_ws_deflate_opts {
+	size_t sz;
+	uint32_t flags;
+	uint32_t level;
+	uint32_t server_window_bits;
+	uint32_t client_window_bits;
+	uint32_t min_bytes;
+	uint32_t reserved;
+};
+
 /**
  * struct pulse_ws_opts - a server's options
  * @sz: sizeof(struct pulse_ws_opts)
@@ -148,6 +178,8 @@ struct pulse_ws_handlers {
  * @close_timeout_ms: how long a peer may take for its part of closing;
  *	default 5 s
  * @keepalive_s: TCP probes a silent peer after so many seconds; default 0: no
+ * @deflate: compress messages with peers that can; copied; default NULL: no.
+ *	@max_message_bytes bounds what a message inflates to
  *
  * A time below 0 means: no such limit.
  */
@@ -173,6 +205,7 @@ struct pulse_ws_opts {
 	int32_t close_timeout_ms;
 	uint32_t keepalive_s;
 	uint32_t reserved;
+	const struct pulse_ws_deflate_opts *deflate;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -266,6 +299,10 @@ enum pulse_ws_end {
  * @reads: receives from the system
  * @sends: sends to the system
  * @ended: by enum pulse_ws_end
+ * @inflated: messages that came compressed
+ * @inflated_from: their bytes before that was undone
+ * @deflated: messages compressed for sending
+ * @deflated_to: their bytes after that
  */
 struct pulse_ws_stats {
 	size_t sz;
@@ -279,6 +316,10 @@ struct pulse_ws_stats {
 	uint64_t reads;
 	uint64_t sends;
 	uint64_t ended[PULSE_WS_END_COUNT];
+	uint64_t inflated;
+	uint64_t inflated_from;
+	uint64_t deflated;
+	uint64_t deflated_to;
 };
 
 /**
@@ -366,6 +407,15 @@ PULSE_API int pulse_ws_conn_set_user(struct pulse_ws_conn *conn, void *user);
  */
 PULSE_API const char *
 pulse_ws_conn_subprotocol(const struct pulse_ws_conn *conn);
+
+/**
+ * pulse_ws_conn_deflates() - do both sides compress?
+ * @conn: the connection
+ *
+ * Return: true: permessage-deflate was agreed on, and messages of min_bytes
+ * and more go out compressed. In on_open and later; false for NULL.
+ */
+PULSE_API bool pulse_ws_conn_deflates(const struct pulse_ws_conn *conn);
 
 /**
  * pulse_ws_conn_queued() - what is unsent

@@ -62,6 +62,11 @@ const char *pulse_ws_conn_subprotocol(const struct pulse_ws_conn *conn)
 	return conn->loop->cfg->subprotocols[conn->subprotocol - 1];
 }
 
+bool pulse_ws_conn_deflates(const struct pulse_ws_conn *conn)
+{
+	return conn && READ_ONCE(conn->deflates);
+}
+
 int pulse_ws_conn_address(struct pulse_ws_conn *conn, char *buf, size_t len)
 {
 	if (!conn || !buf || !len)

@@ -197,6 +197,7 @@ void pulse__ws_loop_put(struct pulse__ws_loop *loop)
 		pulse__free(buf);
 	}
 	pulse__ws_spare_free(loop);
+	pulse__ws_shared_free(&loop->shared);
 	pulse_poller_destroy(loop->poller);
 	pulse__free(loop);
 	pulse__ws_server_put(server);

@@ -12,7 +12,10 @@
 /* From here on the rest of a frame is received into its message. */
 #define STRAIGHT	4096
 
-static const struct pulse__ws_rules server_rules = { .masked = true };
+static const struct pulse__ws_rules server_rules[2] = {
+	{ .masked = true },
+	{ .masked = true, .rsv = PULSE__WS_RSV1 },	/* RFC 7692, section 6 */
+};
 
 void pulse__ws_rx_free(struct pulse_ws_conn *conn)
 {
@@ -21,6 +24,8 @@ void pulse__ws_rx_free(struct pulse_ws_conn *conn)
 	pulse__free(conn->stash);
 	conn->msg = conn->ctl = NULL;
 	conn->stash = NULL;
+	pulse__ws_pmd_free(conn->pmd);
+	conn->pmd = NULL;
 	if (conn->head) {
 		pulse__ws_head_free(conn->head);
 		pulse__free(conn->head);
@@ -165,6 +170,22 @@ static void frame_in_msg_done(struct pulse_ws_conn *conn)
 		complete_msg(conn);
 }
 
+static size_t packed_payload(struct pulse_ws_conn *conn, uint8_t *p,
+			     size_t take)
+{
+	bool last = take == conn->left && conn->fin;
+
+	conn->loop->codec->mask(p, take, conn->key);
+	conn->key = pulse__ws_key_after(conn->key, take);
+	conn->packed_bytes += take;
+	if (!pulse__ws_unpack(conn, p, take, last))
+		return take;
+	conn->left -= take;
+	if (!conn->left)
+		frame_in_msg_done(conn);
+	return take;
+}
+
 static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 {
 	size_t take = n < conn->left ? n : (size_t)conn->left;
@@ -174,6 +195,8 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		conn->in_frame = conn->left;
 		return take;
 	}
+	if (unlikely(conn->packed))
+		return packed_payload(conn, p, take);
 	if (unlikely(!decode(conn, p, take)))
 		return take;
 	if (likely(take == conn->left && conn->fin && !conn->msg)) {
@@ -215,26 +238,34 @@ static void begin_frame(struct pulse_ws_conn *conn,
 			       "new message within a fragmented one");
 		return;
 	}
-	if (unlikely(f->len > conn->loop->cfg->max_message - before)) {
-		pulse__ws_fail(conn, PULSE_WS_TOO_BIG, "message too big");
-		return;
-	}
 	if (f->op != PULSE__WS_CONT) {
 		conn->msg_op = f->op;
 		conn->utf8 = 0;
+		conn->packed = f->rsv;
+		conn->packed_bytes = 0;
+	} else if (unlikely(f->rsv)) {
+		pulse__ws_fail(conn, PULSE_WS_PROTOCOL_ERROR,
+			       "reserved bit set in a continuation");
+		return;
 	}
+	/* Of a compressed one, what comes of it is judged (unpack.c). */
+	if (unlikely(conn->packed))
+		return;
+	if (unlikely(f->len > conn->loop->cfg->max_message - before))
+		pulse__ws_fail(conn, PULSE_WS_TOO_BIG, "message too big");
 }
 
 /* Returns how many bytes it took; in_frame tells whether that was a header. */
 static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 {
+	const struct pulse__ws_rules *rules = &server_rules[conn->pmd != NULL];
 	struct pulse__ws_frame f;
 	const char *why = NULL;
 	size_t used = 0;
 	int r;
 
 	if (likely(!conn->hdr_len)) {
-		r = pulse__ws_frame_read(p, n, &server_rules, &f, &why);
+		r = pulse__ws_frame_read(p, n, rules, &f, &why);
 		used = r > 0 ? (size_t)r : n;
 		if (!r) {
 			memcpy(conn->hdr, p, n);
@@ -244,7 +275,7 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 		do {
 			conn->hdr[conn->hdr_len++] = p[used++];
 			r = pulse__ws_frame_read(conn->hdr, conn->hdr_len,
-						 &server_rules, &f, &why);
+						 rules, &f, &why);
 		} while (!r && used < n);
 		if (r)
 			conn->hdr_len = 0;
@@ -383,7 +414,7 @@ void pulse__ws_resume(struct pulse_ws_conn *conn)
 static bool straight(const struct pulse_ws_conn *conn)
 {
 	return conn->in_frame && conn->left >= STRAIGHT && conn->msg &&
-	       !pulse__ws_is_control(conn->op) &&
+	       !pulse__ws_is_control(conn->op) && !conn->packed &&
 	       conn->msg->room - conn->msg->len >= conn->left &&
 	       pulse__ws_state(conn) == PULSE__WS_OPEN;
 }

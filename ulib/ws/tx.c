@@ -345,6 +345,33 @@ static bool direct(const struct pulse_ws_conn *conn, size_t len)
 	return true;
 }
 
+/*
+ * Puts the compressed message in the place of the message, where that pays. The
+ * peer's stream has then seen it: it must go out.
+ */
+static int pack(struct pulse_ws_conn *conn, uint8_t *op, const void **data,
+		size_t *len)
+{
+	struct pulse__ws_loop *loop = conn->loop;
+	int64_t n;
+
+	if (*len < loop->cfg->deflate.min_bytes)
+		return 0;
+	n = pulse__ws_deflate(conn->pmd, &loop->shared, *data, *len);
+	if (n == -ENOMEM || n == -E2BIG)
+		return 0;
+	if (n < 0) {
+		pulse__ws_doom(conn, conn->end);
+		return -EPIPE;
+	}
+	pulse__ws_count(loop, deflated, 1);
+	pulse__ws_count(loop, deflated_to, (uint64_t)n);
+	*op |= PULSE__WS_RSV1;
+	*data = loop->shared.scratch;
+	*len = (size_t)n;
+	return 0;
+}
+
 static int send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 		    size_t len)
 {
@@ -354,12 +381,19 @@ static int send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 		pulse__ws_count(conn->loop, messages_out, 1);
 		pulse__ws_count(conn->loop, bytes_out, len);
 	}
+	if (unlikely(conn->pmd) && !pulse__ws_is_control(op)) {
+		err = pack(conn, &op, &data, &len);
+		if (err)
+			return err;
+	}
 	if (unlikely(direct(conn, len)))
 		err = send_direct(conn, op, data, len);
 	else
 		err = pulse__ws_put_frame(conn, op, data, len);
 	if (likely(!err))
 		pulse__ws_mark_dirty(conn);
+	else if (op & PULSE__WS_RSV1)	/* its window has moved, the peer's not */
+		pulse__ws_doom(conn, conn->end);
 	return err;
 }
 

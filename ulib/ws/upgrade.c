@@ -132,34 +132,61 @@ static int ask(struct pulse_ws_conn *conn, const struct pulse_ws_request *reques
 	return 0;
 }
 
-static int say_yes(struct pulse_ws_conn *conn)
+/* What both can of permessage-deflate; 0 or an HTTP status. */
+static int agree(const struct pulse__ws_cfg *cfg,
+		 const struct pulse__ws_head *head,
+		 struct pulse__ws_agreed *agreed)
 {
-	char accept[PULSE__WS_ACCEPT_LEN + 1], text[512];
+	const char *field;
+
+	for (unsigned int i = 0; cfg->deflate.on; i++) {
+		field = pulse__ws_head_get(head, "sec-websocket-extensions", i);
+		if (!field)
+			break;
+		if (pulse__ws_deflate_offer(&cfg->deflate, field, agreed))
+			return 400;
+	}
+	return 0;
+}
+
+static int say_yes(struct pulse_ws_conn *conn,
+		   const struct pulse__ws_agreed *agreed)
+{
+	char accept[PULSE__WS_ACCEPT_LEN + 1], text[768];
+	char ext[PULSE__WS_ANSWER_MAX] = "";
 	const char *sub = pulse_ws_conn_subprotocol(conn);
 	int n;
 
+	if (agreed->on)
+		pulse__ws_deflate_answer(agreed, ext);
 	pulse__ws_key_accept(pulse__ws_head_get(conn->head, "sec-websocket-key",
 						0), accept);
 	n = snprintf(text, sizeof(text),
 		     "HTTP/1.1 101 Switching Protocols\r\n"
 		     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-		     "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept,
+		     "Sec-WebSocket-Accept: %s\r\n%s%s%s%s%s%s\r\n", accept,
 		     sub ? "Sec-WebSocket-Protocol: " : "", sub ? sub : "",
-		     sub ? "\r\n" : "");
+		     sub ? "\r\n" : "",
+		     *ext ? "Sec-WebSocket-Extensions: " : "", ext,
+		     *ext ? "\r\n" : "");
 	return pulse__ws_put_raw(conn, text, (size_t)n);
 }
 
-static void open_conn(struct pulse_ws_conn *conn)
+static void open_conn(struct pulse_ws_conn *conn,
+		      const struct pulse__ws_agreed *agreed)
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 
-	if (say_yes(conn)) {
+	if (agreed->on)
+		conn->pmd = pulse__ws_pmd_new(agreed, cfg->deflate.level);
+	if ((agreed->on && !conn->pmd) || say_yes(conn, agreed)) {
 		pulse__ws_doom(conn, conn->end);
 		return;
 	}
 	pulse__ws_head_free(conn->head);
 	pulse__free(conn->head);
 	conn->head = NULL;
+	WRITE_ONCE(conn->deflates, agreed->on);
 	__atomic_store_n(&conn->state, PULSE__WS_OPEN, __ATOMIC_RELAXED);
 	conn->opened = true;
 	conn->end = PULSE_WS_END_LOST;
@@ -175,6 +202,7 @@ void pulse__ws_upgrade(struct pulse_ws_conn *conn)
 	struct pulse__ws_head *head = conn->head;
 	struct pulse_ws_request request = { .head = head };
 	const char *method = pulse__ws_head_method(head);
+	struct pulse__ws_agreed agreed = { 0 };
 	int status = 0;
 
 	conn->head_only = !strcmp(method, "HEAD");
@@ -193,9 +221,11 @@ void pulse__ws_upgrade(struct pulse_ws_conn *conn)
 	if (!status && !origin_ok(conn->loop->cfg, head))
 		status = 403;
 	if (!status)
+		status = agree(conn->loop->cfg, head, &agreed);
+	if (!status)
 		status = ask(conn, &request);
 	if (status)
 		pulse__ws_refuse(conn, status);
 	else if (!conn->doomed)
-		open_conn(conn);
+		open_conn(conn, &agreed);
 }

@@ -11,7 +11,8 @@
  *	conn.c    a connection's life: states, timers, closing, references
  *	rx.c      from the transport to messages; msg.c their buffers
  *	tx.c      from messages to the transport; the send API
- *	upgrade.c the opening handshake; http.c plain answers
+ *	upgrade.c the opening handshake; http.c plain answers; offer.c the words
+ *	of permessage-deflate, deflate.c its streams
  *	strand.c  handlers on a pool, in order
  *
  * A connection is torn down only at the top of its loop's stack (the end of a
@@ -24,6 +25,7 @@
 #include "base/list.h"
 #include "io/poller_int.h"
 #include "ws/codec.h"
+#include "ws/deflate.h"
 #include "ws/frame.h"
 #include "ws/head.h"
 
@@ -55,6 +57,7 @@ struct pulse__ws_cfg {
 	struct pulse_pool *pool;
 	char **subprotocols;
 	char **origins;
+	struct pulse__ws_deflate_cfg deflate;
 	uint64_t max_message;
 	uint32_t max_head;
 	uint32_t high;
@@ -114,7 +117,8 @@ struct pulse__ws_msg {
 
 struct pulse__ws_figures {
 	uint64_t accepted, opened, messages_in, messages_out, bytes_in,
-		 bytes_out, reads, sends, ended[PULSE_WS_END_COUNT];
+		 bytes_out, reads, sends, ended[PULSE_WS_END_COUNT],
+		 inflated, inflated_from, deflated, deflated_to;
 };
 
 struct pulse__ws_loop {
@@ -129,6 +133,7 @@ struct pulse__ws_loop {
 	uint32_t refs;			/* any thread */
 	struct pulse__ws_msg *spare_msgs;	/* SPARE_MIN bytes and more */
 	size_t spare_bytes;
+	struct pulse__ws_shared shared;	/* streams of compression */
 	struct pulse__list conns;
 	struct pulse_listener *listener;
 	struct pulse_poller_hook hook;
@@ -202,6 +207,7 @@ struct pulse_ws_conn {
 	bool in_rx;			/* rx flushes when it is through */
 	bool in_frame;			/* a frame's header is read, its end is not */
 	bool doomed;			/* to be torn down */
+	bool deflates;			/* as agreed; any thread reads */
 	bool is_dirty : 1;
 	bool blocked : 1;		/* the transport takes no more now */
 	bool in_flight : 1;		/* ... until it says so (asynchronous) */
@@ -213,6 +219,7 @@ struct pulse_ws_conn {
 	bool head_only : 1;		/* HEAD: leave the body out */
 	bool in_http : 1;		/* may be answered with a page */
 	bool drain : 1;			/* close when the strand is empty */
+	bool packed : 1;		/* the message under way is compressed */
 	uint8_t watched;		/* what the transport was told */
 
 	/* receiving: the frame under way */
@@ -231,6 +238,8 @@ struct pulse_ws_conn {
 	struct pulse__ws_stash *stash;
 	struct pulse__ws_head *head;	/* state HEAD */
 	struct pulse__ws_strand *strand;
+	struct pulse__ws_pmd *pmd;	/* NULL: no compression was agreed on */
+	uint64_t packed_bytes;		/* received of that message */
 	char *close_reason;
 
 	/* sending */
@@ -283,6 +292,14 @@ void pulse__ws_rx(struct pulse_ws_conn *conn, uint8_t *data, size_t bytes);
 void pulse__ws_resume(struct pulse_ws_conn *conn);
 void pulse__ws_rx_free(struct pulse_ws_conn *conn);
 
+/* unpack.c */
+/*
+ * Inflates bytes of a message into conn->msg, and checks what comes of them;
+ * @last: it ends with them. False: the connection has failed.
+ */
+bool pulse__ws_unpack(struct pulse_ws_conn *conn, const uint8_t *data,
+		      size_t bytes, bool last);
+
 /* msg.c */
 /* Room for so many bytes more, all there will be if @last; false: no memory. */
 bool pulse__ws_msg_grow(struct pulse__ws_loop *loop, struct pulse__ws_msg **msg,
@@ -291,7 +308,7 @@ void pulse__ws_msg_free(struct pulse__ws_loop *loop, struct pulse__ws_msg *msg);
 void pulse__ws_spare_free(struct pulse__ws_loop *loop);
 
 /* tx.c */
-/* Appends a frame without a mask. */
+/* Appends a frame without a mask; @op may hold PULSE__WS_RSV1. */
 int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 			const void *data, size_t len);
 /* Appends bytes as they are. */
