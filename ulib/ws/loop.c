@@ -147,7 +147,7 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 		return -ENOMEM;
 	loop->server = server;
 	loop->cfg = &server->cfg;
-	loop->codec = &pulse__ws_codec_word;
+	loop->codec = pulse__ws_codec_get(0);
 	loop->refs = 1;
 	loop->hook.fn = before_wait;
 	loop->hello_task.fn = run_hello;
