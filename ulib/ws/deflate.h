@@ -54,6 +54,16 @@ int pulse__ws_deflate_offer(const struct pulse__ws_deflate_cfg *cfg,
 size_t pulse__ws_deflate_answer(const struct pulse__ws_agreed *agreed,
 				char text[PULSE__WS_ANSWER_MAX]);
 
+/* A client's side of it: what it offers, with the options' own names; length. */
+size_t pulse__ws_deflate_ask(const struct pulse__ws_deflate_cfg *cfg,
+			     char text[PULSE__WS_ANSWER_MAX]);
+/*
+ * What the server's one field says to that, from the client's side. -EPROTO:
+ * something that was not offered.
+ */
+int pulse__ws_deflate_accept(const struct pulse__ws_deflate_cfg *cfg,
+			     const char *field, struct pulse__ws_agreed *out);
+
 struct z_stream_s;
 
 /* Streams that forget, shared by a loop's connections; by bits. */

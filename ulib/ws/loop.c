@@ -42,6 +42,7 @@ static void before_wait(struct pulse_poller *poller,
 
 static void stop_accepting(struct pulse__ws_loop *loop)
 {
+	loop->closing = true;
 	if (loop->listener)
 		pulse_listener_close(loop->listener);
 	loop->listener = NULL;
@@ -159,8 +160,9 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 	err = pulse_poller_create(&po, &loop->poller);
 	if (err)
 		goto free_loop;
-	err = pulse_listener_open(loop->poller, &lo, accepted, loop,
-				  &loop->listener);
+	if (*address)
+		err = pulse_listener_open(loop->poller, &lo, accepted, loop,
+					  &loop->listener);
 	if (err)
 		goto destroy_poller;
 	pulse_poller_hook_add(loop->poller, &loop->hook);

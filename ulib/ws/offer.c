@@ -144,36 +144,98 @@ static bool take(const struct pulse__ws_deflate_cfg *cfg, const struct offer *o,
 	return true;
 }
 
+/*
+ * The next element of the list, and the 0 or the comma behind it; *name NULL:
+ * there is none. NULL: no list.
+ */
+static const char *element(const char *p, struct offer *o, const char **name,
+			   size_t *len)
+{
+	*o = (struct offer){ 0 };
+	*name = NULL;
+	for (p = blanks(p); *p == ',';)		/* empty ones are allowed */
+		p = blanks(p + 1);
+	if (!*p)
+		return p;
+	p = token(p, name, len);
+	if (!p)
+		return NULL;
+	for (p = blanks(p); *p == ';'; p = blanks(p)) {
+		struct param parm;
+
+		p = param(p + 1, &parm);
+		if (!p)
+			return NULL;
+		look_at(o, &parm);
+	}
+	return *p && *p != ',' ? NULL : p;
+}
+
 int pulse__ws_deflate_offer(const struct pulse__ws_deflate_cfg *cfg,
 			    const char *p, struct pulse__ws_agreed *out)
 {
-	for (p = blanks(p);; p = blanks(p + 1)) {
-		struct offer o = { 0 };
-		const char *name;
-		size_t len;
+	const char *name;
+	struct offer o;
+	size_t len;
 
-		while (*p == ',')		/* empty elements are allowed */
-			p = blanks(p + 1);
-		if (!*p)
-			return 0;
-		p = token(p, &name, &len);
+	for (;;) {
+		p = element(p, &o, &name, &len);
 		if (!p)
 			return -EPROTO;
-		for (p = blanks(p); *p == ';'; p = blanks(p)) {
-			struct param parm;
-
-			p = param(p + 1, &parm);
-			if (!p)
-				return -EPROTO;
-			look_at(&o, &parm);
-		}
-		if (*p && *p != ',')
-			return -EPROTO;
-		if (!out->on && is(name, len, "permessage-deflate"))
+		if (!out->on && name && is(name, len, "permessage-deflate"))
 			take(cfg, &o, out);
 		if (!*p)
 			return 0;
 	}
+}
+
+size_t pulse__ws_deflate_ask(const struct pulse__ws_deflate_cfg *cfg,
+			     char text[PULSE__WS_ANSWER_MAX])
+{
+	char server[40] = "", client[8] = "";
+
+	if (cfg->tx.bits < PULSE__WS_BITS_MAX)
+		snprintf(server, sizeof(server), "; server_max_window_bits=%u",
+			 cfg->tx.bits);
+	if (cfg->rx.bits < PULSE__WS_BITS_MAX)
+		snprintf(client, sizeof(client), "=%u",
+			 cfg->rx.bits < PULSE__WS_BITS_MIN ?
+			 PULSE__WS_BITS_MIN : cfg->rx.bits);
+	return (size_t)snprintf(text, PULSE__WS_ANSWER_MAX,
+				"permessage-deflate%s%s%s"
+				"; client_max_window_bits%s",
+				cfg->tx.forget ?
+				"; server_no_context_takeover" : "",
+				cfg->rx.forget ?
+				"; client_no_context_takeover" : "", server,
+				client);
+}
+
+int pulse__ws_deflate_accept(const struct pulse__ws_deflate_cfg *cfg,
+			     const char *p, struct pulse__ws_agreed *out)
+{
+	const char *name;
+	struct offer o;
+	size_t len;
+
+	p = element(p, &o, &name, &len);
+	/* One element, which was offered; a window has a number here. */
+	if (!p || *p || !name || !is(name, len, "permessage-deflate") || o.bad ||
+	    (o.seen & CLIENT_BITS && o.client_bits < PULSE__WS_BITS_MIN) ||
+	    o.server_bits > cfg->tx.bits ||
+	    (cfg->tx.bits < PULSE__WS_BITS_MAX && !o.server_bits) ||
+	    (cfg->tx.forget && !(o.seen & SERVER_FORGETS)))
+		return -EPROTO;
+	out->on = true;
+	out->rx.bits = o.server_bits ? (uint8_t)o.server_bits :
+		       PULSE__WS_BITS_MAX;
+	out->rx.forget = o.seen & SERVER_FORGETS;
+	out->tx.bits = o.client_bits ? (uint8_t)o.client_bits :
+		       PULSE__WS_BITS_MAX;
+	if (cfg->rx.bits < out->tx.bits && cfg->rx.bits >= PULSE__WS_BITS_MIN)
+		out->tx.bits = cfg->rx.bits;
+	out->tx.forget = o.seen & CLIENT_FORGETS || cfg->rx.forget;
+	return 0;
 }
 
 size_t pulse__ws_deflate_answer(const struct pulse__ws_agreed *a,

@@ -12,9 +12,12 @@
 /* From here on the rest of a frame is received into its message. */
 #define STRAIGHT	4096
 
-static const struct pulse__ws_rules server_rules[2] = {
-	{ .masked = true },
-	{ .masked = true, .rsv = PULSE__WS_RSV1 },	/* RFC 7692, section 6 */
+/* By whether we are the client, and whether messages may be compressed. */
+static const struct pulse__ws_rules all_rules[2][2] = {
+	{ { .masked = true },
+	  { .masked = true, .rsv = PULSE__WS_RSV1 } },	/* RFC 7692, section 6 */
+	{ { .masked = false },
+	  { .masked = false, .rsv = PULSE__WS_RSV1 } },
 };
 
 void pulse__ws_rx_free(struct pulse_ws_conn *conn)
@@ -258,7 +261,8 @@ static void begin_frame(struct pulse_ws_conn *conn,
 /* Returns how many bytes it took; in_frame tells whether that was a header. */
 static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 {
-	const struct pulse__ws_rules *rules = &server_rules[conn->pmd != NULL];
+	const struct pulse__ws_rules *rules = &all_rules[conn->client]
+							 [conn->pmd != NULL];
 	struct pulse__ws_frame f;
 	const char *why = NULL;
 	size_t used = 0;
@@ -288,9 +292,9 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 }
 
 /*
- * A whole text or binary message of up to 125 bytes, which most are: as
- * header() and data_payload() would, without keeping anything on the way.
- * Returns its bytes; 0: it is something else.
+ * A whole text or binary message of up to 125 bytes, which most are that a
+ * server gets: as header() and data_payload() would, without keeping anything
+ * on the way. Returns its bytes; 0: it is something else.
  */
 static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
 				   size_t n)
@@ -298,8 +302,9 @@ static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
 	const struct pulse__ws_codec *codec = conn->loop->codec;
 	size_t len;
 
-	if (n < 6 || (p[0] != (PULSE__WS_FIN | PULSE__WS_BINARY) &&
-		      p[0] != (PULSE__WS_FIN | PULSE__WS_TEXT)))
+	if (n < 6 || unlikely(conn->client) ||
+	    (p[0] != (PULSE__WS_FIN | PULSE__WS_BINARY) &&
+	     p[0] != (PULSE__WS_FIN | PULSE__WS_TEXT)))
 		return 0;
 	len = p[1] - 0x80U;	/* without a mask it wraps to a large number */
 	if (len > 125 || n - 6 < len || conn->msg_op ||
@@ -329,17 +334,26 @@ static size_t request_head(struct pulse_ws_conn *conn, const uint8_t *p,
 			pulse__ws_doom(conn, conn->end);
 			return n;
 		}
-		pulse__ws_head_init(conn->head, conn->loop->cfg->max_head);
+		if (conn->client)
+			pulse__ws_head_init_response(conn->head,
+						     conn->loop->cfg->max_head);
+		else
+			pulse__ws_head_init(conn->head,
+					    conn->loop->cfg->max_head);
 	}
 	used = pulse__ws_head_feed(conn->head, p, n);
 	if (used < 0) {
-		if (used == -ENOMEM)
+		if (conn->client)
+			pulse__ws_dial_fail(conn, (int)used);
+		else if (used == -ENOMEM)
 			pulse__ws_doom(conn, conn->end);
 		else
 			pulse__ws_refuse(conn, used == -E2BIG ? 431 : 400);
 		return n;
 	}
-	if (conn->head->done)
+	if (conn->head->done && conn->client)
+		pulse__ws_answered(conn);
+	else if (conn->head->done)
 		pulse__ws_upgrade(conn);
 	return (size_t)used;
 }

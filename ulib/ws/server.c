@@ -195,7 +195,7 @@ static int make_loops(struct pulse_ws_server *server,
 	server->loops = pulse__calloc(o->threads, sizeof(*server->loops));
 	if (!server->loops)
 		return -ENOMEM;
-	if (o->threads > 1) {
+	if (o->threads > 1 && *address) {
 		err = pulse__listener_port_free(address);
 		if (err)
 			return err;
@@ -206,7 +206,7 @@ static int make_loops(struct pulse_ws_server *server,
 		if (err)
 			return err;
 		server->nr_loops++;
-		if (!i)
+		if (!i && *address)
 			pulse_listener_address(server->loops[0]->listener,
 					       server->address,
 					       sizeof(server->address));

@@ -14,6 +14,8 @@
  */
 #include "ws/ws_int.h"
 
+#include <sys/random.h>
+
 #define MAX_PIECES	16
 #define MAX_SPARE	4
 
@@ -156,6 +158,39 @@ int pulse__ws_put_raw(struct pulse_ws_conn *conn, const void *data, size_t len)
 	return 0;
 }
 
+/* A mask nobody can foresee, so that no proxy takes payload for a request. */
+static uint32_t new_key(struct pulse__ws_loop *loop)
+{
+	if (!loop->nr_keys) {
+		size_t have = 0;
+
+		while (have < sizeof(loop->keys)) {
+			ssize_t n = getrandom((uint8_t *)loop->keys + have,
+					      sizeof(loop->keys) - have, 0);
+
+			if (n > 0)
+				have += (size_t)n;
+		}
+		loop->nr_keys = ARRAY_SIZE(loop->keys);
+	}
+	return loop->keys[--loop->nr_keys];
+}
+
+/* What a client sends is masked where it lies, behind its key. */
+static size_t mask_frame(struct pulse_ws_conn *conn, uint8_t *frame, size_t n,
+			 const void *data, size_t len)
+{
+	uint32_t key = new_key(conn->loop);
+
+	frame[1] |= 0x80;
+	memcpy(frame + n, &key, sizeof(key));
+	n += sizeof(key);
+	if (len)
+		memcpy(frame + n, data, len);
+	conn->loop->codec->mask(frame + n, len, key);
+	return n + len;
+}
+
 int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 			const void *data, size_t len)
 {
@@ -165,6 +200,10 @@ int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 	if (unlikely(!to))
 		return -ENOMEM;
 	n = pulse__ws_frame_write(to, PULSE__WS_FIN | op, len);
+	if (unlikely(conn->client)) {
+		commit(conn, mask_frame(conn, to, n, data, len));
+		return 0;
+	}
 	if (len)
 		memcpy(to + n, data, len);
 	commit(conn, n + len);
@@ -336,7 +375,8 @@ static bool direct(const struct pulse_ws_conn *conn, size_t len)
 {
 	int pieces = 0;
 
-	if (likely(len < PULSE__WS_DIRECT) || conn->blocked || conn->in_flight ||
+	if (likely(len < PULSE__WS_DIRECT) || conn->client || conn->blocked ||
+	    conn->in_flight ||
 	    pulse_transport_features(conn->t) & PULSE_TRANSPORT_ASYNC_SEND)
 		return false;
 	for (struct pulse__ws_obuf *b = conn->out_first; b; b = b->next)

@@ -77,9 +77,8 @@ static bool origin_ok(const struct pulse__ws_cfg *cfg,
 	return false;
 }
 
-/* The place of a name in the server's list, from 1; 0: not there. */
-static unsigned int find_subprotocol(const struct pulse__ws_cfg *cfg,
-				     const char *name, size_t len)
+unsigned int pulse__ws_subprotocol(const struct pulse__ws_cfg *cfg,
+				   const char *name, size_t len)
 {
 	for (unsigned int i = 0; cfg->subprotocols && cfg->subprotocols[i]; i++)
 		if (strlen(cfg->subprotocols[i]) == len &&
@@ -99,7 +98,7 @@ static unsigned int choose_subprotocol(const struct pulse__ws_cfg *cfg,
 		return 0;
 	while ((name = pulse__ws_head_list_next(head, "sec-websocket-protocol",
 						&list, &len))) {
-		unsigned int n = find_subprotocol(cfg, name, len);
+		unsigned int n = pulse__ws_subprotocol(cfg, name, len);
 
 		if (n)
 			return n;
@@ -122,7 +121,7 @@ static int ask(struct pulse_ws_conn *conn, const struct pulse_ws_request *reques
 		status = cfg->h.on_request(conn, request, &a, cfg->arg);
 		if (status)
 			return status >= 400 && status <= 599 ? status : 500;
-		n = a.subprotocol ? find_subprotocol(cfg, a.subprotocol,
+		n = a.subprotocol ? pulse__ws_subprotocol(cfg, a.subprotocol,
 						     strlen(a.subprotocol)) : 0;
 		if (a.subprotocol && !n)
 			return 500;
@@ -172,16 +171,15 @@ static int say_yes(struct pulse_ws_conn *conn,
 	return pulse__ws_put_raw(conn, text, (size_t)n);
 }
 
-static void open_conn(struct pulse_ws_conn *conn,
+bool pulse__ws_opened(struct pulse_ws_conn *conn,
 		      const struct pulse__ws_agreed *agreed)
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 
-	if (agreed->on)
+	if (agreed->on) {
 		conn->pmd = pulse__ws_pmd_new(agreed, cfg->deflate.level);
-	if ((agreed->on && !conn->pmd) || say_yes(conn, agreed)) {
-		pulse__ws_doom(conn, conn->end);
-		return;
+		if (!conn->pmd)
+			return false;
 	}
 	pulse__ws_head_free(conn->head);
 	pulse__free(conn->head);
@@ -195,6 +193,7 @@ static void open_conn(struct pulse_ws_conn *conn,
 	pulse__ws_count(conn->loop, opened, 1);
 	if (cfg->h.on_open)
 		cfg->h.on_open(conn, cfg->arg);
+	return true;
 }
 
 void pulse__ws_upgrade(struct pulse_ws_conn *conn)
@@ -226,6 +225,7 @@ void pulse__ws_upgrade(struct pulse_ws_conn *conn)
 		status = ask(conn, &request);
 	if (status)
 		pulse__ws_refuse(conn, status);
-	else if (!conn->doomed)
-		open_conn(conn, &agreed);
+	else if (!conn->doomed &&
+		 (say_yes(conn, &agreed) || !pulse__ws_opened(conn, &agreed)))
+		pulse__ws_doom(conn, conn->end);
 }

@@ -14,6 +14,7 @@
  *	upgrade.c the opening handshake; http.c plain answers; offer.c the words
  *	of permessage-deflate, deflate.c its streams
  *	strand.c  handlers on a pool, in order
+ *	connect.c connections to other servers
  *
  * A connection is torn down only at the top of its loop's stack (the end of a
  * read, a timer, the hook): what fails deeper marks it doomed.
@@ -79,6 +80,7 @@ struct pulse_ws_server {
 	uint32_t magic;
 	uint32_t fork_gen;
 	uint32_t refs;			/* any thread */
+	uint32_t next_loop;		/* any thread: takes the next connection */
 	char address[PULSE_ADDRESS_MAX];
 
 	pthread_mutex_t lock;		/* the words below */
@@ -135,7 +137,10 @@ struct pulse__ws_loop {
 	size_t spare_bytes;
 	struct pulse__ws_shared shared;	/* streams of compression */
 	struct pulse__list conns;
-	struct pulse_listener *listener;
+	bool closing;			/* nobody is let in, nobody dials */
+	uint8_t nr_keys;		/* masks left in keys[] */
+	uint32_t keys[64];		/* random (RFC 6455, section 10.3) */
+	struct pulse_listener *listener;	/* NULL: it only dials */
 	struct pulse_poller_hook hook;
 	/* Posted by the server, each once. */
 	struct pulse_poller_task hello_task, drain_task, cut_task, end_task;
@@ -192,6 +197,7 @@ struct pulse__ws_stash {
 };
 
 struct pulse__ws_strand;
+struct pulse__ws_dial;
 
 struct pulse_ws_conn {
 	struct pulse__ws_loop *loop;
@@ -208,6 +214,7 @@ struct pulse_ws_conn {
 	bool in_frame;			/* a frame's header is read, its end is not */
 	bool doomed;			/* to be torn down */
 	bool deflates;			/* as agreed; any thread reads */
+	bool client;			/* we are; set once */
 	bool is_dirty : 1;
 	bool blocked : 1;		/* the transport takes no more now */
 	bool in_flight : 1;		/* ... until it says so (asynchronous) */
@@ -238,6 +245,7 @@ struct pulse_ws_conn {
 	struct pulse__ws_stash *stash;
 	struct pulse__ws_head *head;	/* state HEAD */
 	struct pulse__ws_strand *strand;
+	struct pulse__ws_dial *dial;	/* a client's that is not open yet */
 	struct pulse__ws_pmd *pmd;	/* NULL: no compression was agreed on */
 	uint64_t packed_bytes;		/* received of that message */
 	char *close_reason;
@@ -260,6 +268,10 @@ static inline uint8_t pulse__ws_state(const struct pulse_ws_conn *conn)
 /* conn.c */
 int pulse__ws_conn_new(struct pulse__ws_loop *loop, struct pulse_transport *t,
 		       struct pulse_ws_conn **out);
+/* One of a loop, with one reference; any thread. It has no transport yet. */
+struct pulse_ws_conn *pulse__ws_conn_alloc(struct pulse__ws_loop *loop);
+/* What its transport tells, pulse__ws_dialed() but for the beginning. */
+void pulse__ws_event(struct pulse_transport *t, uint32_t events, void *conn);
 /* Makes it ENDING: nothing more is handled; tells on_close if that is owed. */
 void pulse__ws_end(struct pulse_ws_conn *conn, int end);
 /* A close frame with this, then ENDING. */
@@ -322,7 +334,23 @@ void pulse__ws_sent(struct pulse_ws_conn *conn);
 void pulse__ws_maybe_drained(struct pulse_ws_conn *conn);
 void pulse__ws_tx_free(struct pulse_ws_conn *conn);
 
+/* connect.c */
+/* The transport of a client's connection stands: asks for the upgrade. */
+void pulse__ws_dialed(struct pulse_ws_conn *conn);
+/* The answer's head is complete: opens, or fails. */
+void pulse__ws_answered(struct pulse_ws_conn *conn);
+/* Not to be opened, for this reason; tells on_fail when it is torn down. */
+void pulse__ws_dial_fail(struct pulse_ws_conn *conn, int err);
+/* Torn down before it was open. */
+void pulse__ws_dial_over(struct pulse_ws_conn *conn);
+
 /* upgrade.c */
+/* All is agreed on; false: no memory. */
+bool pulse__ws_opened(struct pulse_ws_conn *conn,
+		      const struct pulse__ws_agreed *agreed);
+/* The place of a name in the list of subprotocols, from 1; 0: not there. */
+unsigned int pulse__ws_subprotocol(const struct pulse__ws_cfg *cfg,
+				   const char *name, size_t len);
 /* The head is complete: open, answer or refuse. */
 void pulse__ws_upgrade(struct pulse_ws_conn *conn);
 
