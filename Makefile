@@ -55,7 +55,7 @@ CXXALL	:= -std=gnu++17 -O2 -g -Wall -Wextra $(SANFLAGS) -fPIC -pthread
 
 HWLOC_CFLAGS = $(shell pkg-config --cflags hwloc)
 HWLOC_LIBS   = $(shell pkg-config --libs hwloc)
-LIBS	= $(HWLOC_LIBS) -pthread
+LIBS	= $(HWLOC_LIBS) -lz -pthread
 
 SOVERSION := 0
 LIBSO	:= $(O)/lib/libpulse-u.so.$(SOVERSION)

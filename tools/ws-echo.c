@@ -19,6 +19,7 @@ struct args {
 	const char *listen;
 	uint32_t threads;
 	uint64_t max_message;
+	uint32_t level;		/* of compression; 0: none */
 	int backend;
 };
 
@@ -26,6 +27,7 @@ static void usage(FILE *to)
 {
 	fputs("usage: ws-echo [--listen ADDR:PORT] [--threads N]\n"
 	      "               [--backend auto|kernel|user] [--max-message BYTES]\n"
+	      "               [--deflate[=LEVEL]]\n"
 	      "\n"
 	      "A WebSocket server that sends every message back, on any path.\n"
 	      "\n"
@@ -33,6 +35,8 @@ static void usage(FILE *to)
 	      "  --threads N          loops, 1 to 256; default 1\n"
 	      "  --backend NAME       where workers are registered; default auto\n"
 	      "  --max-message BYTES  longer ones close with 1009; default 16777216\n"
+	      "  --deflate[=LEVEL]    permessage-deflate with peers that offer it,\n"
+	      "                       level 1 (fast) to 9 (small), default 6\n"
 	      "  --help, --version\n"
 	      "\n"
 	      "SIGINT and SIGTERM close all connections with 1001 and end it.\n", to);
@@ -74,6 +78,7 @@ static int parse(int argc, char **argv, struct args *a)
 		{ "threads", required_argument, NULL, 't' },
 		{ "backend", required_argument, NULL, 'b' },
 		{ "max-message", required_argument, NULL, 'm' },
+		{ "deflate", optional_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
@@ -101,6 +106,13 @@ static int parse(int argc, char **argv, struct args *a)
 			if (number(optarg, 1, INT64_MAX, &a->max_message))
 				return 1 + bad("--max-message takes a number of bytes",
 					       optarg);
+			break;
+		case 'd':
+			n = 6;
+			if (optarg && number(optarg, 1, 9, &n))
+				return 1 + bad("--deflate takes a level from 1 to 9",
+					       optarg);
+			a->level = (uint32_t)n;
 			break;
 		case 'h':
 			usage(stdout);
@@ -159,9 +171,11 @@ static int serve(const struct args *a, struct pulse_ctx *ctx,
 		 const sigset_t *signals, bool *serving)
 {
 	PULSE_OPTS(pulse_ws_handlers, handlers, .on_message = echo);
+	PULSE_OPTS(pulse_ws_deflate_opts, deflate, .level = a->level);
 	PULSE_OPTS(pulse_ws_opts, opts, .listen = a->listen,
 		   .threads = a->threads, .handlers = &handlers, .ctx = ctx,
-		   .max_message_bytes = a->max_message);
+		   .max_message_bytes = a->max_message,
+		   .deflate = a->level ? &deflate : NULL);
 	struct pulse_ws_server *server;
 	char where[PULSE_ADDRESS_MAX];
 	int err, sig;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * ws.h - WebSocket server (RFC 6455), and plain HTTP pages on the same port.
+ * ws.h - WebSocket server and client (RFC 6455, compression by RFC 7692), and
+ * plain HTTP pages on the same port.
  *
  *	static void echo(struct pulse_ws_conn *conn, int opcode,
  *			 const void *data, size_t len, void *arg)
@@ -14,6 +15,9 @@
  *	err = pulse_ws_server_create(&opts, &server);
  *	if (!err)
  *		err = pulse_ws_server_start(server);
+ *
+ * The same object reaches other servers, pulse_ws_connect(): on its loops, with
+ * its handlers. One that only does that listens at "".
  *
  * A server runs one or more loops, each on a thread of its own; a connection
  * belongs to one of them for life. Handlers of one connection are called one
@@ -89,6 +93,10 @@ struct pulse_ws_answer {
  *	Nothing follows on this connection
  * @on_http: a GET or HEAD without an upgrade; answer it in the handler with
  *	pulse_ws_http_reply(), otherwise it becomes 404; default: 426
+ * @on_fail: a connection of pulse_ws_connect() did not open, and never will:
+ *	-ECONNREFUSED, with the @status of the answer where there was one;
+ *	-ETIMEDOUT, -EHOSTUNREACH and the like; -EPROTO the answer is against
+ *	the rules; -ECONNRESET; -ESHUTDOWN; -ENOMEM
  *
  * @arg is what the options say. A connection stays valid during a call; to
  * keep it for longer, take a reference with pulse_ws_get().
@@ -110,12 +118,44 @@ struct pulse_ws_handlers {
 			 const char *reason, size_t len, void *arg);
 	void (*on_http)(struct pulse_ws_conn *conn,
 			const struct pulse_ws_request *request, void *arg);
+	void (*on_fail)(struct pulse_ws_conn *conn, int err, int status,
+			void *arg);
+};
+
+/* What a direction of permessage-deflate forgets between messages. */
+enum pulse_ws_deflate_flags {
+	PULSE_WS_SERVER_FORGETS = 1 << 0,	/* server_no_context_takeover */
+	PULSE_WS_CLIENT_FORGETS = 1 << 1,	/* client_no_context_takeover */
+};
+
+/**
+ * struct pulse_ws_deflate_opts - compression of messages (RFC 7692)
+ * @sz: sizeof(struct pulse_ws_deflate_opts)
+ * @flags: of enum pulse_ws_deflate_flags. A direction that forgets compresses
+ *	worse and needs no memory for each connection: at 15 bits some 256 KiB
+ *	to send, 40 KiB to receive, from the first compressed message on
+ * @level: 1 (fast) to 9 (small); default 6
+ * @server_window_bits: the window of what is sent, 9 to 15; default 15. The
+ *	peer may ask for less; one that insists on 8 gets no compression
+ * @client_window_bits: of what is received, 8 to 15; default 15. Only peers
+ *	that say they can do it are told
+ * @min_bytes: shorter messages are sent as they are; default 64
+ */
+struct pulse_ws_deflate_opts {
+	size_t sz;
+	uint32_t flags;
+	uint32_t level;
+	uint32_t server_window_bits;
+	uint32_t client_window_bits;
+	uint32_t min_bytes;
+	uint32_t reserved;
 };
 
 /**
  * struct pulse_ws_opts - a server's options
  * @sz: sizeof(struct pulse_ws_opts)
- * @listen: address, see transport.h; default "127.0.0.1:0"
+ * @listen: address, see transport.h; "": none, it only connects to others;
+ *	default "127.0.0.1:0"
  * @handlers: copied; default: none, every message is dropped
  * @arg: for the handlers
  * @pool: on_message and on_close run as tasks of it, in order for each
@@ -148,6 +188,8 @@ struct pulse_ws_handlers {
  * @close_timeout_ms: how long a peer may take for its part of closing;
  *	default 5 s
  * @keepalive_s: TCP probes a silent peer after so many seconds; default 0: no
+ * @deflate: compress messages with peers that can; copied; default NULL: no.
+ *	@max_message_bytes bounds what a message inflates to
  *
  * A time below 0 means: no such limit.
  */
@@ -173,6 +215,7 @@ struct pulse_ws_opts {
 	int32_t close_timeout_ms;
 	uint32_t keepalive_s;
 	uint32_t reserved;
+	const struct pulse_ws_deflate_opts *deflate;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -266,6 +309,10 @@ enum pulse_ws_end {
  * @reads: receives from the system
  * @sends: sends to the system
  * @ended: by enum pulse_ws_end
+ * @inflated: messages that came compressed
+ * @inflated_from: their bytes before that was undone
+ * @deflated: messages compressed for sending
+ * @deflated_to: their bytes after that
  */
 struct pulse_ws_stats {
 	size_t sz;
@@ -279,6 +326,10 @@ struct pulse_ws_stats {
 	uint64_t reads;
 	uint64_t sends;
 	uint64_t ended[PULSE_WS_END_COUNT];
+	uint64_t inflated;
+	uint64_t inflated_from;
+	uint64_t deflated;
+	uint64_t deflated_to;
 };
 
 /**
@@ -292,6 +343,47 @@ struct pulse_ws_stats {
  */
 PULSE_API int pulse_ws_server_stats(const struct pulse_ws_server *server,
 				    struct pulse_ws_stats *out);
+
+/**
+ * struct pulse_ws_connect_opts - how to reach another server
+ * @sz: sizeof(struct pulse_ws_connect_opts)
+ * @url: "ws://host:port/path?query"; the port is 80 where there is none
+ * @origin: value of an Origin field, or NULL
+ * @fields: more header fields, "Name: value" each, NULL at the end; or NULL
+ * @deadline_ns: of the connect, absolute CLOCK_MONOTONIC; default: 30 s from
+ *	now. The handshake has the server's handshake_timeout_ms in all
+ * @user: see pulse_ws_conn_user()
+ *
+ * Nothing of it is needed when the call returns. Subprotocols and compression
+ * are offered as the server's options have them, by their names on the wire.
+ */
+struct pulse_ws_connect_opts {
+	size_t sz;
+	const char *url;
+	const char *origin;
+	const char *const *fields;
+	int64_t deadline_ns;
+	void *user;
+};
+
+/**
+ * pulse_ws_connect() - open a connection to a server
+ * @server: whose loops and handlers are to be used; started, or started later
+ * @opts: the URL at least
+ * @out: the connection, with a reference for the caller: pulse_ws_put() it
+ *
+ * A name is looked up before this returns, which may take as long as the
+ * resolver does. on_open or on_fail follows, on the loop's thread; until then
+ * sends answer -EPIPE.
+ *
+ * Return: 0; -EINVAL not such a URL, or a line break in a field;
+ * -EPROTONOSUPPORT wss: (TLS is not built in; a proxy in front can do it);
+ * -ENXIO no such host; -EAGAIN the resolver does not answer; -ENOMEM;
+ * -ESHUTDOWN the server has ended; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_ws_connect(struct pulse_ws_server *server,
+			       const struct pulse_ws_connect_opts *opts,
+			       struct pulse_ws_conn **out);
 
 /* ---- connections, from any thread ---------------------------------------- */
 
@@ -366,6 +458,15 @@ PULSE_API int pulse_ws_conn_set_user(struct pulse_ws_conn *conn, void *user);
  */
 PULSE_API const char *
 pulse_ws_conn_subprotocol(const struct pulse_ws_conn *conn);
+
+/**
+ * pulse_ws_conn_deflates() - do both sides compress?
+ * @conn: the connection
+ *
+ * Return: true: permessage-deflate was agreed on, and messages of min_bytes
+ * and more go out compressed. In on_open and later; false for NULL.
+ */
+PULSE_API bool pulse_ws_conn_deflates(const struct pulse_ws_conn *conn);
 
 /**
  * pulse_ws_conn_queued() - what is unsent

@@ -3,8 +3,9 @@
 """python3-websockets as the peer: each echo is equal to what was sent.
 
 Eight connections, 10,000 messages in all (PULSE_TEST_SCALE, in per cent):
-text and binary, 0 bytes to 1 MiB, whole and in fragments. PULSE_WS_URL names a
-server that runs already; otherwise build/bin/ws-echo is started.
+text and binary, 0 bytes to 1 MiB, whole and in fragments; half of them offer
+permessage-deflate, each with other parameters. PULSE_WS_URL names a server that
+runs already; otherwise build/bin/ws-echo is started.
 """
 import asyncio
 import os
@@ -16,6 +17,8 @@ import sys
 
 try:
     import websockets
+    from websockets.extensions.permessage_deflate import (
+        ClientPerMessageDeflateFactory as Deflate)
 except ImportError:
     print("1..0 # SKIP python3-websockets is not installed")
     sys.exit(77)
@@ -27,6 +30,13 @@ SCALE = float(os.environ.get("PULSE_TEST_SCALE", "100")) / 100
 PER_CONNECTION = max(20, int(10000 * SCALE) // CONNECTIONS)
 EDGES = (0, 1, 2, 125, 126, 127, 65535, 65536, 65537, 1 << 20)
 ALPHABET = "abc xyz 0189 äöü € 漢字 😀"
+
+# One for each connection; None: plain.
+OFFERS = (None, None, None, None,
+          Deflate(),
+          Deflate(client_max_window_bits=True),
+          Deflate(server_no_context_takeover=True, client_no_context_takeover=True),
+          Deflate(server_max_window_bits=9, client_max_window_bits=10))
 
 points = []
 
@@ -70,7 +80,11 @@ def in_pieces(rnd, message):
 async def talk(url, index):
     rnd = random.Random(1000 + index)
     wrong = 0
-    async with websockets.connect(url, max_size=None, compression=None) as ws:
+    offer = OFFERS[index % len(OFFERS)]
+    async with websockets.connect(url, max_size=None, compression=None,
+                                  extensions=[offer] if offer else None) as ws:
+        agreed = [e.name for e in getattr(ws, "extensions", ws.protocol.extensions
+                                          if hasattr(ws, "protocol") else [])]
         n = 0
         while n < PER_CONNECTION:
             batch = [a_message(rnd, n + i)
@@ -92,7 +106,7 @@ async def talk(url, index):
             n += len(batch)
             if rnd.random() < 0.05:
                 await (await ws.ping())
-    return n, wrong, ws.close_code
+    return n, wrong, ws.close_code, bool(offer) == bool(agreed)
 
 
 async def everyone(url):
@@ -103,6 +117,9 @@ async def everyone(url):
           wrong == 0, f"{wrong} differ" if wrong else "")
     point("each closing handshake ends with 1000",
           all(d[2] == 1000 for d in done))
+    if not os.environ.get("PULSE_WS_URL"):
+        point("who offers compression gets it, nobody else",
+              all(d[3] for d in done))
 
 
 async def too_big(url):
@@ -114,6 +131,17 @@ async def too_big(url):
             pass
     point("a message over the limit closes with 1009", ws.close_code == 1009,
           f"{ws.close_code} {ws.close_reason}")
+
+
+async def bomb(url):
+    async with websockets.connect(url, max_size=None) as ws:
+        try:
+            await ws.send(b"\0" * ((16 << 20) + 1))
+            await ws.recv()
+        except websockets.ConnectionClosed:
+            pass
+    point("16 KiB that inflate to more than the limit close with 1009",
+          ws.close_code == 1009, f"{ws.close_code} {ws.close_reason}")
 
 
 async def drained(url, server):
@@ -130,7 +158,8 @@ async def drained(url, server):
 
 
 def start():
-    server = subprocess.Popen([ECHO, "--listen", "127.0.0.1:0", "--threads", "2"],
+    server = subprocess.Popen([ECHO, "--listen", "127.0.0.1:0", "--threads", "2",
+                               "--deflate"],
                               stdout=subprocess.PIPE, text=True)
     for line in server.stdout:
         print("#", line.strip())
@@ -153,6 +182,8 @@ def main():
     try:
         asyncio.run(everyone(url))
         asyncio.run(too_big(url))
+        if server:
+            asyncio.run(bomb(url))
         if server:
             asyncio.run(drained(url, server))
     finally:

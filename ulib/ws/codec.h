@@ -10,6 +10,8 @@
 
 struct pulse__ws_codec {
 	const char *name;
+	/* Can this CPU do it? NULL: any can. */
+	bool (*usable)(void);
 	/* XOR @bytes with the key's four bytes over and over, in place. */
 	void (*mask)(uint8_t *data, size_t bytes, uint32_t key);
 	/*
@@ -21,6 +23,11 @@ struct pulse__ws_codec {
 
 /* Plain C, eight bytes at a time. */
 extern const struct pulse__ws_codec pulse__ws_codec_word;
+extern const struct pulse__ws_codec pulse__ws_codec_ssse3;
+extern const struct pulse__ws_codec pulse__ws_codec_avx2;
+
+/* The codecs that this CPU can use, the fastest is 0; NULL: no more. */
+const struct pulse__ws_codec *pulse__ws_codec_get(unsigned int n);
 
 /* A key is its four bytes as they lie in the frame, in native byte order. */
 static inline uint32_t pulse__ws_key(const uint8_t bytes[4])

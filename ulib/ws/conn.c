@@ -62,6 +62,11 @@ const char *pulse_ws_conn_subprotocol(const struct pulse_ws_conn *conn)
 	return conn->loop->cfg->subprotocols[conn->subprotocol - 1];
 }
 
+bool pulse_ws_conn_deflates(const struct pulse_ws_conn *conn)
+{
+	return conn && READ_ONCE(conn->deflates);
+}
+
 int pulse_ws_conn_address(struct pulse_ws_conn *conn, char *buf, size_t len)
 {
 	if (!conn || !buf || !len)
@@ -163,7 +168,11 @@ static void timer_fired(struct pulse_poller *poller,
 		open_timer(conn);
 		break;
 	case PULSE__WS_HEAD:
-		if (passed(conn, conn->heard_tick, cfg->handshake_ticks))
+		if (!passed(conn, conn->heard_tick, cfg->handshake_ticks))
+			break;
+		if (conn->dial)
+			pulse__ws_dial_fail(conn, -ETIMEDOUT);
+		else
 			pulse__ws_doom(conn, PULSE_WS_END_REFUSED);
 		break;
 	default:
@@ -275,6 +284,10 @@ void pulse__ws_conn_drain(struct pulse_ws_conn *conn)
 {
 	switch (pulse__ws_state(conn)) {
 	case PULSE__WS_HEAD:
+		if (conn->client) {
+			pulse__ws_dial_fail(conn, -ESHUTDOWN);
+			break;
+		}
 		pulse__ws_refuse(conn, 503);
 		pulse__ws_mark_dirty(conn);
 		break;
@@ -324,12 +337,16 @@ void pulse__ws_bury(struct pulse_ws_conn *conn)
 	set_state(conn, PULSE__WS_GONE);
 	pulse_poller_timer_cancel(loop->poller, &conn->timer);
 	/* What a peer does not read must not stay in the system's buffers. */
-	pulse_transport_close(conn->t, conn->end == PULSE_WS_END_SLOW ||
-			      conn->end == PULSE_WS_END_CUT);
+	if (conn->t)
+		pulse_transport_close(conn->t,
+				      conn->end == PULSE_WS_END_SLOW ||
+				      conn->end == PULSE_WS_END_CUT);
 	conn->t = NULL;
 	pulse__ws_rx_free(conn);
 	pulse__ws_tx_free(conn);
 	call_close(conn);
+	if (unlikely(conn->dial))
+		pulse__ws_dial_over(conn);
 	pulse__ws_count(loop, ended[conn->end], 1);
 	pulse__list_del(&conn->link);
 	pulse__list_add_tail(&loop->buried, &conn->link);
@@ -386,11 +403,16 @@ void pulse__ws_after(struct pulse_ws_conn *conn)
 		pulse__ws_bury(conn);
 }
 
-static void on_event(struct pulse_transport *t, uint32_t events, void *arg)
+void pulse__ws_event(struct pulse_transport *t, uint32_t events, void *arg)
 {
 	struct pulse_ws_conn *conn = arg;
 
-	(void)t;
+	if (unlikely(conn->dial)) {
+		if (events & PULSE_TRANSPORT_OPEN)
+			pulse__ws_dialed(conn);
+		else if (events & PULSE_TRANSPORT_ERROR)
+			pulse__ws_dial_fail(conn, pulse_transport_error(t));
+	}
 	if (unlikely(events & (PULSE_TRANSPORT_WRITE | PULSE_TRANSPORT_SENT))) {
 		conn->blocked = false;
 		conn->moved_tick = pulse__ws_tick(conn->loop);
@@ -404,28 +426,37 @@ static void on_event(struct pulse_transport *t, uint32_t events, void *arg)
 	pulse__ws_after(conn);
 }
 
+struct pulse_ws_conn *pulse__ws_conn_alloc(struct pulse__ws_loop *loop)
+{
+	struct pulse_ws_conn *conn = pulse__calloc(1, sizeof(*conn));
+
+	if (!conn)
+		return NULL;
+	conn->loop = loop;
+	conn->refs = 1;
+	conn->end = PULSE_WS_END_REFUSED;
+	conn->timer.fn = timer_fired;
+	__atomic_fetch_add(&loop->refs, 1, __ATOMIC_RELAXED);
+	return conn;
+}
+
 int pulse__ws_conn_new(struct pulse__ws_loop *loop, struct pulse_transport *t,
 		       struct pulse_ws_conn **out)
 {
-	struct pulse_ws_conn *conn = pulse__calloc(1, sizeof(*conn));
+	struct pulse_ws_conn *conn = pulse__ws_conn_alloc(loop);
 	int err;
 
 	if (!conn)
 		return -ENOMEM;
-	conn->loop = loop;
 	conn->t = t;
-	conn->refs = 1;
-	conn->end = PULSE_WS_END_REFUSED;
-	conn->timer.fn = timer_fired;
 	conn->heard_tick = pulse__ws_tick(loop);
 	conn->watched = PULSE_TRANSPORT_READ;
-	pulse_transport_set_handler(t, on_event, conn);
+	pulse_transport_set_handler(t, pulse__ws_event, conn);
 	err = pulse_transport_watch(t, PULSE_TRANSPORT_READ);
 	if (err) {
-		pulse__free(conn);
+		pulse_ws_put(conn);
 		return err;
 	}
-	__atomic_fetch_add(&loop->refs, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&loop->server->live, 1, __ATOMIC_RELAXED);
 	pulse__list_add_tail(&loop->conns, &conn->link);
 	pulse__ws_count(loop, accepted, 1);

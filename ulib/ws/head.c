@@ -22,6 +22,9 @@ enum state {
 	VALUE,
 	VALUE_LF,
 	LAST_LF,
+	ANSWER,		/* the version of a response */
+	STATUS,
+	REASON,
 };
 
 #define IS_TOKEN	1
@@ -43,6 +46,14 @@ static bool is(uint8_t c, int what)
 void pulse__ws_head_init(struct pulse__ws_head *head, uint32_t max_bytes)
 {
 	*head = (struct pulse__ws_head){ .max = max_bytes };
+}
+
+void pulse__ws_head_init_response(struct pulse__ws_head *head,
+				  uint32_t max_bytes)
+{
+	pulse__ws_head_init(head, max_bytes);
+	head->response = true;
+	head->state = ANSWER;
 }
 
 void pulse__ws_head_free(struct pulse__ws_head *head)
@@ -173,6 +184,27 @@ static bool step(struct pulse__ws_head *head, uint8_t c)
 	case LAST_LF:
 		head->done = true;
 		return c == '\n';
+	case ANSWER:
+		if (c == ' ') {
+			head->state = STATUS;
+			return version_ok(head);
+		}
+		head->text[head->used++] = (char)c;
+		return head->used - head->mark <= 8;
+	case STATUS:
+		if (head->status >= 100 && (c == ' ' || c == '\r')) {
+			head->state = c == ' ' ? REASON : VERSION_LF;
+			return true;
+		}
+		head->status = (uint16_t)(head->status * 10 + (c - '0'));
+		return c >= '0' && c <= '9' && head->status &&
+		       head->status <= 999;
+	case REASON:		/* words for people; not kept */
+		if (c == '\r') {
+			head->state = VERSION_LF;
+			return true;
+		}
+		return is(c, IS_VALUE);
 	}
 	return false;
 }

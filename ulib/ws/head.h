@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * head.h - the head of an HTTP/1 request, parsed as it comes (RFC 9112).
+ * head.h - the head of an HTTP/1 request or response, parsed as it comes (RFC
+ * 9112).
  *
  * Fed with pieces of any size, it keeps only what it understood: names in
  * small letters and values without the blanks around them, each with a 0
@@ -21,6 +22,8 @@ struct pulse__ws_head {
 	uint32_t fields;	/* where the fields begin */
 	uint8_t state;
 	uint8_t minor;		/* HTTP/1.minor */
+	uint16_t status;	/* of a response */
+	bool response;
 	bool done;
 };
 
@@ -32,6 +35,9 @@ struct pulse__ws_field {
 };
 
 void pulse__ws_head_init(struct pulse__ws_head *head, uint32_t max_bytes);
+/* The same for a response: no method, no target, but a status. */
+void pulse__ws_head_init_response(struct pulse__ws_head *head,
+				  uint32_t max_bytes);
 /* Leaves it as init does. */
 void pulse__ws_head_free(struct pulse__ws_head *head);
 

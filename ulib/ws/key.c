@@ -6,6 +6,8 @@
  */
 #include "ws/key.h"
 
+#include <sys/random.h>
+
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 static uint32_t rol(uint32_t x, int n)
@@ -93,22 +95,38 @@ bool pulse__ws_key_valid(const char *key)
 	return !((last - alphabet) & 15);
 }
 
+/* Whole groups of three bytes. */
+static void base64(const uint8_t *data, int bytes, char *out)
+{
+	for (int i = 0; i < bytes; i += 3) {
+		uint32_t v = (uint32_t)data[i] << 16 |
+			     (uint32_t)data[i + 1] << 8 | data[i + 2];
+
+		for (int shift = 18; shift >= 0; shift -= 6)
+			*out++ = alphabet[v >> shift & 63];
+	}
+}
+
+int pulse__ws_key_make(char key[PULSE__WS_KEY_LEN + 1])
+{
+	uint8_t bytes[18] = { 0 };
+
+	if (getrandom(bytes, 16, 0) != 16)
+		return -EIO;
+	base64(bytes, 18, key);
+	memcpy(key + 22, "==", 3);
+	return 0;
+}
+
 void pulse__ws_key_accept(const char *key, char out[PULSE__WS_ACCEPT_LEN + 1])
 {
 	char text[PULSE__WS_KEY_LEN + sizeof(GUID)];
 	uint8_t sum[21] = { 0 };
-	char *o = out;
 
 	memcpy(text, key, PULSE__WS_KEY_LEN);
 	memcpy(text + PULSE__WS_KEY_LEN, GUID, sizeof(GUID));
 	pulse__sha1(text, sizeof(text) - 1, sum);
-	for (int i = 0; i < 21; i += 3) {
-		uint32_t v = (uint32_t)sum[i] << 16 |
-			     (uint32_t)sum[i + 1] << 8 | sum[i + 2];
-
-		for (int shift = 18; shift >= 0; shift -= 6)
-			*o++ = alphabet[v >> shift & 63];
-	}
+	base64(sum, 21, out);
 	out[PULSE__WS_ACCEPT_LEN - 1] = '=';
 	out[PULSE__WS_ACCEPT_LEN] = 0;
 }

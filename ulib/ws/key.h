@@ -12,6 +12,8 @@
 
 /* Is it the base64 of 16 bytes? */
 bool pulse__ws_key_valid(const char *key);
+/* One of 16 random bytes, with a 0 behind it; -EIO: the system has none. */
+int pulse__ws_key_make(char key[PULSE__WS_KEY_LEN + 1]);
 /* The answer to a valid key, with a 0 behind it. */
 void pulse__ws_key_accept(const char *key, char out[PULSE__WS_ACCEPT_LEN + 1]);
 

@@ -42,6 +42,7 @@ static void before_wait(struct pulse_poller *poller,
 
 static void stop_accepting(struct pulse__ws_loop *loop)
 {
+	loop->closing = true;
 	if (loop->listener)
 		pulse_listener_close(loop->listener);
 	loop->listener = NULL;
@@ -147,7 +148,7 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 		return -ENOMEM;
 	loop->server = server;
 	loop->cfg = &server->cfg;
-	loop->codec = &pulse__ws_codec_word;
+	loop->codec = pulse__ws_codec_get(0);
 	loop->refs = 1;
 	loop->hook.fn = before_wait;
 	loop->hello_task.fn = run_hello;
@@ -159,8 +160,9 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 	err = pulse_poller_create(&po, &loop->poller);
 	if (err)
 		goto free_loop;
-	err = pulse_listener_open(loop->poller, &lo, accepted, loop,
-				  &loop->listener);
+	if (*address)
+		err = pulse_listener_open(loop->poller, &lo, accepted, loop,
+					  &loop->listener);
 	if (err)
 		goto destroy_poller;
 	pulse_poller_hook_add(loop->poller, &loop->hook);
@@ -197,6 +199,7 @@ void pulse__ws_loop_put(struct pulse__ws_loop *loop)
 		pulse__free(buf);
 	}
 	pulse__ws_spare_free(loop);
+	pulse__ws_shared_free(&loop->shared);
 	pulse_poller_destroy(loop->poller);
 	pulse__free(loop);
 	pulse__ws_server_put(server);

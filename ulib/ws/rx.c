@@ -12,7 +12,13 @@
 /* From here on the rest of a frame is received into its message. */
 #define STRAIGHT	4096
 
-static const struct pulse__ws_rules server_rules = { .masked = true };
+/* By whether we are the client, and whether messages may be compressed. */
+static const struct pulse__ws_rules all_rules[2][2] = {
+	{ { .masked = true },
+	  { .masked = true, .rsv = PULSE__WS_RSV1 } },	/* RFC 7692, section 6 */
+	{ { .masked = false },
+	  { .masked = false, .rsv = PULSE__WS_RSV1 } },
+};
 
 void pulse__ws_rx_free(struct pulse_ws_conn *conn)
 {
@@ -21,6 +27,8 @@ void pulse__ws_rx_free(struct pulse_ws_conn *conn)
 	pulse__free(conn->stash);
 	conn->msg = conn->ctl = NULL;
 	conn->stash = NULL;
+	pulse__ws_pmd_free(conn->pmd);
+	conn->pmd = NULL;
 	if (conn->head) {
 		pulse__ws_head_free(conn->head);
 		pulse__free(conn->head);
@@ -165,6 +173,22 @@ static void frame_in_msg_done(struct pulse_ws_conn *conn)
 		complete_msg(conn);
 }
 
+static size_t packed_payload(struct pulse_ws_conn *conn, uint8_t *p,
+			     size_t take)
+{
+	bool last = take == conn->left && conn->fin;
+
+	conn->loop->codec->mask(p, take, conn->key);
+	conn->key = pulse__ws_key_after(conn->key, take);
+	conn->packed_bytes += take;
+	if (!pulse__ws_unpack(conn, p, take, last))
+		return take;
+	conn->left -= take;
+	if (!conn->left)
+		frame_in_msg_done(conn);
+	return take;
+}
+
 static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 {
 	size_t take = n < conn->left ? n : (size_t)conn->left;
@@ -174,6 +198,8 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		conn->in_frame = conn->left;
 		return take;
 	}
+	if (unlikely(conn->packed))
+		return packed_payload(conn, p, take);
 	if (unlikely(!decode(conn, p, take)))
 		return take;
 	if (likely(take == conn->left && conn->fin && !conn->msg)) {
@@ -215,26 +241,35 @@ static void begin_frame(struct pulse_ws_conn *conn,
 			       "new message within a fragmented one");
 		return;
 	}
-	if (unlikely(f->len > conn->loop->cfg->max_message - before)) {
-		pulse__ws_fail(conn, PULSE_WS_TOO_BIG, "message too big");
-		return;
-	}
 	if (f->op != PULSE__WS_CONT) {
 		conn->msg_op = f->op;
 		conn->utf8 = 0;
+		conn->packed = f->rsv;
+		conn->packed_bytes = 0;
+	} else if (unlikely(f->rsv)) {
+		pulse__ws_fail(conn, PULSE_WS_PROTOCOL_ERROR,
+			       "reserved bit set in a continuation");
+		return;
 	}
+	/* Of a compressed one, what comes of it is judged (unpack.c). */
+	if (unlikely(conn->packed))
+		return;
+	if (unlikely(f->len > conn->loop->cfg->max_message - before))
+		pulse__ws_fail(conn, PULSE_WS_TOO_BIG, "message too big");
 }
 
 /* Returns how many bytes it took; in_frame tells whether that was a header. */
 static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 {
+	const struct pulse__ws_rules *rules = &all_rules[conn->client]
+							 [conn->pmd != NULL];
 	struct pulse__ws_frame f;
 	const char *why = NULL;
 	size_t used = 0;
 	int r;
 
 	if (likely(!conn->hdr_len)) {
-		r = pulse__ws_frame_read(p, n, &server_rules, &f, &why);
+		r = pulse__ws_frame_read(p, n, rules, &f, &why);
 		used = r > 0 ? (size_t)r : n;
 		if (!r) {
 			memcpy(conn->hdr, p, n);
@@ -244,7 +279,7 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 		do {
 			conn->hdr[conn->hdr_len++] = p[used++];
 			r = pulse__ws_frame_read(conn->hdr, conn->hdr_len,
-						 &server_rules, &f, &why);
+						 rules, &f, &why);
 		} while (!r && used < n);
 		if (r)
 			conn->hdr_len = 0;
@@ -257,9 +292,9 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 }
 
 /*
- * A whole text or binary message of up to 125 bytes, which most are: as
- * header() and data_payload() would, without keeping anything on the way.
- * Returns its bytes; 0: it is something else.
+ * A whole text or binary message of up to 125 bytes, which most are that a
+ * server gets: as header() and data_payload() would, without keeping anything
+ * on the way. Returns its bytes; 0: it is something else.
  */
 static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
 				   size_t n)
@@ -267,8 +302,9 @@ static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
 	const struct pulse__ws_codec *codec = conn->loop->codec;
 	size_t len;
 
-	if (n < 6 || (p[0] != (PULSE__WS_FIN | PULSE__WS_BINARY) &&
-		      p[0] != (PULSE__WS_FIN | PULSE__WS_TEXT)))
+	if (n < 6 || unlikely(conn->client) ||
+	    (p[0] != (PULSE__WS_FIN | PULSE__WS_BINARY) &&
+	     p[0] != (PULSE__WS_FIN | PULSE__WS_TEXT)))
 		return 0;
 	len = p[1] - 0x80U;	/* without a mask it wraps to a large number */
 	if (len > 125 || n - 6 < len || conn->msg_op ||
@@ -298,17 +334,26 @@ static size_t request_head(struct pulse_ws_conn *conn, const uint8_t *p,
 			pulse__ws_doom(conn, conn->end);
 			return n;
 		}
-		pulse__ws_head_init(conn->head, conn->loop->cfg->max_head);
+		if (conn->client)
+			pulse__ws_head_init_response(conn->head,
+						     conn->loop->cfg->max_head);
+		else
+			pulse__ws_head_init(conn->head,
+					    conn->loop->cfg->max_head);
 	}
 	used = pulse__ws_head_feed(conn->head, p, n);
 	if (used < 0) {
-		if (used == -ENOMEM)
+		if (conn->client)
+			pulse__ws_dial_fail(conn, (int)used);
+		else if (used == -ENOMEM)
 			pulse__ws_doom(conn, conn->end);
 		else
 			pulse__ws_refuse(conn, used == -E2BIG ? 431 : 400);
 		return n;
 	}
-	if (conn->head->done)
+	if (conn->head->done && conn->client)
+		pulse__ws_answered(conn);
+	else if (conn->head->done)
 		pulse__ws_upgrade(conn);
 	return (size_t)used;
 }
@@ -383,7 +428,7 @@ void pulse__ws_resume(struct pulse_ws_conn *conn)
 static bool straight(const struct pulse_ws_conn *conn)
 {
 	return conn->in_frame && conn->left >= STRAIGHT && conn->msg &&
-	       !pulse__ws_is_control(conn->op) &&
+	       !pulse__ws_is_control(conn->op) && !conn->packed &&
 	       conn->msg->room - conn->msg->len >= conn->left &&
 	       pulse__ws_state(conn) == PULSE__WS_OPEN;
 }

@@ -63,6 +63,45 @@ static uint32_t ticks(int32_t ms, int32_t by_default)
 			   PULSE__WS_TICK_SHIFT) + 1);
 }
 
+static int set_deflate(struct pulse__ws_deflate_cfg *cfg,
+		       const struct pulse_ws_deflate_opts *opts)
+{
+	struct pulse_ws_deflate_opts o;
+	int err;
+
+	if (!opts)
+		return 0;
+	err = pulse__opts_load(&o, sizeof(o),
+			       pulse__size_to(typeof(o), reserved), opts);
+	if (err)
+		return err;
+	if (!o.level)
+		o.level = 6;
+	if (!o.server_window_bits)
+		o.server_window_bits = PULSE__WS_BITS_MAX;
+	if (!o.client_window_bits)
+		o.client_window_bits = PULSE__WS_BITS_MAX;
+	if (!o.min_bytes)
+		o.min_bytes = 64;
+	if (o.level > 9 || o.reserved ||
+	    o.flags & ~(PULSE_WS_SERVER_FORGETS | PULSE_WS_CLIENT_FORGETS) ||
+	    o.server_window_bits < PULSE__WS_BITS_MIN ||
+	    o.server_window_bits > PULSE__WS_BITS_MAX ||
+	    o.client_window_bits < 8 ||
+	    o.client_window_bits > PULSE__WS_BITS_MAX)
+		return -EINVAL;
+	*cfg = (struct pulse__ws_deflate_cfg){
+		.on = true,
+		.level = (uint8_t)o.level,
+		.tx = { (uint8_t)o.server_window_bits,
+			o.flags & PULSE_WS_SERVER_FORGETS },
+		.rx = { (uint8_t)o.client_window_bits,
+			o.flags & PULSE_WS_CLIENT_FORGETS },
+		.min_bytes = o.min_bytes,
+	};
+	return 0;
+}
+
 static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 		     const struct pulse_ws_opts *opts)
 {
@@ -110,7 +149,8 @@ static int set_cfg(struct pulse__ws_cfg *cfg, const struct pulse_ws_opts *o,
 	cfg->idle_ticks = ticks(o->idle_timeout_ms, 90000);
 	cfg->write_ticks = ticks(o->write_timeout_ms, 30000);
 	cfg->close_ticks = ticks(o->close_timeout_ms, 5000);
-	return copy_list(o->subprotocols, &cfg->subprotocols) ?:
+	return set_deflate(&cfg->deflate, o->deflate) ?:
+	       copy_list(o->subprotocols, &cfg->subprotocols) ?:
 	       copy_list(o->origins, &cfg->origins);
 }
 
@@ -155,7 +195,7 @@ static int make_loops(struct pulse_ws_server *server,
 	server->loops = pulse__calloc(o->threads, sizeof(*server->loops));
 	if (!server->loops)
 		return -ENOMEM;
-	if (o->threads > 1) {
+	if (o->threads > 1 && *address) {
 		err = pulse__listener_port_free(address);
 		if (err)
 			return err;
@@ -166,7 +206,7 @@ static int make_loops(struct pulse_ws_server *server,
 		if (err)
 			return err;
 		server->nr_loops++;
-		if (!i)
+		if (!i && *address)
 			pulse_listener_address(server->loops[0]->listener,
 					       server->address,
 					       sizeof(server->address));
@@ -416,6 +456,10 @@ int pulse_ws_server_stats(const struct pulse_ws_server *server,
 		s.sends += READ_ONCE(n->sends);
 		for (int k = 0; k < PULSE_WS_END_COUNT; k++)
 			s.ended[k] += READ_ONCE(n->ended[k]);
+		s.inflated += READ_ONCE(n->inflated);
+		s.inflated_from += READ_ONCE(n->inflated_from);
+		s.deflated += READ_ONCE(n->deflated);
+		s.deflated_to += READ_ONCE(n->deflated_to);
 	}
 	pulse__out_store(out, &s, sizeof(s));
 	return 0;

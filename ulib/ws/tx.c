@@ -14,6 +14,8 @@
  */
 #include "ws/ws_int.h"
 
+#include <sys/random.h>
+
 #define MAX_PIECES	16
 #define MAX_SPARE	4
 
@@ -156,6 +158,39 @@ int pulse__ws_put_raw(struct pulse_ws_conn *conn, const void *data, size_t len)
 	return 0;
 }
 
+/* A mask nobody can foresee, so that no proxy takes payload for a request. */
+static uint32_t new_key(struct pulse__ws_loop *loop)
+{
+	if (!loop->nr_keys) {
+		size_t have = 0;
+
+		while (have < sizeof(loop->keys)) {
+			ssize_t n = getrandom((uint8_t *)loop->keys + have,
+					      sizeof(loop->keys) - have, 0);
+
+			if (n > 0)
+				have += (size_t)n;
+		}
+		loop->nr_keys = ARRAY_SIZE(loop->keys);
+	}
+	return loop->keys[--loop->nr_keys];
+}
+
+/* What a client sends is masked where it lies, behind its key. */
+static size_t mask_frame(struct pulse_ws_conn *conn, uint8_t *frame, size_t n,
+			 const void *data, size_t len)
+{
+	uint32_t key = new_key(conn->loop);
+
+	frame[1] |= 0x80;
+	memcpy(frame + n, &key, sizeof(key));
+	n += sizeof(key);
+	if (len)
+		memcpy(frame + n, data, len);
+	conn->loop->codec->mask(frame + n, len, key);
+	return n + len;
+}
+
 int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 			const void *data, size_t len)
 {
@@ -165,6 +200,10 @@ int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 	if (unlikely(!to))
 		return -ENOMEM;
 	n = pulse__ws_frame_write(to, PULSE__WS_FIN | op, len);
+	if (unlikely(conn->client)) {
+		commit(conn, mask_frame(conn, to, n, data, len));
+		return 0;
+	}
 	if (len)
 		memcpy(to + n, data, len);
 	commit(conn, n + len);
@@ -336,13 +375,41 @@ static bool direct(const struct pulse_ws_conn *conn, size_t len)
 {
 	int pieces = 0;
 
-	if (likely(len < PULSE__WS_DIRECT) || conn->blocked || conn->in_flight ||
+	if (likely(len < PULSE__WS_DIRECT) || conn->client || conn->blocked ||
+	    conn->in_flight ||
 	    pulse_transport_features(conn->t) & PULSE_TRANSPORT_ASYNC_SEND)
 		return false;
 	for (struct pulse__ws_obuf *b = conn->out_first; b; b = b->next)
 		if (++pieces > MAX_PIECES)
 			return false;
 	return true;
+}
+
+/*
+ * Puts the compressed message in the place of the message, where that pays. The
+ * peer's stream has then seen it: it must go out.
+ */
+static int pack(struct pulse_ws_conn *conn, uint8_t *op, const void **data,
+		size_t *len)
+{
+	struct pulse__ws_loop *loop = conn->loop;
+	int64_t n;
+
+	if (*len < loop->cfg->deflate.min_bytes)
+		return 0;
+	n = pulse__ws_deflate(conn->pmd, &loop->shared, *data, *len);
+	if (n == -ENOMEM || n == -E2BIG)
+		return 0;
+	if (n < 0) {
+		pulse__ws_doom(conn, conn->end);
+		return -EPIPE;
+	}
+	pulse__ws_count(loop, deflated, 1);
+	pulse__ws_count(loop, deflated_to, (uint64_t)n);
+	*op |= PULSE__WS_RSV1;
+	*data = loop->shared.scratch;
+	*len = (size_t)n;
+	return 0;
 }
 
 static int send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
@@ -354,12 +421,19 @@ static int send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 		pulse__ws_count(conn->loop, messages_out, 1);
 		pulse__ws_count(conn->loop, bytes_out, len);
 	}
+	if (unlikely(conn->pmd) && !pulse__ws_is_control(op)) {
+		err = pack(conn, &op, &data, &len);
+		if (err)
+			return err;
+	}
 	if (unlikely(direct(conn, len)))
 		err = send_direct(conn, op, data, len);
 	else
 		err = pulse__ws_put_frame(conn, op, data, len);
 	if (likely(!err))
 		pulse__ws_mark_dirty(conn);
+	else if (op & PULSE__WS_RSV1)	/* its window has moved, the peer's not */
+		pulse__ws_doom(conn, conn->end);
 	return err;
 }
 

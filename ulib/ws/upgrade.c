@@ -77,9 +77,8 @@ static bool origin_ok(const struct pulse__ws_cfg *cfg,
 	return false;
 }
 
-/* The place of a name in the server's list, from 1; 0: not there. */
-static unsigned int find_subprotocol(const struct pulse__ws_cfg *cfg,
-				     const char *name, size_t len)
+unsigned int pulse__ws_subprotocol(const struct pulse__ws_cfg *cfg,
+				   const char *name, size_t len)
 {
 	for (unsigned int i = 0; cfg->subprotocols && cfg->subprotocols[i]; i++)
 		if (strlen(cfg->subprotocols[i]) == len &&
@@ -99,7 +98,7 @@ static unsigned int choose_subprotocol(const struct pulse__ws_cfg *cfg,
 		return 0;
 	while ((name = pulse__ws_head_list_next(head, "sec-websocket-protocol",
 						&list, &len))) {
-		unsigned int n = find_subprotocol(cfg, name, len);
+		unsigned int n = pulse__ws_subprotocol(cfg, name, len);
 
 		if (n)
 			return n;
@@ -122,7 +121,7 @@ static int ask(struct pulse_ws_conn *conn, const struct pulse_ws_request *reques
 		status = cfg->h.on_request(conn, request, &a, cfg->arg);
 		if (status)
 			return status >= 400 && status <= 599 ? status : 500;
-		n = a.subprotocol ? find_subprotocol(cfg, a.subprotocol,
+		n = a.subprotocol ? pulse__ws_subprotocol(cfg, a.subprotocol,
 						     strlen(a.subprotocol)) : 0;
 		if (a.subprotocol && !n)
 			return 500;
@@ -132,34 +131,60 @@ static int ask(struct pulse_ws_conn *conn, const struct pulse_ws_request *reques
 	return 0;
 }
 
-static int say_yes(struct pulse_ws_conn *conn)
+/* What both can of permessage-deflate; 0 or an HTTP status. */
+static int agree(const struct pulse__ws_cfg *cfg,
+		 const struct pulse__ws_head *head,
+		 struct pulse__ws_agreed *agreed)
 {
-	char accept[PULSE__WS_ACCEPT_LEN + 1], text[512];
+	const char *field;
+
+	for (unsigned int i = 0; cfg->deflate.on; i++) {
+		field = pulse__ws_head_get(head, "sec-websocket-extensions", i);
+		if (!field)
+			break;
+		if (pulse__ws_deflate_offer(&cfg->deflate, field, agreed))
+			return 400;
+	}
+	return 0;
+}
+
+static int say_yes(struct pulse_ws_conn *conn,
+		   const struct pulse__ws_agreed *agreed)
+{
+	char accept[PULSE__WS_ACCEPT_LEN + 1], text[768];
+	char ext[PULSE__WS_ANSWER_MAX] = "";
 	const char *sub = pulse_ws_conn_subprotocol(conn);
 	int n;
 
+	if (agreed->on)
+		pulse__ws_deflate_answer(agreed, ext);
 	pulse__ws_key_accept(pulse__ws_head_get(conn->head, "sec-websocket-key",
 						0), accept);
 	n = snprintf(text, sizeof(text),
 		     "HTTP/1.1 101 Switching Protocols\r\n"
 		     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-		     "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept,
+		     "Sec-WebSocket-Accept: %s\r\n%s%s%s%s%s%s\r\n", accept,
 		     sub ? "Sec-WebSocket-Protocol: " : "", sub ? sub : "",
-		     sub ? "\r\n" : "");
+		     sub ? "\r\n" : "",
+		     *ext ? "Sec-WebSocket-Extensions: " : "", ext,
+		     *ext ? "\r\n" : "");
 	return pulse__ws_put_raw(conn, text, (size_t)n);
 }
 
-static void open_conn(struct pulse_ws_conn *conn)
+bool pulse__ws_opened(struct pulse_ws_conn *conn,
+		      const struct pulse__ws_agreed *agreed)
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 
-	if (say_yes(conn)) {
-		pulse__ws_doom(conn, conn->end);
-		return;
+	if (agreed->on) {
+		conn->pmd = pulse__ws_pmd_new(agreed, cfg->deflate.level);
+		if (!conn->pmd)
+			return false;
 	}
 	pulse__ws_head_free(conn->head);
 	pulse__free(conn->head);
 	conn->head = NULL;
+	WRITE_ONCE(conn->deflates, agreed->on);
 	__atomic_store_n(&conn->state, PULSE__WS_OPEN, __ATOMIC_RELAXED);
 	conn->opened = true;
 	conn->end = PULSE_WS_END_LOST;
@@ -168,6 +193,7 @@ static void open_conn(struct pulse_ws_conn *conn)
 	pulse__ws_count(conn->loop, opened, 1);
 	if (cfg->h.on_open)
 		cfg->h.on_open(conn, cfg->arg);
+	return true;
 }
 
 void pulse__ws_upgrade(struct pulse_ws_conn *conn)
@@ -175,6 +201,7 @@ void pulse__ws_upgrade(struct pulse_ws_conn *conn)
 	struct pulse__ws_head *head = conn->head;
 	struct pulse_ws_request request = { .head = head };
 	const char *method = pulse__ws_head_method(head);
+	struct pulse__ws_agreed agreed = { 0 };
 	int status = 0;
 
 	conn->head_only = !strcmp(method, "HEAD");
@@ -193,9 +220,12 @@ void pulse__ws_upgrade(struct pulse_ws_conn *conn)
 	if (!status && !origin_ok(conn->loop->cfg, head))
 		status = 403;
 	if (!status)
+		status = agree(conn->loop->cfg, head, &agreed);
+	if (!status)
 		status = ask(conn, &request);
 	if (status)
 		pulse__ws_refuse(conn, status);
-	else if (!conn->doomed)
-		open_conn(conn);
+	else if (!conn->doomed &&
+		 (say_yes(conn, &agreed) || !pulse__ws_opened(conn, &agreed)))
+		pulse__ws_doom(conn, conn->end);
 }

@@ -11,8 +11,10 @@
  *	conn.c    a connection's life: states, timers, closing, references
  *	rx.c      from the transport to messages; msg.c their buffers
  *	tx.c      from messages to the transport; the send API
- *	upgrade.c the opening handshake; http.c plain answers
+ *	upgrade.c the opening handshake; http.c plain answers; offer.c the words
+ *	of permessage-deflate, deflate.c its streams
  *	strand.c  handlers on a pool, in order
+ *	connect.c connections to other servers
  *
  * A connection is torn down only at the top of its loop's stack (the end of a
  * read, a timer, the hook): what fails deeper marks it doomed.
@@ -24,6 +26,7 @@
 #include "base/list.h"
 #include "io/poller_int.h"
 #include "ws/codec.h"
+#include "ws/deflate.h"
 #include "ws/frame.h"
 #include "ws/head.h"
 
@@ -55,6 +58,7 @@ struct pulse__ws_cfg {
 	struct pulse_pool *pool;
 	char **subprotocols;
 	char **origins;
+	struct pulse__ws_deflate_cfg deflate;
 	uint64_t max_message;
 	uint32_t max_head;
 	uint32_t high;
@@ -76,6 +80,7 @@ struct pulse_ws_server {
 	uint32_t magic;
 	uint32_t fork_gen;
 	uint32_t refs;			/* any thread */
+	uint32_t next_loop;		/* any thread: takes the next connection */
 	char address[PULSE_ADDRESS_MAX];
 
 	pthread_mutex_t lock;		/* the words below */
@@ -114,7 +119,8 @@ struct pulse__ws_msg {
 
 struct pulse__ws_figures {
 	uint64_t accepted, opened, messages_in, messages_out, bytes_in,
-		 bytes_out, reads, sends, ended[PULSE_WS_END_COUNT];
+		 bytes_out, reads, sends, ended[PULSE_WS_END_COUNT],
+		 inflated, inflated_from, deflated, deflated_to;
 };
 
 struct pulse__ws_loop {
@@ -129,8 +135,12 @@ struct pulse__ws_loop {
 	uint32_t refs;			/* any thread */
 	struct pulse__ws_msg *spare_msgs;	/* SPARE_MIN bytes and more */
 	size_t spare_bytes;
+	struct pulse__ws_shared shared;	/* streams of compression */
 	struct pulse__list conns;
-	struct pulse_listener *listener;
+	bool closing;			/* nobody is let in, nobody dials */
+	uint8_t nr_keys;		/* masks left in keys[] */
+	uint32_t keys[64];		/* random (RFC 6455, section 10.3) */
+	struct pulse_listener *listener;	/* NULL: it only dials */
 	struct pulse_poller_hook hook;
 	/* Posted by the server, each once. */
 	struct pulse_poller_task hello_task, drain_task, cut_task, end_task;
@@ -187,6 +197,7 @@ struct pulse__ws_stash {
 };
 
 struct pulse__ws_strand;
+struct pulse__ws_dial;
 
 struct pulse_ws_conn {
 	struct pulse__ws_loop *loop;
@@ -202,6 +213,8 @@ struct pulse_ws_conn {
 	bool in_rx;			/* rx flushes when it is through */
 	bool in_frame;			/* a frame's header is read, its end is not */
 	bool doomed;			/* to be torn down */
+	bool deflates;			/* as agreed; any thread reads */
+	bool client;			/* we are; set once */
 	bool is_dirty : 1;
 	bool blocked : 1;		/* the transport takes no more now */
 	bool in_flight : 1;		/* ... until it says so (asynchronous) */
@@ -213,6 +226,7 @@ struct pulse_ws_conn {
 	bool head_only : 1;		/* HEAD: leave the body out */
 	bool in_http : 1;		/* may be answered with a page */
 	bool drain : 1;			/* close when the strand is empty */
+	bool packed : 1;		/* the message under way is compressed */
 	uint8_t watched;		/* what the transport was told */
 
 	/* receiving: the frame under way */
@@ -231,6 +245,9 @@ struct pulse_ws_conn {
 	struct pulse__ws_stash *stash;
 	struct pulse__ws_head *head;	/* state HEAD */
 	struct pulse__ws_strand *strand;
+	struct pulse__ws_dial *dial;	/* a client's that is not open yet */
+	struct pulse__ws_pmd *pmd;	/* NULL: no compression was agreed on */
+	uint64_t packed_bytes;		/* received of that message */
 	char *close_reason;
 
 	/* sending */
@@ -251,6 +268,10 @@ static inline uint8_t pulse__ws_state(const struct pulse_ws_conn *conn)
 /* conn.c */
 int pulse__ws_conn_new(struct pulse__ws_loop *loop, struct pulse_transport *t,
 		       struct pulse_ws_conn **out);
+/* One of a loop, with one reference; any thread. It has no transport yet. */
+struct pulse_ws_conn *pulse__ws_conn_alloc(struct pulse__ws_loop *loop);
+/* What its transport tells, pulse__ws_dialed() but for the beginning. */
+void pulse__ws_event(struct pulse_transport *t, uint32_t events, void *conn);
 /* Makes it ENDING: nothing more is handled; tells on_close if that is owed. */
 void pulse__ws_end(struct pulse_ws_conn *conn, int end);
 /* A close frame with this, then ENDING. */
@@ -283,6 +304,14 @@ void pulse__ws_rx(struct pulse_ws_conn *conn, uint8_t *data, size_t bytes);
 void pulse__ws_resume(struct pulse_ws_conn *conn);
 void pulse__ws_rx_free(struct pulse_ws_conn *conn);
 
+/* unpack.c */
+/*
+ * Inflates bytes of a message into conn->msg, and checks what comes of them;
+ * @last: it ends with them. False: the connection has failed.
+ */
+bool pulse__ws_unpack(struct pulse_ws_conn *conn, const uint8_t *data,
+		      size_t bytes, bool last);
+
 /* msg.c */
 /* Room for so many bytes more, all there will be if @last; false: no memory. */
 bool pulse__ws_msg_grow(struct pulse__ws_loop *loop, struct pulse__ws_msg **msg,
@@ -291,7 +320,7 @@ void pulse__ws_msg_free(struct pulse__ws_loop *loop, struct pulse__ws_msg *msg);
 void pulse__ws_spare_free(struct pulse__ws_loop *loop);
 
 /* tx.c */
-/* Appends a frame without a mask. */
+/* Appends a frame without a mask; @op may hold PULSE__WS_RSV1. */
 int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 			const void *data, size_t len);
 /* Appends bytes as they are. */
@@ -305,7 +334,23 @@ void pulse__ws_sent(struct pulse_ws_conn *conn);
 void pulse__ws_maybe_drained(struct pulse_ws_conn *conn);
 void pulse__ws_tx_free(struct pulse_ws_conn *conn);
 
+/* connect.c */
+/* The transport of a client's connection stands: asks for the upgrade. */
+void pulse__ws_dialed(struct pulse_ws_conn *conn);
+/* The answer's head is complete: opens, or fails. */
+void pulse__ws_answered(struct pulse_ws_conn *conn);
+/* Not to be opened, for this reason; tells on_fail when it is torn down. */
+void pulse__ws_dial_fail(struct pulse_ws_conn *conn, int err);
+/* Torn down before it was open. */
+void pulse__ws_dial_over(struct pulse_ws_conn *conn);
+
 /* upgrade.c */
+/* All is agreed on; false: no memory. */
+bool pulse__ws_opened(struct pulse_ws_conn *conn,
+		      const struct pulse__ws_agreed *agreed);
+/* The place of a name in the list of subprotocols, from 1; 0: not there. */
+unsigned int pulse__ws_subprotocol(const struct pulse__ws_cfg *cfg,
+				   const char *name, size_t len);
 /* The head is complete: open, answer or refuse. */
 void pulse__ws_upgrade(struct pulse_ws_conn *conn);
 
