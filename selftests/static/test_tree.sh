@@ -29,5 +29,6 @@ point "files have a licence, are not too long and leave nothing undone" scripts/
 point "public headers compile on their own in C99, C11, C17 and C++17" scripts/check-headers
 point "symbol map, public headers and library agree" scripts/check-map
 point "no package mirror is named" no_mirror_host
+point "the kernel's checkpatch has nothing against the module" scripts/check-style
 echo "1..$n"
 exit $bad
