@@ -488,16 +488,9 @@ KT_TEST(exec_ends_them)
 static int put_online(int cpu, const char *text)
 {
 	char path[128];
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, 1);
-	close(fd);
-	return n == 1 ? 0 : -errno;
+	return file_put(path, text);
 }
 
 /* S07 */

@@ -331,28 +331,14 @@ KT_TEST(stop_and_continue_lose_neither_the_park_nor_its_permit)
 static int cgroup_put(const char *name, const char *text)
 {
 	char path[128];
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), FREEZE_DIR "/%s", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : write(fd, text, strlen(text));
-	if (fd >= 0)
-		close(fd);
-	return n < 0 ? -errno : 0;
+	return file_put(path, text);
 }
 
 static bool cgroup_is_frozen(int yes)
 {
-	char line[64];
-	bool right = false;
-	FILE *f = fopen(FREEZE_DIR "/cgroup.events", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		right |= !strncmp(line, "frozen ", 7) && atoi(line + 7) == yes;
-	if (f)
-		fclose(f);
-	return right;
+	return file_number(FREEZE_DIR "/cgroup.events", "frozen ") == yes;
 }
 
 /* P12 */

@@ -37,16 +37,7 @@ static void become(uid_t uid)
 /* VmLck of this process, in kB. */
 static long locked_kb(void)
 {
-	char line[256];
-	long kb = -1;
-	FILE *f = fopen("/proc/self/status", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "VmLck:", 6))
-			kb = atol(line + 6);
-	if (f)
-		fclose(f);
-	return kb;
+	return (long)file_number("/proc/self/status", "VmLck:");
 }
 
 static int memlock_child(void *arg)
@@ -248,22 +239,12 @@ static int cgroup_child(void *arg)
 	return dev_setup(fd, 4, 16, 0) ? 4 : 0;
 }
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
-
-	if (fd >= 0)
-		close(fd);
-	return n < 0 ? -1 : 0;
-}
-
 KT_TEST(a_small_memory_cgroup_means_enomem_and_no_oom_kill)
 {
 	NEED_DEVICE();
-	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	file_put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	if (mkdir("/sys/fs/cgroup/pulse-test", 0755) ||
-	    put("/sys/fs/cgroup/pulse-test/memory.max", "8388608")) {
+	    file_put("/sys/fs/cgroup/pulse-test/memory.max", "8388608")) {
 		rmdir("/sys/fs/cgroup/pulse-test");
 		KT_SKIP("no memory cgroup (version 2) here");
 	}
