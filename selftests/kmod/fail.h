@@ -74,6 +74,14 @@ static inline void fail_at(int n)
 	KT_CHECK(nth < 0);
 }
 
+/* How many are left of the count that fail_at() set. */
+static inline int fail_left(void)
+{
+	char text[16] = "";
+
+	return pread(nth, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 0;
+}
+
 static bool failing, failed;
 
 /* Ends it, once: did something fail since fail_at()? */

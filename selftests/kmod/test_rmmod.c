@@ -68,7 +68,7 @@ KT_TEST(in_use_by_descriptor_mapping_or_worker_it_stays)
 KT_TEST(it_goes_and_comes_back_again_and_again)
 {
 	NEED_MODULE_FILE();
-	for (int n = 0; n < 6; n++) {
+	for (long n = kt_scale(1000); n--;) {
 		KT_REQUIRE(!dev_begin(&d, 4));
 		KT_EQ(dev_join(&d, PULSE_NODE_ANY), 0);
 		dev_end(&d);
@@ -130,6 +130,8 @@ KT_TEST(parameters_outside_their_range_fail_the_load)
 /* Loads it with this source and looks whether that tells of switches and ends. */
 static void try_source(const char *name)
 {
+	struct pulse_event_worker_death worker;
+	struct pulse_event_process_death death;
 	char parameter[64], line[64] = "";
 	bool probe = !strcmp(name, "tracepoint");
 	int ret, status;
@@ -167,10 +169,18 @@ static void try_source(const char *name)
 			pause();
 	}
 	KT_CHECK(EVENTUALLY(state_of(&d, 1) == PULSE_STATE_BLOCKED));
+	KT_CHECK(watch(d.fd, (struct pulse_watch){ .kind = PULSE_WATCH_PROCESS,
+						    .target = (__u32)pid }) > 0);
 	kill(pid, SIGKILL);
 	KT_EQ(waitpid(pid, &status, 0), pid);
 	KT_CHECK(EVENTUALLY(state_of(&d, 1) == PULSE_STATE_FREE));
 	KT_EQ(kstate_read(&d, 1).exit_code, SIGKILL);
+	/* the worker's end and its process's, as worker and as watched */
+	KT_CHECK(event_take(&d, PULSE_EVENT_WORKER_DEATH, &worker, sizeof(worker)));
+	KT_EQ(worker.signal, SIGKILL);
+	KT_CHECK(event_take(&d, PULSE_EVENT_PROCESS_DEATH, &death, sizeof(death)));
+	KT_EQ(death.pid, pid);
+	KT_EQ(death.signal, SIGKILL);
 	dev_end(&d);
 }
 
@@ -251,6 +261,27 @@ KT_TEST(a_listener_does_not_hold_it_and_a_dump_that_nobody_reads_does)
 	KT_REQUIRE(!load(""));
 }
 
+static int ask_as_somebody(void *arg)
+{
+	(void)arg;
+	if (setresgid(4001, 4001, 4001) || setresuid(4001, 4001, 4001))
+		return 99;
+	return open_family() == -ENOENT && dev_open(O_RDWR) == -ENOENT ? 0 : 1;
+}
+
+/* N11: who asks for the family of a module that is not there is told so */
+KT_TEST(asking_for_its_family_does_not_load_it)
+{
+	NEED_MODULE_FILE();
+	KT_EQ(unload_soon(), 0);
+	KT_EQ(open_family(), -ENOENT);
+	KT_EQ(in_child(ask_as_somebody, NULL), 0);
+	sleep_ms(50);
+	KT_CHECK(!anything_left());
+	KT_EQ(load(""), 0);
+}
+
+/* N11 */
 KT_TEST(it_has_no_alias_by_which_a_user_could_load_it)
 {
 	char line[512];
