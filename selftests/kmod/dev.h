@@ -20,6 +20,7 @@
 
 #include <linux/pulse.h>
 
+#include "files.h"
 #include "ktap.h"
 
 #define NS_PER_MS	1000000LL
@@ -501,36 +502,6 @@ static inline void parker_stop(struct parker *p)
 	pthread_join(p->thread, NULL);
 }
 
-/* -------------------------------------------------------------------- files */
-
-/* 0 or -errno; one write() of this text. */
-static inline int file_put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
-/* The number behind @key in a file of lines "key number", or -1. */
-static inline long long file_number(const char *path, const char *key)
-{
-	long long value = -1;
-	char line[512];
-	FILE *f = fopen(path, "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, strlen(key)))
-			value = strtoll(line + strlen(key), NULL, 0);
-	if (f)
-		fclose(f);
-	return value;
-}
-
 /* How often a thread of this process gave its CPU away by itself. */
 static inline long long voluntary_switches(int tid)
 {
@@ -538,12 +509,6 @@ static inline long long voluntary_switches(int tid)
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
 	return file_number(path, "voluntary_ctxt_switches:");
-}
-
-/* Are we in a machine that is ours alone, to do with what we like? */
-static inline bool in_vm(void)
-{
-	return getenv("PULSE_VM") != NULL;
 }
 
 /* -------------------------------------------------------------------- sysfs */

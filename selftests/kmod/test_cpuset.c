@@ -3,6 +3,7 @@
  * CPUs that a worker may use: a cpuset that confines it, one that shrinks under
  * it, and a thread that is moved between nodes as fast as can be.
  */
+#include "dev.h"
 #include "cgroup.h"
 
 #define WORD	PULSE_PARK_WORD(4, PULSE_PARK_PARKING)

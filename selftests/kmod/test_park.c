@@ -4,6 +4,7 @@
  */
 #include <sys/ptrace.h>
 
+#include "dev.h"
 #include "cgroup.h"
 
 #define WORD	PULSE_PARK_WORD(7, PULSE_PARK_PARKING)

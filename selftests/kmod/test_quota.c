@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <sys/resource.h>
 
+#include "dev.h"
 #include "cgroup.h"
 
 #define UID_A	4001

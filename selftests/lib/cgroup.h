@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * cgroup.h - groups of cgroup version 2 for tests: made below the root, gone
- * afterwards. A machine that is not ours has its controllers where they are.
+ * afterwards. Included after what says EVENTUALLY.
  */
 #ifndef PULSE_SELFTESTS_CGROUP_H
 #define PULSE_SELFTESTS_CGROUP_H
 
 #include <sys/stat.h>
 
-#include "dev.h"
+#include "files.h"
 
 #define CGROUPS	"/sys/fs/cgroup/"
 
