@@ -89,7 +89,7 @@ struct pulse_ctx {
 	struct pulse_events events;
 	struct pulse_watches watches;
 
-	spinlock_t lock;
+	spinlock_t lock;	/* protects what follows */
 	unsigned long *slots;
 	u32 nr_workers;
 	u64 sweep_batch;
@@ -104,6 +104,7 @@ struct pulse_ctx {
  */
 static inline bool pulse_ctx_is_live(struct pulse_ctx *ctx)
 {
+	/* (G) */
 	return smp_load_acquire(&ctx->state) == PULSE_CTX_LIVE;
 }
 

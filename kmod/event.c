@@ -103,7 +103,7 @@ static u64 pulse_events_consumed(struct pulse_events *ev)
 {
 	struct pulse_evcons *cons = ev->cons.kaddr;
 
-	return smp_load_acquire(&cons->pos);
+	return smp_load_acquire(&cons->pos);	/* (J) */
 }
 
 /**

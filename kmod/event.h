@@ -26,7 +26,7 @@ struct pulse_events {
 	struct pulse_region prod;
 	u32 bytes;
 
-	spinlock_t lock;
+	spinlock_t lock;	/* protects what follows, and the data */
 	u64 pos;
 	u64 dropped;
 	struct eventfd_ctx __rcu *eventfd;

@@ -42,10 +42,11 @@ bool pulse_kstate_copy(const struct pulse_worker *w, struct pulse_kstate *copy)
 	int i;
 
 	for (i = 0; i < PULSE_LOOKS; i++) {
+		/* (F): pairs with state.c:pulse_kstate_end() */
 		u32 seq = smp_load_acquire(&ks->seq);
 
 		memcpy(copy, ks, sizeof(*copy));
-		smp_rmb();	/* (F): pairs with state.c:pulse_kstate_end() */
+		smp_rmb();	/* (F): pairs with state.c:pulse_kstate_begin() */
 		if (!(seq & 1) && READ_ONCE(ks->seq) == seq)
 			return true;
 		cpu_relax();

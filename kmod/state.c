@@ -51,12 +51,12 @@ static const struct pulse_source *pulse_source;
 static __always_inline void pulse_kstate_begin(struct pulse_kstate *ks)
 {
 	WRITE_ONCE(ks->seq, ks->seq + 1);
-	smp_wmb();
+	smp_wmb();	/* (F): odd before the fields */
 }
 
 static __always_inline void pulse_kstate_end(struct pulse_kstate *ks)
 {
-	smp_wmb();
+	smp_wmb();	/* (F): the fields before even */
 	WRITE_ONCE(ks->seq, ks->seq + 1);
 }
 

@@ -18,7 +18,7 @@
  * @tick: a round, each watch_interval_ms while there is anything to watch
  */
 struct pulse_watches {
-	spinlock_t lock;
+	spinlock_t lock;	/* protects what follows */
 	struct list_head list;
 	u32 nr;
 	u32 last_id;

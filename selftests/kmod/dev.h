@@ -20,6 +20,7 @@
 
 #include <linux/pulse.h>
 
+#include "files.h"
 #include "ktap.h"
 
 #define NS_PER_MS	1000000LL
@@ -499,6 +500,15 @@ static inline void parker_stop(struct parker *p)
 	__atomic_store_n(&p->end, 1, __ATOMIC_RELEASE);
 	wake_one(p->d->fd, p->index);
 	pthread_join(p->thread, NULL);
+}
+
+/* How often a thread of this process gave its CPU away by itself. */
+static inline long long voluntary_switches(int tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	return file_number(path, "voluntary_ctxt_switches:");
 }
 
 /* -------------------------------------------------------------------- sysfs */

@@ -197,6 +197,56 @@ KT_TEST(whoever_sleeps_has_no_beats)
 	dev_end(&d);
 }
 
+/* Timers of the kernel that are queued and are this module's; -1: not told. */
+static int queued_timers(void)
+{
+	char line[256];
+	int nr = 0;
+	FILE *f = fopen("/proc/timer_list", "re");
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		nr += strstr(line, "pulse_beat_timer") != NULL;
+	fclose(f);
+	return nr;
+}
+
+/* S02 */
+KT_TEST(however_many_beat_there_is_a_timer_a_cpu_and_none_for_sleepers)
+{
+	enum { EACH = 3 };
+	struct spinner *s = calloc((size_t)nr_cpus() * EACH, sizeof(*s));
+	int nr = nr_cpus() * EACH, most = 0, i;
+
+	NEED_DEVICE();
+	KT_REQUIRE(s);
+	if (queued_timers() < 0)
+		KT_SKIP("no /proc/timer_list");
+	KT_REQUIRE(!dev_begin(&d, (__u32)nr));
+	for (i = 0; i < nr; i++)
+		KT_REQUIRE(spinner_start(&s[i], &d, PULSE_MIN_BEAT_NS, i % nr_cpus()));
+	/* all of them blocked: what is still queued finds nobody and stops */
+	KT_CHECK(EVENTUALLY(queued_timers() == 0));
+	for (i = 0; i < nr; i++)
+		spinner_go(&s[i]);
+	for (i = 0; i < 50; i++) {
+		int now = queued_timers();
+
+		most = now > most ? now : most;
+		sleep_ms(2);
+	}
+	kt_note("%d workers on %d CPUs, %d timers", nr, nr_cpus(), most);
+	KT_CHECK(most > 0 && most <= nr_cpus());
+	for (i = 0; i < nr; i++)
+		KT_CHECK(spinner_rest(&s[i]));
+	KT_CHECK(EVENTUALLY(queued_timers() == 0));
+	for (i = 0; i < nr; i++)
+		KT_EQ(spinner_stop(&s[i]), 0);
+	dev_end(&d);
+	free(s);
+}
+
 KT_TEST(two_periods_on_one_cpu_are_kept_apart)
 {
 	static const __u64 periods[] = { 100 * US, 1000 * US, 330 * US };
@@ -488,16 +538,9 @@ KT_TEST(exec_ends_them)
 static int put_online(int cpu, const char *text)
 {
 	char path[128];
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, 1);
-	close(fd);
-	return n == 1 ? 0 : -errno;
+	return file_put(path, text);
 }
 
 /* S07 */
@@ -518,7 +561,7 @@ KT_TEST(a_cpu_goes_and_comes_back)
 	a = kstate_read(&d, s.index[0]);
 	spinner_go(&s);
 	KT_CHECK(EVENTUALLY(beats_of(&d, s.index[0]) > a.beats));
-	for (int n = 0; n < 3; n++) {
+	for (long n = kt_scale(200); n--;) {
 		__u64 was;
 
 		KT_EQ(put_online(cpu, "0"), 0);

@@ -7,101 +7,12 @@
  */
 #include <sys/eventfd.h>
 
+#include "fail.h"
 #include "nl.h"
 
 #define WORD	PULSE_PARK_WORD(8, PULSE_PARK_PARKING)
 
 static struct dev d;
-static int nth = -1;		/* /proc/self/task/TID/fail-nth, or -1 */
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	(void)!write(fd, text, strlen(text));
-	close(fd);
-}
-
-static char loglevel[16];	/* of the console, to be put back */
-
-static void console_off(void)
-{
-	FILE *f = fopen("/proc/sys/kernel/printk", "re");
-
-	if (f && fscanf(f, "%15s", loglevel) == 1)
-		put("/proc/sys/kernel/printk", "1");
-	if (f)
-		fclose(f);
-}
-
-static void fail_nth_open(void)
-{
-	char path[64];
-
-	/*
-	 * The console is a serial line behind a sleeping lock; kmemleak, whose
-	 * own allocations fail too, says so with a raw one held. It stays in
-	 * the log.
-	 */
-	console_off();
-	/* sleeping allocations and order 0 are spared unless told otherwise */
-	put("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
-	put("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-	put("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N");
-	put("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	put("/sys/kernel/debug/failslab/verbose", "0");
-	put("/sys/kernel/debug/fail_page_alloc/verbose", "0");
-	put("/sys/kernel/debug/fail_usercopy/verbose", "0");
-	snprintf(path, sizeof(path), "/proc/self/task/%ld/fail-nth",
-		 syscall(SYS_gettid));
-	nth = open(path, O_RDWR | O_CLOEXEC);
-	if (nth < 0)
-		kt_note("no fault injection in this kernel: nothing is made to fail");
-}
-
-static void fail_nth_close(void)
-{
-	if (nth >= 0)
-		close(nth);
-	nth = -1;
-	if (*loglevel)
-		put("/proc/sys/kernel/printk", loglevel);
-}
-
-/* A count that is left over may hit this very write: then it is over. */
-static void fail_at(int n)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%d", n);
-
-	for (int tries = 0; nth >= 0 && tries < 2; tries++)
-		if (pwrite(nth, text, (size_t)len, 0) == len)
-			return;
-	KT_CHECK(nth < 0);
-}
-
-static bool failing, failed;
-
-/* Ends it, once: did something fail since fail_at()? */
-static void stop_failing(void)
-{
-	char text[16] = "";
-	ssize_t n;
-
-	if (nth < 0 || !failing)
-		return;
-	failing = false;
-	n = pread(nth, text, sizeof(text) - 1, 0);
-	if (n < 0)			/* the last one left hit this very read */
-		return;
-	if (n > 0 && text[0] != '0')
-		fail_at(0);
-	else
-		failed = true;
-}
-
 /*
  * Runs a step with each n until nothing fails in it any more, or until it was
  * done, when it can be done only once; how many failures there were.
@@ -131,6 +42,16 @@ static int sweep(const char *what, int (*step)(void), bool once)
 
 static struct pulse_info info;
 
+/* There is no other worker, so what is well is ESRCH; 0 or -errno. */
+static int to_nobody(int index)
+{
+	int ret = handoff(d.fd, index, index + 1, WORD, PULSE_NO_DEADLINE);
+
+	if (ret == -ESRCH)
+		ret = yield_to(d.fd, index + 1);
+	return ret == -ESRCH ? 0 : ret;
+}
+
 /* All that a worker does for itself, once. */
 static int use_all(int index)
 {
@@ -149,6 +70,8 @@ static int use_all(int index)
 		ret = park(d.fd, index, WORD, PULSE_NO_DEADLINE);
 	if (ret >= 0)
 		ret = wake_node(d.fd, 0, 16, PULSE_WAKE_SPILL);
+	if (ret >= 0)
+		ret = to_nobody(index);
 	if (ret >= 0)
 		ret = dev_info(d.fd, &info);
 	if (ret >= 0)

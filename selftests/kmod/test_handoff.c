@@ -343,6 +343,140 @@ KT_TEST(handing_to_the_dying_hangs_nobody)
 	dev_end(&d);
 }
 
+static int to_fifo(int priority)
+{
+	struct sched_param p = { .sched_priority = priority };
+
+	return sched_setscheduler(0, SCHED_FIFO, &p) ? -errno : 0;
+}
+
+/* A worker of the ordinary class that hands back whatever it is handed. */
+static struct servant {
+	pthread_t thread;
+	int cpu, index, master, end;
+	long served;
+} servant;
+
+static void *servant_main(void *arg)
+{
+	struct servant *s = arg;
+
+	pin_to_cpu(s->cpu);
+	s->index = worker_add(d.fd, PULSE_NODE_ANY);
+	set_word(&d, s->index, WORD);
+	__atomic_add_fetch(&ring_ready, 1, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&s->end, __ATOMIC_SEQ_CST)) {
+		park(d.fd, s->index, WORD, PULSE_NO_DEADLINE);
+		__atomic_add_fetch(&s->served, 1, __ATOMIC_SEQ_CST);
+		wake_one(d.fd, s->master);
+	}
+	worker_del(d.fd, s->index);
+	return NULL;
+}
+
+static volatile int hog_end;
+
+static void *fifo_hog(void *arg)
+{
+	pin_to_cpu(*(int *)arg);
+	to_fifo(5);
+	__atomic_add_fetch(&ring_ready, 1, __ATOMIC_SEQ_CST);
+	while (!hog_end)
+		;
+	return NULL;
+}
+
+/* A realtime worker that has its work done by the servant on its own CPU. */
+static struct { int cpu, index, done, late, error; } master;
+
+static void *master_main(void *arg)
+{
+	long rounds = *(long *)arg;
+
+	pin_to_cpu(master.cpu);
+	if (to_fifo(10)) {
+		master.error = -EPERM;
+		return NULL;
+	}
+	while (rounds--) {
+		int ret = handoff(d.fd, master.index, servant.index, WORD,
+				  now_ns() + 20 * NS_PER_MS);
+
+		master.done += !ret;
+		master.late += ret == -ETIMEDOUT;
+		master.error |= ret && ret != -ETIMEDOUT ? ret : 0;
+	}
+	return NULL;
+}
+
+static void *master_entry(void *arg)
+{
+	master.index = worker_add(d.fd, PULSE_NODE_ANY);
+	set_word(&d, master.index, WORD);
+	__atomic_add_fetch(&ring_ready, 1, __ATOMIC_SEQ_CST);
+	EVENTUALLY(__atomic_load_n(&servant.master, __ATOMIC_SEQ_CST) >= 0);
+	master_main(arg);
+	worker_del(d.fd, master.index);
+	return NULL;
+}
+
+static void master_and_servant(bool inverted, long rounds)
+{
+	int cpu = nr_cpus() - 1;
+	pthread_t hog, t;
+
+	KT_REQUIRE(!dev_begin(&d, 4));
+	memset(&servant, 0, sizeof(servant));
+	memset(&master, 0, sizeof(master));
+	ring_ready = hog_end = 0;
+	servant.cpu = master.cpu = cpu;
+	servant.master = -1;
+	KT_REQUIRE(!pthread_create(&servant.thread, NULL, servant_main, &servant));
+	KT_REQUIRE(EVENTUALLY(__atomic_load_n(&ring_ready, __ATOMIC_SEQ_CST) == 1));
+	KT_CHECK(EVENTUALLY(state_of(&d, servant.index) == PULSE_STATE_PARKED));
+	KT_REQUIRE(!pthread_create(&t, NULL, master_entry, &rounds));
+	KT_REQUIRE(EVENTUALLY(__atomic_load_n(&ring_ready, __ATOMIC_SEQ_CST) == 2));
+	if (inverted) {
+		KT_REQUIRE(!pthread_create(&hog, NULL, fifo_hog, &cpu));
+		KT_REQUIRE(EVENTUALLY(__atomic_load_n(&ring_ready,
+						      __ATOMIC_SEQ_CST) == 3));
+	}
+	__atomic_store_n(&servant.master, master.index, __ATOMIC_SEQ_CST);
+	pthread_join(t, NULL);
+	hog_end = 1;
+	if (inverted)
+		pthread_join(hog, NULL);
+	kt_note("%d handed back, %d not in time, %ld served", master.done, master.late,
+		servant.served);
+	KT_EQ(master.error, 0);
+	KT_EQ(master.done + master.late, rounds);
+	/* what was handed over and could not be done is done when there is a CPU */
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&servant.served, __ATOMIC_SEQ_CST) > 0));
+	KT_CHECK(EVENTUALLY(state_of(&d, servant.index) == PULSE_STATE_PARKED));
+	__atomic_store_n(&servant.end, 1, __ATOMIC_SEQ_CST);
+	wake_one(d.fd, servant.index);
+	pthread_join(servant.thread, NULL);
+	dev_end(&d);
+}
+
+/*
+ * P14: priority is not handed over, as the ABI says. Who sleeps leaves its CPU
+ * to the servant, so that it is served; and where a third one takes that CPU, the
+ * deadline ends the wait, whatever the servant does.
+ */
+KT_TEST(a_realtime_worker_that_waits_for_an_ordinary_one_is_served_or_told)
+{
+	long rounds = kt_scale(200) + 5;
+
+	NEED_DEVICE();
+	if (nr_cpus() < 2)
+		KT_SKIP("one CPU: the test would not run either");
+	pin_to_cpu(0);
+	master_and_servant(false, rounds);
+	KT_CHECK(master.done > 0);
+	master_and_servant(true, 10);
+}
+
 static int handoff_until_killed(void *arg)
 {
 	struct parker p = { .word = WORD };

@@ -109,6 +109,7 @@ static int root_gets_nice_and_class_(void *arg)
 }
 IN_CHILD(root_gets_nice_and_class)
 
+/* S05 */
 static int a_slice_is_kept_or_not_to_be_had_(void *arg)
 {
 	(void)arg;
@@ -239,7 +240,6 @@ static int what_is_out_of_range_is_refused_(void *arg)
 	MUST(HINT(0, .mask = PULSE_HINT_NICE | PULSE_HINT_CLASS, .nice = 3,
 		  .sched_class = PULSE_CLASS_FIFO) == -EINVAL);
 	MUST(attr_of(0).nice == 0 && attr_of(0).policy == POLICY_NORMAL);
-	/* S04 */
 	sched_getaffinity(0, sizeof(after), &after);
 	MUST(CPU_EQUAL(&before, &after));
 	return 0;

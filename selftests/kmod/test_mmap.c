@@ -3,6 +3,8 @@
  * What may be mapped, how, and what becomes of it.
  */
 #include <sys/resource.h>
+#include <sys/swap.h>
+#include <sys/uio.h>
 
 #include "dev.h"
 
@@ -195,23 +197,110 @@ KT_TEST(mprotect_gives_no_more_than_the_descriptor)
 	dev_end(&d);
 }
 
-/* Writes to a read-only page through /proc/self/mem, as a debugger would. */
-KT_TEST(proc_mem_does_not_write_what_mmap_refuses)
-{
-	__u64 magic = 0;
-	void *p;
-	int mem;
+/* Ways into memory that do not go through a store of this program's own. */
 
-	NEED_DEVICE();
-	KT_REQUIRE(!begin());
-	p = map(&regs[0]);
-	KT_REQUIRE(p != MAP_FAILED);
-	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	KT_REQUIRE(mem >= 0);
-	KT_CHECK(pwrite(mem, &magic, sizeof(magic), (off_t)(uintptr_t)p) < 0);
-	KT_EQ(((struct pulse_hdr *)p)->magic, PULSE_HDR_MAGIC);
+static int by_store(void *p, const void *bytes)
+{
+	memcpy(p, bytes, sizeof(__u64));
+	return 0;
+}
+
+static int by_proc_mem(void *p, const void *bytes)
+{
+	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	ssize_t n = pwrite(mem, bytes, sizeof(__u64), (off_t)(uintptr_t)p);
+
 	close(mem);
-	munmap(p, regs[0].bytes);
+	return n == sizeof(__u64) ? 0 : 1;
+}
+
+static int by_another_process(void *p, const void *bytes)
+{
+	struct iovec from = { (void *)(uintptr_t)bytes, sizeof(__u64) };
+	struct iovec to = { p, sizeof(__u64) };
+
+	return process_vm_writev(getpid(), &from, 1, &to, 1, 0) > 0 ? 0 : 1;
+}
+
+static int by_read(void *p, const void *bytes)
+{
+	int fds[2];
+	ssize_t n;
+
+	if (pipe(fds) || write(fds[1], bytes, sizeof(__u64)) != sizeof(__u64))
+		return 2;
+	n = read(fds[0], p, sizeof(__u64));
+	close(fds[0]);
+	close(fds[1]);
+	return n > 0 ? 0 : errno == EFAULT ? 1 : 3;
+}
+
+static int by_populate(void *p, const void *bytes)
+{
+	(void)bytes;
+	return madvise(p, 4096, 23 /* MADV_POPULATE_WRITE */) ? 1 : 0;
+}
+
+static const struct way {
+	const char *name;
+	int (*fn)(void *p, const void *bytes);
+	int want;		/* in a child: what fn returns, or -signal */
+} ways[] = {
+	{ "a store", by_store, -SIGSEGV },
+	{ "/proc/self/mem", by_proc_mem, 1 },
+	{ "process_vm_writev", by_another_process, 1 },
+	{ "read(2) into it", by_read, 1 },
+	{ "MADV_POPULATE_WRITE", by_populate, 1 },
+};
+
+static const struct way *way;
+static unsigned int way_region;
+
+/* On a context of its own, as mappings are not inherited. */
+static int go_that_way(void *arg)
+{
+	static const __u64 bytes = 0x5a5a5a5a5a5a5a5aULL;
+	char *p, before[256];
+	int ret;
+
+	(void)arg;
+	if (begin())
+		return 100;
+	p = map(&regs[way_region]);
+	if (p == MAP_FAILED)
+		return 101;
+	memcpy(before, p, sizeof(before));
+	ret = way->fn(p, &bytes);
+	return memcmp(before, p, sizeof(before)) ? 102 : ret;
+}
+
+/* H07: what only the kernel writes is written by no user, whichever way */
+KT_TEST(what_the_kernel_writes_is_written_by_nobody_else)
+{
+	NEED_DEVICE();
+	for (size_t w = 0; w < sizeof(ways) / sizeof(ways[0]); w++) {
+		for (unsigned int r = 0; r < 6; r++) {
+			int got;
+
+			way = &ways[w];
+			way_region = r;
+			if (r == 2 || r == 3 || r == 4)	/* the user's own */
+				continue;
+			got = in_child(go_that_way, NULL);
+			KT_CHECKF(got == way->want, "%s, region %u: %d", way->name,
+				  r, got);
+		}
+	}
+	/* the kernel writes its answers to a system call there as little */
+	KT_REQUIRE(!begin());
+	for (unsigned int r = 0; r < 6; r++) {
+		void *p = map(&regs[r]);
+
+		KT_REQUIRE(p != MAP_FAILED);
+		KT_EQ(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, p),
+		      regs[r].writable ? 0 : -1);
+		munmap(p, regs[r].bytes);
+	}
 	dev_end(&d);
 }
 
@@ -289,6 +378,39 @@ KT_TEST(pages_live_until_the_last_mapping_goes)
 		munmap(p[i], regs[i].bytes);
 	}
 	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
+	dev_end(&d);
+}
+
+/* A disk of memory as swap; false where that cannot be had. */
+static bool swap_begin(void)
+{
+	return in_vm() && !system("modprobe zram num_devices=1 2>/dev/null") &&
+	       !file_put("/sys/block/zram0/disksize", "16M") &&
+	       !system("mkswap /dev/zram0 >/dev/null 2>&1") &&
+	       !swapon("/dev/zram0", 0);
+}
+
+/* M15: swap is looked for in every page table when it is taken away */
+KT_TEST(swap_comes_and_goes_and_takes_no_page)
+{
+	unsigned char *p[6];
+
+	NEED_DEVICE();
+	if (!swap_begin())
+		KT_SKIP("no swap in this kernel, or not a machine of its own");
+	KT_REQUIRE(!begin());
+	for (int i = 0; i < 6; i++) {
+		KT_REQUIRE((p[i] = map(&regs[i])) != MAP_FAILED);
+		if (regs[i].writable)
+			memset(p[i], 0x5a, regs[i].bytes);
+		madvise(p[i], regs[i].bytes, MADV_PAGEOUT);
+	}
+	KT_EQ(swapoff("/dev/zram0"), 0);
+	for (int i = 0; i < 6; i++) {
+		for (size_t b = 0; regs[i].writable && b < regs[i].bytes; b += 512)
+			KT_EQ(p[i][b], 0x5a);
+		munmap(p[i], regs[i].bytes);
+	}
 	dev_end(&d);
 }
 
@@ -427,6 +549,33 @@ KT_TEST(mappings_are_bounded_and_given_back)
 	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
 }
 
+/* Bytes of a region that are not zero behind those that mean something. */
+static size_t not_zero_behind(const struct reg *r, size_t used)
+{
+	const unsigned char *p = map(r);
+	size_t bad = 0, page = used < 4096 ? 4096 : r->bytes;
+
+	if (p == MAP_FAILED)
+		return r->bytes;
+	for (size_t b = used; b < page; b++)
+		bad += p[b] != 0;
+	munmap((void *)(uintptr_t)p, r->bytes);
+	return bad;
+}
+
+/* Of HDR: where its last table ends. */
+static size_t hdr_used(void)
+{
+	const struct pulse_hdr *h = map(&regs[0]);
+	size_t used = 0;
+
+	if (h == MAP_FAILED)
+		return 0;
+	used = h->idle_off + (size_t)h->nr_nodes * h->idle_words * sizeof(__u64);
+	munmap((void *)(uintptr_t)h, regs[0].bytes);
+	return used;
+}
+
 /* M17: the memory was filled with a pattern before */
 KT_TEST(fresh_pages_are_zero_in_every_byte)
 {
@@ -440,7 +589,8 @@ KT_TEST(fresh_pages_are_zero_in_every_byte)
 		memset(dirt, 0xa5, 8 << 20);
 		munmap(dirt, 8 << 20);
 		KT_REQUIRE(!begin());
-		for (int i = 1; i < 4; i++) {
+		/* HDR and EVPROD are not fresh: the kernel wrote them */
+		for (int i = 1; i < 5; i++) {
 			unsigned char *p = map(&regs[i]);
 
 			KT_REQUIRE(p != MAP_FAILED);
@@ -451,6 +601,8 @@ KT_TEST(fresh_pages_are_zero_in_every_byte)
 			munmap(p, regs[i].bytes);
 		}
 		KT_EQ(bad, 0);
+		KT_EQ(not_zero_behind(&regs[0], hdr_used()), 0);
+		KT_EQ(not_zero_behind(&regs[5], sizeof(struct pulse_evprod)), 0);
 		dev_end(&d);
 	}
 }

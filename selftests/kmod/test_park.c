@@ -2,9 +2,10 @@
 /*
  * PARK and WAKE: permits, deadlines, signals, closing, dying.
  */
-#include <sys/stat.h>
+#include <sys/ptrace.h>
 
 #include "dev.h"
+#include "cgroup.h"
 
 #define WORD	PULSE_PARK_WORD(7, PULSE_PARK_PARKING)
 
@@ -129,6 +130,85 @@ KT_TEST(a_park_ends_at_its_deadline_and_not_before)
 	KT_CHECK(now_ns() >= end);
 	KT_EQ(kstate_read(&d, i).n_park, 1);
 	dev_end(&d);
+}
+
+static int set_clock(long long offset_s)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += offset_s;
+	return clock_settime(CLOCK_REALTIME, &ts) ? -errno : 0;
+}
+
+/* P05: a deadline is of the clock that nobody sets */
+KT_TEST(setting_the_clock_moves_no_deadline)
+{
+	struct parker far = { .word = WORD };
+	long long end;
+
+	NEED_DEVICE();
+	if (!in_vm())
+		KT_SKIP("only in a machine of its own");
+	for (int hour = 3600; hour >= -3600; hour -= 7200) {
+		struct parker near = { .word = WORD, .end = 1 };
+
+		KT_REQUIRE(!dev_begin(&d, 8));
+		far.end = far.returns = 0;
+		far.deadline_ns = now_ns() + 1800 * NS_PER_SEC;
+		end = near.deadline_ns = now_ns() + 300 * NS_PER_MS;
+		KT_REQUIRE(parker_start(&far, &d, PULSE_NODE_ANY));
+		KT_REQUIRE(parker_start(&near, &d, PULSE_NODE_ANY));
+		KT_EQ(set_clock(hour), 0);
+		pthread_join(near.thread, NULL);
+		KT_EQ(near.last, -ETIMEDOUT);
+		KT_CHECK(now_ns() >= end);
+		KT_EQ(parker_returns(&far), 0);
+		KT_EQ(set_clock(-hour), 0);
+		KT_EQ(parker_returns(&far), 0);
+		parker_stop(&far);
+		KT_EQ(far.last, 0);
+		dev_end(&d);
+	}
+}
+
+/* P09: an index of this context is all that can be woken by it */
+KT_TEST(a_thread_id_or_a_worker_of_another_context_cannot_be_woken)
+{
+	struct parker p = { .word = WORD };
+	struct dev other;
+	long long switches;
+	__u32 list[3];
+
+	NEED_DEVICE();
+	KT_REQUIRE(!dev_begin(&other, 8));
+	KT_REQUIRE(!dev_begin(&d, 8));
+	KT_EQ(dev_join(&d, PULSE_NODE_ANY), 0);
+	/* the same index as in d: nobody; a thread and a process by their ids */
+	KT_REQUIRE(parker_start(&p, &other, PULSE_NODE_ANY));
+	KT_EQ(worker_del(d.fd, 0), 0);
+	d.self = -1;
+	KT_EQ(p.index, 0);
+	switches = voluntary_switches(p.tid);
+	KT_CHECK(switches > 0);
+	list[0] = (__u32)p.index;
+	list[1] = (__u32)p.tid;
+	list[2] = 1;
+	for (int i = 0; i < 3; i++)
+		KT_EQ(wake_one(d.fd, (int)list[i]), -ESRCH);
+	KT_EQ(wake_list(d.fd, list, 3), -ESRCH);
+	KT_EQ(yield_to(d.fd, p.tid), -ESRCH);
+	KT_EQ(wake_node(d.fd, 0, 8, PULSE_WAKE_SPILL), 0);
+	KT_EQ(dev_join(&d, PULSE_NODE_ANY), 0);
+	KT_EQ(handoff(d.fd, 0, p.tid, WORD, 0), -ESRCH);
+	KT_EQ(handoff(d.fd, 0, 1, WORD, 0), -ESRCH);
+	sleep_ms(50);
+	KT_EQ(parker_returns(&p), 0);
+	KT_EQ(voluntary_switches(p.tid), switches);
+	KT_EQ(state_of(&other, p.index), PULSE_STATE_PARKED);
+	parker_stop(&p);
+	dev_end(&d);
+	dev_end(&other);
 }
 
 KT_TEST(a_park_of_another_thread_or_of_nobody_is_refused)
@@ -326,33 +406,11 @@ KT_TEST(stop_and_continue_lose_neither_the_park_nor_its_permit)
 	munmap(s, 4096);
 }
 
-#define FREEZE_DIR	"/sys/fs/cgroup/pulse-freeze"
-
-static int cgroup_put(const char *name, const char *text)
-{
-	char path[128];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), FREEZE_DIR "/%s", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : write(fd, text, strlen(text));
-	if (fd >= 0)
-		close(fd);
-	return n < 0 ? -errno : 0;
-}
+#define FREEZE	"pulse-freeze"
 
 static bool cgroup_is_frozen(int yes)
 {
-	char line[64];
-	bool right = false;
-	FILE *f = fopen(FREEZE_DIR "/cgroup.events", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		right |= !strncmp(line, "frozen ", 7) && atoi(line + 7) == yes;
-	if (f)
-		fclose(f);
-	return right;
+	return file_number(CGROUPS FREEZE "/cgroup.events", "frozen ") == yes;
 }
 
 /* P12 */
@@ -363,8 +421,9 @@ KT_TEST(the_freezer_stops_a_parked_process_and_lets_it_go_on)
 	pid_t pid;
 
 	NEED_DEVICE();
-	if (mkdir(FREEZE_DIR, 0755) || access(FREEZE_DIR "/cgroup.freeze", F_OK)) {
-		rmdir(FREEZE_DIR);
+	if (mkdir(CGROUPS FREEZE, 0755) ||
+	    access(CGROUPS FREEZE "/cgroup.freeze", F_OK)) {
+		rmdir(CGROUPS FREEZE);
 		KT_SKIP("no freezer of cgroup version 2 here");
 	}
 	s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
@@ -375,7 +434,7 @@ KT_TEST(the_freezer_stops_a_parked_process_and_lets_it_go_on)
 	if (!pid) {
 		struct parker p = { .word = WORD };
 
-		if (cgroup_put("cgroup.procs", "0") || dev_begin(&d, 8) ||
+		if (cgroup_enter(FREEZE) || dev_begin(&d, 8) ||
 		    !parker_start(&p, &d, PULSE_NODE_ANY))
 			_exit(1);
 		__atomic_store_n(&s->ready, 1, __ATOMIC_SEQ_CST);
@@ -388,16 +447,60 @@ KT_TEST(the_freezer_stops_a_parked_process_and_lets_it_go_on)
 	}
 	KT_CHECK(EVENTUALLY(__atomic_load_n(&s->ready, __ATOMIC_SEQ_CST)));
 	for (int n = 0; n < 5; n++) {
-		KT_EQ(cgroup_put("cgroup.freeze", "1"), 0);
+		KT_EQ(cgroup_put(FREEZE, "cgroup.freeze", "1"), 0);
 		KT_CHECK(EVENTUALLY(cgroup_is_frozen(1)));
-		KT_EQ(cgroup_put("cgroup.freeze", "0"), 0);
+		KT_EQ(cgroup_put(FREEZE, "cgroup.freeze", "0"), 0);
 		KT_CHECK(EVENTUALLY(cgroup_is_frozen(0)));
 	}
 	__atomic_store_n(&s->go, 1, __ATOMIC_SEQ_CST);
 	KT_EQ(waitpid(pid, &status, 0), pid);
 	KT_CHECKF(WIFEXITED(status) && !WEXITSTATUS(status), "status %#x", status);
 	munmap(s, 4096);
-	KT_CHECK(EVENTUALLY(!rmdir(FREEZE_DIR)));
+	KT_CHECK(cgroup_end(FREEZE));
+}
+
+/* P12: somebody else's debugger comes and goes, and comes again */
+KT_TEST(a_debugger_ends_no_park)
+{
+	struct { int go, tid; } *s;
+	int status;
+	pid_t pid;
+
+	NEED_DEVICE();
+	s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		 -1, 0);
+	KT_REQUIRE(s != MAP_FAILED);
+	pid = fork();
+	KT_REQUIRE(pid >= 0);
+	if (!pid) {
+		struct parker p = { .word = WORD };
+
+		if (dev_begin(&d, 8) || !parker_start(&p, &d, PULSE_NODE_ANY))
+			_exit(1);
+		__atomic_store_n(&s->tid, p.tid, __ATOMIC_SEQ_CST);
+		while (!__atomic_load_n(&s->go, __ATOMIC_SEQ_CST))
+			sleep_ms(1);
+		if (parker_returns(&p) || state_of(&d, p.index) != PULSE_STATE_PARKED)
+			_exit(2);
+		parker_stop(&p);
+		_exit(p.last ? 3 : 0);
+	}
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&s->tid, __ATOMIC_SEQ_CST)));
+	for (int n = 0; n < 5 && s->tid; n++) {
+		long how = n & 1 ? PTRACE_SEIZE : PTRACE_ATTACH;
+
+		KT_EQ(ptrace((enum __ptrace_request)how, s->tid, NULL, NULL), 0);
+		if (n & 1)
+			KT_EQ(ptrace(PTRACE_INTERRUPT, s->tid, NULL, NULL), 0);
+		KT_EQ(waitpid(s->tid, &status, __WALL), s->tid);
+		KT_CHECK(WIFSTOPPED(status));
+		KT_EQ(ptrace(PTRACE_DETACH, s->tid, NULL, NULL), 0);
+		sleep_ms(10);
+	}
+	__atomic_store_n(&s->go, 1, __ATOMIC_SEQ_CST);
+	KT_EQ(waitpid(pid, &status, 0), pid);
+	KT_CHECKF(WIFEXITED(status) && !WEXITSTATUS(status), "status %#x", status);
+	munmap(s, 4096);
 }
 
 /* P06 */

@@ -6,9 +6,9 @@
  */
 #include <grp.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "dev.h"
+#include "cgroup.h"
 
 #define UID_A	4001
 #define UID_B	4002
@@ -37,16 +37,7 @@ static void become(uid_t uid)
 /* VmLck of this process, in kB. */
 static long locked_kb(void)
 {
-	char line[256];
-	long kb = -1;
-	FILE *f = fopen("/proc/self/status", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "VmLck:", 6))
-			kb = atol(line + 6);
-	if (f)
-		fclose(f);
-	return kb;
+	return (long)file_number("/proc/self/status", "VmLck:");
 }
 
 static int memlock_child(void *arg)
@@ -124,6 +115,35 @@ static int open_child(void *arg)
 	if (!EVENTUALLY((fd = dev_open(O_RDWR)) >= 0))
 		return 3;
 	return dev_open(O_RDWR) != -EDQUOT;
+}
+
+/* L06: the process's own limit of descriptors may come before the quota */
+static int open_until_emfile(void *arg)
+{
+	struct rlimit few = { 32, 32 };
+	int fd, last = -1;
+
+	(void)arg;
+	setrlimit(RLIMIT_NOFILE, &few);
+	become(UID_A);
+	while ((fd = dev_open(O_RDWR)) >= 0)
+		last = fd;
+	if (fd != -EMFILE || last < 0)
+		return 1;
+	close(last);
+	return dev_open(O_RDWR) < 0;
+}
+
+KT_TEST(a_process_without_descriptors_left_is_told_so)
+{
+	long long contexts;
+
+	NEED_DEVICE();
+	contexts = sysfs_read("contexts");
+	open_to_all(true);
+	KT_EQ(in_child(open_until_emfile, NULL), 0);
+	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
+	open_to_all(false);
 }
 
 static int other_child(void *arg)
@@ -231,14 +251,15 @@ KT_TEST(pages_a_user_are_limited_and_a_refused_setup_can_be_tried_again)
 	put_back("max_pages_per_user");
 }
 
+#define GROUP	"pulse-test"
+
 /* S08 */
 static int cgroup_child(void *arg)
 {
 	int fd;
 
 	(void)arg;
-	fd = open("/sys/fs/cgroup/pulse-test/cgroup.procs", O_WRONLY);
-	if (fd < 0 || write(fd, "0", 1) != 1)
+	if (cgroup_enter(GROUP))
 		return 1;
 	fd = dev_open(O_RDWR);
 	if (fd < 0)
@@ -248,27 +269,60 @@ static int cgroup_child(void *arg)
 	return dev_setup(fd, 4, 16, 0) ? 4 : 0;
 }
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
-
-	if (fd >= 0)
-		close(fd);
-	return n < 0 ? -1 : 0;
-}
+/* A group of a few MiB of memory, or the test is skipped. */
+#define NEED_SMALL_GROUP()						\
+	do {								\
+		NEED_DEVICE();						\
+		if (cgroup_begin(GROUP, "memory") ||			\
+		    cgroup_put(GROUP, "memory.max", "8388608")) {	\
+			rmdir(CGROUPS GROUP);				\
+			KT_SKIP("no memory cgroup (version 2) here");	\
+		}							\
+	} while (0)
 
 KT_TEST(a_small_memory_cgroup_means_enomem_and_no_oom_kill)
 {
-	NEED_DEVICE();
-	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	if (mkdir("/sys/fs/cgroup/pulse-test", 0755) ||
-	    put("/sys/fs/cgroup/pulse-test/memory.max", "8388608")) {
-		rmdir("/sys/fs/cgroup/pulse-test");
-		KT_SKIP("no memory cgroup (version 2) here");
-	}
+	NEED_SMALL_GROUP();
 	KT_EQ(in_child(cgroup_child, NULL), 0);
-	KT_CHECK(EVENTUALLY(!rmdir("/sys/fs/cgroup/pulse-test")));
+	KT_EQ(file_number(CGROUPS GROUP "/memory.events", "oom_kill "), 0);
+	KT_CHECK(cgroup_end(GROUP));
+}
+
+/* S08: what was charged to it is used on when it is gone, and by others */
+static int outlive_group(void *arg)
+{
+	struct parker p = { .word = 1 };
+
+	(void)arg;
+	if (cgroup_enter(GROUP) || dev_begin_events(&d, 8, 4096, 0) ||
+	    !parker_start(&p, &d, PULSE_NODE_ANY))
+		return 1;
+	if (cgroup_enter("") || !cgroup_end(GROUP))
+		return 2;
+	for (int i = 1; i <= 20; i++) {
+		if (wake_one(d.fd, p.index) != 1 ||
+		    !EVENTUALLY(parker_returns(&p) == i) ||
+		    !EVENTUALLY(state_of(&d, p.index) == PULSE_STATE_PARKED))
+			return 3;
+		memset(&d.uwork[p.index].cookie, i, sizeof(d.uwork[0].cookie));
+	}
+	parker_stop(&p);
+	if (!event_next(&d) && d.hdr->nr_workers)
+		return 4;
+	dev_end(&d);
+	/* and a new one is charged to where it is now */
+	return dev_begin(&d, 8) ? 5 : 0;
+}
+
+KT_TEST(a_context_outlives_the_cgroup_that_it_was_charged_to)
+{
+	long long contexts;
+
+	NEED_SMALL_GROUP();
+	contexts = sysfs_read("contexts");
+	KT_EQ(in_child(outlive_group, NULL), 0);
+	KT_CHECK(access(CGROUPS GROUP, F_OK));
+	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
 }
 
 KT_MAIN()

@@ -3,84 +3,10 @@
  * The module goes when nobody uses it and not before, comes back, and refuses
  * to come with bad parameters. Leaves it loaded, as it was found.
  */
-#include <sys/utsname.h>
-
+#include "module.h"
 #include "nl.h"
 
 static struct dev d;
-
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "pulse", O_NONBLOCK) ? -errno : 0;
-}
-
-/* It goes for good a moment after the last file: the reaper may be at it. */
-static int unload_soon(void)
-{
-	int ret = -1;
-
-	EVENTUALLY(!(ret = unload()));
-	return ret;
-}
-
-/* The file that was built for this kernel, or what the VM was started with. */
-static const char *module_file(void)
-{
-	static char path[256];
-	const char *ko = getenv("PULSE_VM_MODULE");
-	struct utsname u;
-	int major, minor;
-
-	if (ko)
-		return ko;
-	uname(&u);
-	if (sscanf(u.release, "%d.%d", &major, &minor) != 2)
-		return "";
-	snprintf(path, sizeof(path), "build/kmod/%d.%d/pulse.ko", major, minor);
-	return path;
-}
-
-static char state_source[32];	/* as it was found */
-
-static void keep_state_source(void)
-{
-	FILE *f = fopen("/sys/module/pulse/parameters/state_source", "re");
-
-	if (f && fscanf(f, "%31s", state_source) != 1)
-		state_source[0] = 0;
-	if (f)
-		fclose(f);
-}
-
-/* With its state source as it was found, unless the parameters name one. */
-static int load(const char *parameters)
-{
-	int fd = open(module_file(), O_RDONLY | O_CLOEXEC);
-	char all[256];
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	snprintf(all, sizeof(all), "%s%s %s", *state_source ? "state_source=" : "",
-		 state_source, parameters);
-	ret = syscall(SYS_finit_module, fd, all, 0) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-#define NEED_MODULE_FILE()						\
-	do {								\
-		NEED_DEVICE();						\
-		if (access(module_file(), R_OK))			\
-			KT_SKIP("no %s to load again", module_file());	\
-	} while (0)
-
-static bool anything_left(void)
-{
-	return !access(PULSE_DEVICE_PATH, F_OK) || !access(SYSFS_DIR, F_OK) ||
-	       !access("/sys/module/pulse", F_OK) ||
-	       !access("/sys/kernel/tracing/events/pulse", F_OK);
-}
 
 static void *add_and_wait(void *arg)
 {
@@ -142,7 +68,7 @@ KT_TEST(in_use_by_descriptor_mapping_or_worker_it_stays)
 KT_TEST(it_goes_and_comes_back_again_and_again)
 {
 	NEED_MODULE_FILE();
-	for (int n = 0; n < 6; n++) {
+	for (long n = kt_scale(1000); n--;) {
 		KT_REQUIRE(!dev_begin(&d, 4));
 		KT_EQ(dev_join(&d, PULSE_NODE_ANY), 0);
 		dev_end(&d);
@@ -204,6 +130,8 @@ KT_TEST(parameters_outside_their_range_fail_the_load)
 /* Loads it with this source and looks whether that tells of switches and ends. */
 static void try_source(const char *name)
 {
+	struct pulse_event_worker_death worker;
+	struct pulse_event_process_death death;
 	char parameter[64], line[64] = "";
 	bool probe = !strcmp(name, "tracepoint");
 	int ret, status;
@@ -241,10 +169,18 @@ static void try_source(const char *name)
 			pause();
 	}
 	KT_CHECK(EVENTUALLY(state_of(&d, 1) == PULSE_STATE_BLOCKED));
+	KT_CHECK(watch(d.fd, (struct pulse_watch){ .kind = PULSE_WATCH_PROCESS,
+						    .target = (__u32)pid }) > 0);
 	kill(pid, SIGKILL);
 	KT_EQ(waitpid(pid, &status, 0), pid);
 	KT_CHECK(EVENTUALLY(state_of(&d, 1) == PULSE_STATE_FREE));
 	KT_EQ(kstate_read(&d, 1).exit_code, SIGKILL);
+	/* the worker's end and its process's, as worker and as watched */
+	KT_CHECK(event_take(&d, PULSE_EVENT_WORKER_DEATH, &worker, sizeof(worker)));
+	KT_EQ(worker.signal, SIGKILL);
+	KT_CHECK(event_take(&d, PULSE_EVENT_PROCESS_DEATH, &death, sizeof(death)));
+	KT_EQ(death.pid, pid);
+	KT_EQ(death.signal, SIGKILL);
 	dev_end(&d);
 }
 
@@ -325,6 +261,27 @@ KT_TEST(a_listener_does_not_hold_it_and_a_dump_that_nobody_reads_does)
 	KT_REQUIRE(!load(""));
 }
 
+static int ask_as_somebody(void *arg)
+{
+	(void)arg;
+	if (setresgid(4001, 4001, 4001) || setresuid(4001, 4001, 4001))
+		return 99;
+	return open_family() == -ENOENT && dev_open(O_RDWR) == -ENOENT ? 0 : 1;
+}
+
+/* N11: who asks for the family of a module that is not there is told so */
+KT_TEST(asking_for_its_family_does_not_load_it)
+{
+	NEED_MODULE_FILE();
+	KT_EQ(unload_soon(), 0);
+	KT_EQ(open_family(), -ENOENT);
+	KT_EQ(in_child(ask_as_somebody, NULL), 0);
+	sleep_ms(50);
+	KT_CHECK(!anything_left());
+	KT_EQ(load(""), 0);
+}
+
+/* N11 */
 KT_TEST(it_has_no_alias_by_which_a_user_could_load_it)
 {
 	char line[512];
@@ -342,51 +299,7 @@ KT_TEST(it_has_no_alias_by_which_a_user_could_load_it)
 	KT_EQ(pulse, 0);
 }
 
-/*
- * Each load and unload makes the kernel patch its own running scheduler. QEMU
- * before 8.1 loses such a patch now and then when another emulated CPU runs the
- * same code ("Oops: int3"); so there all CPUs but the first are taken offline
- * meanwhile. Real machines keep theirs.
- */
-static bool emulated(void)
-{
-	char line[256];
-	bool yes = false;
-	FILE *f = fopen("/proc/cpuinfo", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		yes |= strstr(line, "QEMU TCG") != NULL;
-	if (f)
-		fclose(f);
-	return yes;
-}
-
-static void set_online(const char *value)
-{
-	for (int cpu = 1; cpu < 64; cpu++) {
-		char path[64];
-		int fd;
-
-		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online",
-			 cpu);
-		fd = open(path, O_WRONLY | O_CLOEXEC);
-		if (fd < 0)
-			break;
-		(void)!write(fd, value, 1);
-		close(fd);
-	}
-}
-
 int main(int argc, char **argv)
 {
-	bool alone = emulated();
-	int ret;
-
-	keep_state_source();
-	if (alone)
-		set_online("0");
-	ret = kt_main(argc, argv);
-	if (alone)
-		set_online("1");
-	return ret;
+	return kt_main_loading(argc, argv);
 }

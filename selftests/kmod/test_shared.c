@@ -170,6 +170,40 @@ KT_TEST(only_the_same_user_joins)
 	}
 }
 
+/* A file that is in a socket which is in itself: only the kernel's gc ends it. */
+static int leave_in_flight(void *arg)
+{
+	(void)arg;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) ||
+	    dev_begin_events(&d, 4, 4096, PULSE_CTX_SHARED))
+		return 1;
+	send_fd(d.fd);
+	send_fd(sock[0]);
+	send_fd(sock[1]);
+	return kt_failed ? 2 : 0;
+}
+
+/* L08 */
+KT_TEST(a_descriptor_in_flight_goes_with_its_sockets)
+{
+	long long contexts;
+
+	NEED_DEVICE();
+	contexts = sysfs_read("contexts");
+	for (int n = 0; n < 10; n++)
+		KT_EQ(in_child(leave_in_flight, NULL), 0);
+	/* a queue that is closed with something in it, and one in a circle */
+	for (int n = 0; n < 10; n++) {
+		KT_REQUIRE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock));
+		KT_REQUIRE(!dev_begin_events(&d, 4, 4096, PULSE_CTX_SHARED));
+		send_fd(d.fd);
+		dev_end(&d);
+		close(sock[0]);
+		close(sock[1]);
+	}
+	KT_CHECK(EVENTUALLY(sysfs_read("contexts") == contexts));
+}
+
 static int as_user_without_memlock(void *arg)
 {
 	struct rlimit none = { 4096, 4096 };
@@ -271,6 +305,34 @@ KT_TEST(workers_of_several_processes_wake_each_other)
 	KT_CHECK(EVENTUALLY(d.hdr->nr_workers == 1));
 	/* its closing of descriptors was its own affair */
 	KT_EQ(parker_returns(&p), 0);
+	parker_stop(&p);
+	dev_end(&d);
+}
+
+static int hint_to_another_process(void *arg)
+{
+	struct pulse_hint h = {
+		.size = sizeof(h),
+		.index = *(__u32 *)arg,
+		.mask = PULSE_HINT_NICE,
+		.nice = 7,
+	};
+
+	if (peer_begin(d.fd))
+		return 1;
+	return dev_ioctl(d.fd, PULSE_IOC_HINT, &h) == -EPERM ? 0 : 2;
+}
+
+/* S06: not even root asks for a thread of another process */
+KT_TEST(a_hint_is_for_threads_of_the_own_process)
+{
+	struct parker p = { .word = WORD };
+
+	NEED_DEVICE();
+	KT_REQUIRE(!dev_begin_events(&d, 4, 0, PULSE_CTX_SHARED));
+	KT_REQUIRE(parker_start(&p, &d, PULSE_NODE_ANY));
+	KT_EQ(in_child(hint_to_another_process, &p.index), 0);
+	KT_EQ(getpriority(PRIO_PROCESS, (id_t)p.tid), 0);
 	parker_stop(&p);
 	dev_end(&d);
 }

@@ -23,11 +23,27 @@ no_mirror_host()
 {
 	! git grep -nIE 'https?://[a-z0-9.]*debian\.org|snapshot\.debian|archive\.ubuntu' -- . ':!LICENSES'
 }
+# Each number of the list of faults is named by a test.
+faults_have_tests()
+{
+	local id bad=0
+
+	while read -r id; do
+		if ! grep -rqwE --include='*.[ch]' --include='*.sh' --include='*.py' \
+				"$id" selftests; then
+			echo "$id: no test names it"
+			bad=1
+		fi
+	done < <(grep -oE '^[A-Z][0-9]{2}' selftests/static/faults)
+	return $bad
+}
 echo "KTAP version 1"
 point "a folder includes only folders below it" scripts/check-layers
 point "files have a licence, are not too long and leave nothing undone" scripts/check-size
 point "public headers compile on their own in C99, C11, C17 and C++17" scripts/check-headers
 point "symbol map, public headers and library agree" scripts/check-map
 point "no package mirror is named" no_mirror_host
+point "each fault of the list is named by a test" faults_have_tests
+point "the kernel's checkpatch has nothing against the module" scripts/check-style
 echo "1..$n"
 exit $bad

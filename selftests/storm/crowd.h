@@ -48,18 +48,6 @@ static unsigned int roll(unsigned long long *seed, unsigned int n)
 	return (unsigned int)(*seed >> 16) % n;
 }
 
-static int crowd_put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	close(fd);
-	return n < 0 ? -errno : 0;
-}
-
 static int crowd_pass(void)
 {
 	char c = 'x', control[CMSG_SPACE(sizeof(int))] = "";
@@ -337,7 +325,7 @@ static void crowd_main(unsigned long long seed)
 	signal(SIGCHLD, SIG_IGN);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 	if (books->faults)
-		crowd_put("/proc/self/make-it-fail", "1");
+		file_put("/proc/self/make-it-fail", "1");
 	for (;;) {
 		pthread_t t[4];
 		int nr = 1 + (int)roll(&seed, 4), started = 0;

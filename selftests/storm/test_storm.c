@@ -27,17 +27,12 @@ static unsigned long kills, stops, unplugs, squeezes, unloads, busy;
 static const char *bad_end;
 static int bad_status;
 
-static bool in_vm(void)
-{
-	return getenv("PULSE_VM") != NULL;
-}
-
 static void set_cpu(int cpu, const char *value)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	crowd_put(path, value);
+	file_put(path, value);
 }
 
 static void set_cpus(const char *value)
@@ -62,7 +57,7 @@ static void cgroups_begin(void)
 	    mount("none", CGROUPS, "cgroup2", 0, NULL))
 		return;
 	for (int i = 0; i < 4; i++)
-		crowd_put(CGROUPS "/cgroup.subtree_control", wanted[i]);
+		file_put(CGROUPS "/cgroup.subtree_control", wanted[i]);
 	mkdir(CGROUPS "/storm0", 0755);
 	mkdir(CGROUPS "/storm1", 0755);
 	have_cgroups = !access(CGROUPS "/storm0/cgroup.procs", W_OK);
@@ -88,9 +83,9 @@ static void squeeze(pid_t pid)
 		return;
 	snprintf(path, sizeof(path), CGROUPS "/storm%u/cgroup.procs", group);
 	snprintf(text, sizeof(text), "%d", pid);
-	crowd_put(path, text);
+	file_put(path, text);
 	snprintf(path, sizeof(path), CGROUPS "/storm%u/%s", group, limits[i][0]);
-	squeezes += !crowd_put(path, limits[i][1]);
+	squeezes += !file_put(path, limits[i][1]);
 }
 
 /* Who is to end needs time and memory for it. */
@@ -104,7 +99,7 @@ static void cgroups_release(void)
 	for (unsigned int i = 0; have_cgroups && i < 6; i++) {
 		snprintf(path, sizeof(path), CGROUPS "/storm%u/%s", i & 1,
 			 free[i / 2][0]);
-		crowd_put(path, free[i / 2][1]);
+		file_put(path, free[i / 2][1]);
 	}
 }
 
@@ -138,14 +133,14 @@ static bool faults_begin(void)
 			snprintf(path, sizeof(path), "/sys/kernel/slab/%s-%d%s/failslab",
 				 kinds[i], size < 1024 ? size : size / 1024,
 				 size < 1024 ? "" : "k");
-			crowd_put(path, "1");
+			file_put(path, "1");
 		}
 	}
 	for (int i = 0; i < 3; i++)
 		for (size_t k = 0; k < sizeof(knobs) / sizeof(knobs[0]); k++) {
 			snprintf(path, sizeof(path), DEBUGFS "/%s/%s", what[i],
 				 knobs[k][0]);
-			crowd_put(path, knobs[k][1]);
+			file_put(path, knobs[k][1]);
 		}
 	return true;
 }

@@ -132,6 +132,7 @@ struct pulse_info {
 	__u64 evcons_bytes;
 	__u64 evprod_bytes;
 };
+
 #define PULSE_INFO_SIZE_VER0	80
 
 /* SETUP: processes of the same user may JOIN. */
@@ -169,6 +170,7 @@ struct pulse_setup {
 	__u32 event_bytes;
 	__u32 reserved1;
 };
+
 #define PULSE_SETUP_SIZE_VER0	24
 
 /**
@@ -192,6 +194,7 @@ struct pulse_join {
 	__u32 size;
 	__u32 flags;
 };
+
 #define PULSE_JOIN_SIZE_VER0	8
 
 /**
@@ -212,6 +215,7 @@ struct pulse_worker_add {
 	__u32 index;
 	__u64 cookie;
 };
+
 #define PULSE_WORKER_ADD_SIZE_VER0	24
 
 /**
@@ -229,6 +233,7 @@ struct pulse_worker_del {
 	__u32 index;
 	__u32 reserved;
 };
+
 #define PULSE_WORKER_DEL_SIZE_VER0	16
 
 /**
@@ -257,6 +262,7 @@ struct pulse_park {
 	__u32 word;
 	__s64 deadline_ns;
 };
+
 #define PULSE_PARK_SIZE_VER0	24
 
 /**
@@ -281,6 +287,7 @@ struct pulse_wake {
 	__u32 nr;
 	__u32 woken;
 };
+
 #define PULSE_WAKE_SIZE_VER0	24
 
 /* WAKE_NODE: go on with the other nodes, nearest first. */
@@ -310,6 +317,7 @@ struct pulse_wake_node {
 	__u32 woken;
 	__u32 reserved;
 };
+
 #define PULSE_WAKE_NODE_SIZE_VER0	24
 
 /**
@@ -345,6 +353,7 @@ struct pulse_handoff {
 	__u32 reserved;
 	__s64 deadline_ns;
 };
+
 #define PULSE_HANDOFF_SIZE_VER0	32
 
 /**
@@ -367,6 +376,7 @@ struct pulse_yield_to {
 	__u32 index;
 	__u32 reserved;
 };
+
 #define PULSE_YIELD_TO_SIZE_VER0	16
 
 /* HINT.mask: what is to be set */
@@ -423,6 +433,7 @@ struct pulse_hint {
 	__s32 node;
 	__u32 reserved;
 };
+
 #define PULSE_HINT_SIZE_VER0	48
 
 /* The range of BEAT's period; most users have a higher floor, see there. */
@@ -464,6 +475,7 @@ struct pulse_beat {
 	__u32 reserved;
 	__u64 period_ns;
 };
+
 #define PULSE_BEAT_SIZE_VER0	24
 
 #define PULSE__IOC(nr, bytes) \

@@ -56,6 +56,7 @@ struct pulse_watch {
 	__u64 blocked_ns;
 	__u64 rss_bytes;
 };
+
 #define PULSE_WATCH_SIZE_VER0	64
 
 /**
@@ -75,6 +76,7 @@ struct pulse_unwatch {
 	__u32 id;
 	__u32 reserved;
 };
+
 #define PULSE_UNWATCH_SIZE_VER0	16
 
 /**
@@ -97,6 +99,7 @@ struct pulse_eventfd {
 	__s32 fd;
 	__u32 reserved;
 };
+
 #define PULSE_EVENTFD_SIZE_VER0	16
 
 /*

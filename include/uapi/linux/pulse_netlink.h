@@ -17,7 +17,7 @@
  * How requests are read
  *   Strictly: an attribute that the command does not know, one of a wrong
  *   length or outside its range, or one that comes twice is EINVAL (ERANGE
- *   where the range is the policy's), and the extended acknowledgement points
+ *   where the range is the policy's), and the extended acknowledgment points
  *   at it and says why. From Linux 6.2 on the text names the bad value too;
  *   before, what a dump does not go by is told without a text.
  *
@@ -117,6 +117,7 @@ enum pulse_nl_ctx {
 	PULSE_NL_CTX_WAKE_SPILL,
 	__PULSE_NL_CTX_MAX
 };
+
 #define PULSE_NL_CTX_MAX	(__PULSE_NL_CTX_MAX - 1)
 
 /**
@@ -165,6 +166,7 @@ enum pulse_nl_worker {
 	PULSE_NL_WORKER_WAIT_NS,
 	__PULSE_NL_WORKER_MAX
 };
+
 #define PULSE_NL_WORKER_MAX	(__PULSE_NL_WORKER_MAX - 1)
 
 /* The longest name of a knob, with its NUL. */
@@ -188,6 +190,7 @@ enum pulse_nl_knob {
 	PULSE_NL_KNOB_MAX_VALUE,
 	__PULSE_NL_KNOB_MAX
 };
+
 #define PULSE_NL_KNOB_MAX	(__PULSE_NL_KNOB_MAX - 1)
 
 /**
@@ -242,6 +245,7 @@ enum pulse_nl_event {
 	PULSE_NL_EVENT_KNOB_VALUE,
 	__PULSE_NL_EVENT_MAX
 };
+
 #define PULSE_NL_EVENT_MAX	(__PULSE_NL_EVENT_MAX - 1)
 
 #endif /* _UAPI_LINUX_PULSE_NETLINK_H */
