@@ -204,6 +204,7 @@ void pulse_event_put(struct pulse_ctx *ctx, u32 type, const void *payload,
 	}
 
 	wake_up_interruptible_poll(&ctx->poll_wait, EPOLLIN | EPOLLRDNORM);
+	pulse_uring_events_kick(ev);
 	rcu_read_lock();
 	efd = rcu_dereference(ev->eventfd);
 	if (efd)
