@@ -73,7 +73,8 @@
  *	    is pending no more
  *
  *	(A)-(B) litmus park_wake, (C)-(D) and (K)-(D) park_permit, (B)-(E)
- *	wake_node; (F) pairs with the reader's acquires, (G) with
+ *	wake_node, (I) event_record, (J) event_room; (F) pairs with the reader's
+ *	acquires, (G) with
  *	pulse_ctx_is_live(), (L) with pulse_uring_parked().
  */
 #ifndef PULSE_H
