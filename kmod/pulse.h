@@ -40,6 +40,7 @@
  *	registry mutex		(registry.c) contexts by number; keeps what is found
  *				there from being released.
  *	pulse_news_lock		(nl_event.c) numbers of netlink events. A leaf.
+ *	pulse_listeners_lock	(nl_listen.c) owners who listen. A leaf.
  *	pulse_pending.lock	(uring_park.c) the PARK that io_uring holds. A leaf,
  *				interrupts off: its timer takes it too.
  *	pulse_event_waits.lock	(uring_event.c) who waits for events. Likewise.
