@@ -328,7 +328,8 @@ install: lib tools
 	install -m 644 $(O)/lib/pkgconfig/libpulse-u.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
 	install -m 644 include/pulse-u/*.h $(DESTDIR)$(PREFIX)/include/pulse-u/
 	install -m 644 include/uapi/linux/pulse.h include/uapi/linux/pulse_event.h \
-	  include/uapi/linux/pulse_netlink.h $(DESTDIR)$(PREFIX)/include/linux/
+	  include/uapi/linux/pulse_uring.h include/uapi/linux/pulse_netlink.h \
+	  $(DESTDIR)$(PREFIX)/include/linux/
 	install -m 755 $(TOOL_BIN) $(if $(HAVE_NL),$(CTL_BIN)) $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man3 \
 	  $(DESTDIR)$(PREFIX)/share/man/man8 \

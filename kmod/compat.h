@@ -17,6 +17,21 @@
 #include <net/genetlink.h>
 
 /*
+ * Commands of io_uring that can be cancelled: 6.7. Before, one that waits keeps
+ * its file, and with it the module, until the machine goes down: there are none.
+ */
+#if defined(CONFIG_IO_URING) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#define PULSE_HAVE_URING	1
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#include <linux/io_uring.h>
+#else
+#include <linux/io_uring/cmd.h>
+#endif
+#else
+#define PULSE_HAVE_URING	0
+#endif
+
+/*
  * Preempt notifiers (CONFIG_KVM selects them), if they are there and modules may
  * use them; kmod/Kbuild finds out. Without them there are tracepoints.
  */
@@ -173,5 +188,34 @@ pulse_genl_dump_attrs(struct netlink_callback *cb)
 			(extack)->_msg = (plain);			\
 	} while (0)
 #endif
+
+#if PULSE_HAVE_URING
+/* io_uring_cmd_done() without a second result: 6.18. */
+static inline void pulse_uring_cmd_done(struct io_uring_cmd *cmd, int ret,
+					unsigned int issue_flags)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+	io_uring_cmd_done(cmd, ret, 0, issue_flags);
+#else
+	io_uring_cmd_done(cmd, ret, issue_flags);
+#endif
+}
+
+/* What io_uring calls in the command's task has another shape from 6.19 on. */
+#ifdef IO_URING_CMD_TASK_WORK_ISSUE_FLAGS
+#define PULSE_URING_IN_TASK(name, fn)					\
+	static void name(struct io_tw_req req, io_tw_token_t tw)	\
+	{								\
+		fn(io_uring_cmd_from_tw(req),				\
+		   IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);			\
+	}
+#else
+#define PULSE_URING_IN_TASK(name, fn)					\
+	static void name(struct io_uring_cmd *cmd, unsigned int issue_flags) \
+	{								\
+		fn(cmd, issue_flags);					\
+	}
+#endif
+#endif /* PULSE_HAVE_URING */
 
 #endif /* PULSE_COMPAT_H */

@@ -40,6 +40,7 @@
 #include "share.h"
 #include "state.h"
 #include "sysfs.h"
+#include "uring.h"
 #include "watch.h"
 #include "worker.h"
 
@@ -518,6 +519,7 @@ static int pulse_open(struct inode *inode, struct file *file)
 	ctx->state = PULSE_CTX_NEW;
 	spin_lock_init(&ctx->lock);
 	spin_lock_init(&ctx->events.lock);
+	pulse_uring_events_prepare(&ctx->events);
 	pulse_watches_prepare(ctx);
 	init_waitqueue_head(&ctx->poll_wait);
 	file->private_data = ctx;
@@ -541,6 +543,7 @@ static int pulse_flush(struct file *file, fl_owner_t id)
 
 	if (!pulse_ctx_is_live(ctx) || !current->mm)
 		return 0;
+	pulse_uring_events_cancel(&ctx->events, current->mm);
 	if (pulse_share_has(ctx, current->mm))
 		pulse_cancel_parks(ctx, current->mm);
 	else
@@ -557,6 +560,7 @@ static int pulse_release(struct inode *inode, struct file *file)
 	if (pulse_ctx_is_live(ctx))
 		pulse_ctx_unpublish(ctx);
 	pulse_watches_end(ctx);
+	pulse_uring_events_end(&ctx->events);
 	pulse_ctx_clear(ctx);
 	pulse_quota_uncharge(ctx->user, PULSE_QUOTA_CONTEXTS, 1);
 	pulse_user_put(ctx->user);
@@ -583,6 +587,9 @@ static const struct file_operations pulse_fops = {
 	.mmap		= pulse_mmap,
 	.unlocked_ioctl	= pulse_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+#if PULSE_HAVE_URING
+	.uring_cmd	= pulse_uring_cmd,
+#endif
 };
 
 static struct miscdevice pulse_device = {

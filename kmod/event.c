@@ -15,6 +15,9 @@
  *	write the record			cons.pos = behind it	release	(J)
  *	prod.pos = behind it	release	(I)	load prod.pos		acquire	(I)
  *						read the record
+ *
+ * litmus: event_record (I), event_room (J), event_busy (what the ABI allows a
+ * writer besides); spin: event_ring
  */
 #include <linux/err.h>
 #include <linux/eventfd.h>
@@ -172,7 +175,10 @@ static bool pulse_event_write(struct pulse_events *ev, u32 type,
 	hdr->len = len;
 	memcpy(hdr + 1, payload, len);
 	WRITE_ONCE(ev->pos, ev->pos + total);
-	/* (I): the record before the position; pairs with the reader's acquire */
+	/*
+	 * (I): the record before the position; pairs with the reader's acquire,
+	 * litmus: event_record
+	 */
 	smp_store_release(&prod->pos, ev->pos);
 	return true;
 }
@@ -204,6 +210,7 @@ void pulse_event_put(struct pulse_ctx *ctx, u32 type, const void *payload,
 	}
 
 	wake_up_interruptible_poll(&ctx->poll_wait, EPOLLIN | EPOLLRDNORM);
+	pulse_uring_events_kick(ev);
 	rcu_read_lock();
 	efd = rcu_dereference(ev->eventfd);
 	if (efd)

@@ -6,6 +6,7 @@
 
 #include "mmap.h"
 #include "pulse.h"
+#include "uring.h"
 
 struct eventfd_ctx;
 
@@ -18,8 +19,9 @@ struct eventfd_ctx;
  * @pos: the kernel's own copy of the position
  * @dropped: and of the events that found no room
  * @eventfd: told of each event, or NULL; RCU
+ * @waits: commands of io_uring that wait for an event
  *
- * Up to @bytes made by SETUP.
+ * Up to @bytes made by SETUP; @waits has a lock of its own.
  */
 struct pulse_events {
 	struct pulse_region cons;
@@ -30,6 +32,7 @@ struct pulse_events {
 	u64 pos;
 	u64 dropped;
 	struct eventfd_ctx __rcu *eventfd;
+	struct pulse_event_waits waits;
 };
 
 bool pulse_events_size_ok(u32 bytes);

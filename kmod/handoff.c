@@ -46,6 +46,8 @@ int pulse_handoff(struct pulse_ctx *ctx, const struct pulse_handoff *arg)
 	w = pulse_worker_self(ctx, arg->index);
 	if (IS_ERR(w))
 		return PTR_ERR(w);
+	if (pulse_uring_parked(w))
+		return -EBUSY;
 	if (arg->target >= ctx->max_workers)
 		return -ESRCH;
 	target = &ctx->workers[array_index_nospec(arg->target,

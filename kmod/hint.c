@@ -192,6 +192,9 @@ int pulse_hint(struct pulse_ctx *ctx, const struct pulse_hint *arg)
 		w = pulse_worker_self(ctx, arg->index);
 		if (IS_ERR(w))
 			return PTR_ERR(w);
+		/* Whoever ends its PARK looks at its home. */
+		if (pulse_uring_parked(w))
+			return -EBUSY;
 		node = pulse_node_find(ctx, arg->node);
 		if (!node)
 			return -EINVAL;

@@ -17,6 +17,7 @@
 #include "knob.h"
 #include "netlink.h"
 #include "nl_dump.h"
+#include "nl_listen.h"
 #include "nl_msg.h"
 #include "registry.h"
 
@@ -200,6 +201,21 @@ static int pulse_nl_knob_set(struct sk_buff *skb, struct genl_info *info)
 	return ret;
 }
 
+static int pulse_nl_cmd_listen(struct sk_buff *skb, struct genl_info *info)
+{
+	struct pulse_asker asker = pulse_asker_of(skb);
+
+	if (nlmsg_attrlen(info->nlhdr, GENL_HDRLEN)) {
+		GENL_SET_ERR_MSG(info, "LISTEN takes no attribute");
+		return -EINVAL;
+	}
+	if (!uid_valid(asker.uid)) {
+		GENL_SET_ERR_MSG(info, "the socket was opened by another user");
+		return -EPERM;
+	}
+	return pulse_listeners_add(asker.uid, info->snd_portid);
+}
+
 static const struct genl_ops pulse_nl_ops[] = {
 	{
 		.cmd		= PULSE_NL_CMD_CTX_GET,
@@ -235,6 +251,10 @@ static const struct genl_ops pulse_nl_ops[] = {
 		.maxattr	= ARRAY_SIZE(pulse_nl_knob_set_policy) - 1,
 		.doit		= pulse_nl_knob_set,
 	},
+	{
+		.cmd		= PULSE_NL_CMD_LISTEN,
+		.doit		= pulse_nl_cmd_listen,
+	},
 };
 
 /* Events tell of everybody's contexts. */
@@ -264,11 +284,18 @@ struct genl_family pulse_nl_family __ro_after_init = {
 /**
  * pulse_netlink_init() - let the family appear
  *
- * Return: 0 or what genl_register_family() says.
+ * Return: 0 or -errno.
  */
 int __init pulse_netlink_init(void)
 {
-	return genl_register_family(&pulse_nl_family);
+	int ret = pulse_listeners_init();
+
+	if (ret)
+		return ret;
+	ret = genl_register_family(&pulse_nl_family);
+	if (ret)
+		pulse_listeners_exit();
+	return ret;
 }
 
 /**
@@ -277,4 +304,5 @@ int __init pulse_netlink_init(void)
 void pulse_netlink_exit(void)
 {
 	genl_unregister_family(&pulse_nl_family);
+	pulse_listeners_exit();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Events for who listens to the netlink group "events". The owner of a context
- * has its event ring (event.c) and needs none of this.
+ * Events for who listens to the netlink group "events", and for owners who listen
+ * to what happens to their own contexts (nl_listen.c). Who has a context's
+ * descriptor has its event ring (event.c) and needs none of this.
  *
  * Called in process context, by commands, the reaper and the watch, with no
  * lock held, and waits for nobody: memory is taken if it is there, and a reader
@@ -24,6 +25,7 @@
 #include "knob.h"
 #include "netlink.h"
 #include "nl_event.h"
+#include "nl_listen.h"
 #include "worker.h"
 
 /* More than the longest event. */
@@ -35,20 +37,23 @@ static u64 pulse_news_dropped;
 
 /**
  * struct pulse_news - an event that is being written
+ * @ctx: what it is about, or NULL: the module
  * @skb: the message, or NULL: nobody listens, or it is lost
  * @hdr: its head
  * @seq: where its number goes
  * @bad: something did not fit
  */
 struct pulse_news {
+	struct pulse_ctx *ctx;
 	struct sk_buff *skb;
 	void *hdr;
 	struct nlattr *seq;
 	bool bad;
 };
 
-static void pulse_news_lost(void)
+static void pulse_news_lost(struct pulse_ctx *ctx)
 {
+	pulse_listeners_lost(ctx);
 	spin_lock(&pulse_news_lock);
 	pulse_news_seq++;
 	WRITE_ONCE(pulse_news_dropped, pulse_news_dropped + 1);
@@ -70,12 +75,14 @@ static void pulse_news_u64(struct pulse_news *news, int type, u64 value)
 static bool pulse_news_begin(struct pulse_news *news, struct pulse_ctx *ctx,
 			     u8 cmd, u64 time_ns)
 {
-	if (!genl_has_listeners(&pulse_nl_family, &init_net, PULSE_NL_EVENTS))
+	if (!genl_has_listeners(&pulse_nl_family, &init_net, PULSE_NL_EVENTS) &&
+	    !pulse_listeners_any(ctx))
 		return false;
+	news->ctx = ctx;
 	news->bad = false;
 	news->skb = genlmsg_new(PULSE_NEWS_BYTES, GFP_NOWAIT | __GFP_NOWARN);
 	if (!news->skb) {
-		pulse_news_lost();
+		pulse_news_lost(ctx);
 		return false;
 	}
 	news->hdr = genlmsg_put(news->skb, 0, 0, &pulse_nl_family, 0, cmd);
@@ -94,10 +101,11 @@ static void pulse_news_send(struct pulse_news *news)
 
 	if (WARN_ON_ONCE(news->bad)) {
 		nlmsg_free(news->skb);
-		pulse_news_lost();
+		pulse_news_lost(news->ctx);
 		return;
 	}
 	genlmsg_end(news->skb, news->hdr);
+	pulse_listeners_tell(news->ctx, news->skb, nla_data(news->seq));
 	spin_lock(&pulse_news_lock);
 	seq = ++pulse_news_seq;
 	memcpy(nla_data(news->seq), &seq, sizeof(seq));
@@ -107,13 +115,14 @@ static void pulse_news_send(struct pulse_news *news)
 }
 
 /**
- * pulse_nl_drops() - events that nobody got for want of memory
+ * pulse_nl_drops() - events that nobody got for want of memory, or an owner for
+ * want of room in his socket
  *
  * Return: since the module was loaded.
  */
 u64 pulse_nl_drops(void)
 {
-	return READ_ONCE(pulse_news_dropped);
+	return READ_ONCE(pulse_news_dropped) + pulse_listeners_drops();
 }
 
 /**

@@ -67,6 +67,29 @@
  *   (B) stands for (A) as well: it comes after the work was published, and
  *   before the look at the target's word. How the target is woken, and where
  *   it comes up, is a hint to the scheduler that no proof needs.
+ *
+ * 5. PARK through io_uring (uring_park.c)
+ *
+ *	CPU 0 (the parker)			CPU 1 (a waker)
+ *
+ *	lock;					permit = 1;
+ *	pending = command;			  full barrier		(D)
+ *	  full barrier			(K)	load pending
+ *	take permit? over: 0			  not NULL: lock;
+ *	read word: moved? over: EAGAIN		    pending still there, and
+ *	over: pending = NULL;			    a permit to take?
+ *	unlock; complete, or leave it		    over: pending = NULL;
+ *						  unlock; complete
+ *
+ *   (K) against (D) as (C) against (D), with the pending command in place of
+ *   the sleeper: either the waker finds the command, or the parker the permit.
+ *   litmus: park_permit. What ends a command - a permit, its deadline, a close,
+ *   the worker's end, io_uring itself - takes it out of the slot under the lock
+ *   of the slot, so that one of them completes it, and the permit is taken by
+ *   the one that does. Which worker a command belongs to is looked at no more
+ *   after that: the slot may be another thread's by the time the command is
+ *   completed. A worker has one PARK at a time: while a command is pending,
+ *   PARK and HANDOFF say EBUSY, and so nobody else takes its permits.
  */
 #include <linux/bitmap.h>
 #include <linux/err.h>
@@ -127,6 +150,7 @@ bool pulse_give_by(struct pulse_worker *w, int bit, int wake_flags)
 	if (sleeper)
 		pulse_wake_by(sleeper, wake_flags);
 	rcu_read_unlock();
+	pulse_uring_kick(w);
 	return true;
 }
 
@@ -142,7 +166,14 @@ bool pulse_give(struct pulse_worker *w, int bit)
 	return pulse_give_by(w, bit, 0);
 }
 
-static bool pulse_take(struct pulse_worker *w, int bit)
+/**
+ * pulse_take() - take a permit, or a cancellation, if there is one
+ * @w: the calling thread's, or one whose PARK is pending
+ * @bit: PULSE_PERMIT or PULSE_CANCEL
+ *
+ * Return: true if there was; a full barrier then.
+ */
+bool pulse_take(struct pulse_worker *w, int bit)
 {
 	return atomic_read(&w->wake_bits) & bit &&
 	       atomic_fetch_andnot(bit, &w->wake_bits) & bit;
@@ -245,8 +276,8 @@ int pulse_park_self(struct pulse_worker *w, const struct pulse_park *arg)
  * A restarted call begins anew with the same argument; the deadline is
  * absolute, and a permit that came meanwhile is kept.
  *
- * Return: 0 a permit was taken; -EINVAL, -ESRCH, -EPERM, -EAGAIN, -ECANCELED,
- * -ETIMEDOUT, -ERESTARTSYS.
+ * Return: 0 a permit was taken; -EINVAL, -ESRCH, -EPERM, -EBUSY, -EAGAIN,
+ * -ECANCELED, -ETIMEDOUT, -ERESTARTSYS.
  */
 int pulse_park(struct pulse_ctx *ctx, const struct pulse_park *arg)
 {
@@ -255,7 +286,9 @@ int pulse_park(struct pulse_ctx *ctx, const struct pulse_park *arg)
 	if (arg->deadline_ns < 0)
 		return -EINVAL;
 	w = pulse_worker_self(ctx, arg->index);
-	return IS_ERR(w) ? PTR_ERR(w) : pulse_park_self(w, arg);
+	if (IS_ERR(w))
+		return PTR_ERR(w);
+	return pulse_uring_parked(w) ? -EBUSY : pulse_park_self(w, arg);
 }
 
 /* Untrusted indices from user space, as a set of those that can be slots. */

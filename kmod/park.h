@@ -6,6 +6,7 @@
 
 struct mm_struct;
 
+bool pulse_take(struct pulse_worker *w, int bit);
 bool pulse_give(struct pulse_worker *w, int bit);
 bool pulse_give_by(struct pulse_worker *w, int bit, int wake_flags);
 int pulse_park_self(struct pulse_worker *w, const struct pulse_park *arg);

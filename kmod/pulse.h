@@ -40,6 +40,12 @@
  *	registry mutex		(registry.c) contexts by number; keeps what is found
  *				there from being released.
  *	pulse_news_lock		(nl_event.c) numbers of netlink events. A leaf.
+ *	pulse_listeners_lock	(nl_listen.c) owners who listen. A leaf.
+ *	pulse_pending.lock	(uring_park.c) the PARK that io_uring holds. A leaf,
+ *				interrupts off: its timer takes it too.
+ *	pulse_event_waits.lock	(uring_event.c) who waits for events. Likewise.
+ *	uring_lock		io_uring's, held when it calls for a command; outside
+ *				of the two before, never taken by us under them.
  *	mmap_lock of the mm	taken by account_locked_vm() with nothing held.
  *
  * A switch of a worker is told by its preempt notifier (notifier.c) or by a
@@ -55,7 +61,7 @@
  *	(A) user: the waker's, between its work and its look at the park word
  *	(B) user: the parker's xchg of the word, before its look at the queues
  *	(C) park.c:pulse_park_sleep	state and sleeper | permit and word
- *	(D) park.c:pulse_give		permit | sleeper
+ *	(D) park.c:pulse_give		permit | sleeper, pending command
  *	(E) node.c:pulse_wake_from	the caller's work | permits and words
  *	(F) state.c			KSTATE.seq | the fields it covers
  *	(G) ctx.c:pulse_cmd_setup	what SETUP made | state LIVE
@@ -63,9 +69,14 @@
  *	    pulse_worker_release	slot state | permit
  *	(I) event.c:pulse_event_write	record | position
  *	(J) event.c			the reader's position | room for a record
+ *	(K) uring_park.c:pulse_pending_begin	pending command | permit and word
+ *	(L) uring_park.c:pulse_pending_take	what the command changed | that it
+ *	    is pending no more
  *
- *	(A)-(B) litmus park_wake, (C)-(D) park_permit, (B)-(E) wake_node; (F)
- *	pairs with the reader's acquires, (G) with pulse_ctx_is_live().
+ *	(A)-(B) litmus park_wake, (C)-(D) and (K)-(D) park_permit, (B)-(E)
+ *	wake_node, (I) event_record, (J) event_room; (F) pairs with the reader's
+ *	acquires, (G) with
+ *	pulse_ctx_is_live(), (L) with pulse_uring_parked().
  */
 #ifndef PULSE_H
 #define PULSE_H
@@ -82,6 +93,7 @@
 	 PULSE_FEAT_EVENTS | PULSE_FEAT_SHARED | PULSE_FEAT_WATCH |	\
 	 PULSE_FEAT_HANDOFF | PULSE_FEAT_YIELD_TO |			\
 	 PULSE_FEAT_HINT |						\
+	 (PULSE_HAVE_URING ? PULSE_FEAT_URING : 0) |			\
 	 (PULSE_HAVE_SLICE ? PULSE_FEAT_HINT_SLICE : 0) |		\
 	 (IS_ENABLED(CONFIG_UCLAMP_TASK) ? PULSE_FEAT_HINT_UCLAMP : 0) | \
 	 (PULSE_HAVE_HANDOFF_CPU ? PULSE_FEAT_HANDOFF_CPU : 0))

@@ -128,7 +128,7 @@ void pulse_state_out(struct pulse_worker *w, struct task_struct *task)
 		pulse_kstate_add(ks, n_preempt, 1);
 	} else {
 		state = PULSE_STATE_BLOCKED;
-		if (w->parking) {
+		if (READ_ONCE(w->parking)) {
 			state = PULSE_STATE_PARKED;
 			pulse_kstate_add(ks, n_park, 1);
 		}

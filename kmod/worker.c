@@ -172,6 +172,7 @@ static void pulse_worker_release(struct pulse_worker *w, bool gone)
 	struct file *file = w->file;
 	u32 node = w->node;
 
+	pulse_uring_leave(w);
 	pulse_state_forget(w);
 	spin_lock(&ctx->lock);
 	pulse_state_free(w);
@@ -355,6 +356,7 @@ void pulse_workers_prepare(struct pulse_ctx *ctx)
 		w->uwork = &uwork[i];
 		w->dead_irq = IRQ_WORK_INIT_HARD(pulse_dead_irq);
 		init_task_work(&w->exec_work, pulse_exec_work);
+		pulse_uring_prepare(w);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include <linux/task_work.h>
 
 #include "pulse.h"
+#include "uring.h"
 
 enum pulse_slot_state {
 	PULSE_SLOT_FREE,
@@ -31,7 +32,8 @@ enum pulse_slot_state {
  * @kstate: its entry of KSTATE
  * @mm: the thread's when it was added; compared, never used
  * @wait_base_ns: the scheduler's run delay when it was added
- * @parking: set by the thread around its sleep in PARK
+ * @parking: set by the thread around its sleep in PARK, or from when io_uring
+ *	holds its PARK to when that is over
  * @leaving: set once by the state source when it saw an exec
  * @beat_period_ns: of its heartbeats, 0: none; written by the thread
  * @came_from: PULSE_STATE_* when it last got a CPU
@@ -44,6 +46,7 @@ enum pulse_slot_state {
  * @ctx: what it is part of
  * @task: the thread, referenced; compared, never used
  * @file: the context's file, referenced
+ * @pending: its PARK that io_uring holds
  * @cookie: the user's
  * @pid: its process, in the context's namespace
  * @dead_irq: from the last switch to where reaping can be queued
@@ -82,6 +85,7 @@ struct pulse_worker {
 	struct pulse_ctx *ctx;
 	struct task_struct *task;
 	struct file *file;
+	struct pulse_pending pending;
 
 	u64 cookie ____cacheline_aligned;
 	s32 pid;

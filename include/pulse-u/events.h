@@ -98,6 +98,27 @@ PULSE_API int pulse_ctx_events_next(struct pulse_ctx *ctx,
 PULSE_API int pulse_ctx_events_fd(struct pulse_ctx *ctx);
 
 /**
+ * pulse_ctx_events_signal() - have an eventfd told of events
+ * @ctx: the context
+ * @fd: an eventfd, to which 1 is added for each event from now on; or -1: none
+ *	any more
+ *
+ * For a loop that waits for one eventfd already. A context tells one or none;
+ * another one takes its place, and the caller may close the descriptor. Events
+ * that are there are not told again: take them with pulse_ctx_events_next(). An
+ * event that found no room is not told. A counter that is full stays full.
+ *
+ * On the user backend a thread of the library's looks for the ends of processes
+ * from the first eventfd to the end of the context; that of a worker is found,
+ * and told, by pulse_ctx_events_next(). A program that is out of threads gets
+ * EAGAIN.
+ *
+ * Return: 0; -EBADF no descriptor; -EINVAL no eventfd; -ENODEV the context has
+ * no events; -EMFILE; -EAGAIN; -ENOMEM; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_ctx_events_signal(struct pulse_ctx *ctx, int fd);
+
+/**
  * pulse_ctx_events_dropped() - events that found no room
  * @ctx: the context
  *

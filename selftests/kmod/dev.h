@@ -8,6 +8,7 @@
 #define PULSE_SELFTESTS_DEV_H
 
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
@@ -578,6 +579,12 @@ static inline int ended(pid_t pid)
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1000;
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Another user from here on, without groups and rights; 0 if it is so. */
+static inline int become(uid_t uid)
+{
+	return setgroups(0, NULL) || setgid(uid) || setuid(uid);
 }
 
 static inline int in_child(int (*fn)(void *), void *arg)

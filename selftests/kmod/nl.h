@@ -258,6 +258,13 @@ static inline int nl_join(struct nl *n)
 			  sizeof(n->group)) ? -errno : 0;
 }
 
+/* LISTEN; 0 or -errno. */
+static inline int nl_listen(struct nl *n)
+{
+	nl_begin(n, n->family, PULSE_NL_CMD_LISTEN, NLM_F_ACK);
+	return nl_talk(n, NULL, NULL);
+}
+
 #define NL_ACK	NLM_F_ACK
 #define NL_DUMP	NLM_F_DUMP
 

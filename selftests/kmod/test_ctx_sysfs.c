@@ -111,11 +111,6 @@ KT_TEST(knobs_of_a_context_are_written_strictly)
 	dev_end(&d);
 }
 
-static int become(uid_t uid)
-{
-	return setgroups(0, NULL) || setgid(uid) || setuid(uid);
-}
-
 static int try_all(int want)
 {
 	static const char *const names[] = { "uid", "workers", "spin_us" };

@@ -353,11 +353,6 @@ KT_TEST(many_ask_at_once_while_contexts_come_and_go)
 static __u32 roots_ctx;
 static int free_fd;
 
-static int become(uid_t uid)
-{
-	return setgroups(0, NULL) || setgid(uid) || setuid(uid);
-}
-
 /* N01; 0, or the number of what was wrong. */
 static int as_somebody_else(void *arg)
 {

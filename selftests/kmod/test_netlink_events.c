@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The netlink group "events": what happens is told, in order and by number, and
- * nobody waits for a listener who does not read.
+ * The netlink group "events", and owners who listen without it: what happens is
+ * told, in order and by number, and nobody waits for a listener who does not read.
  */
 #include "nl.h"
 
@@ -207,19 +207,25 @@ KT_TEST(verdicts_of_the_watch_are_told)
 	end_group();
 }
 
-/* N06 */
-KT_TEST(a_listener_who_does_not_read_loses_events_and_holds_up_nobody)
+/* A socket that is soon full. */
+static void make_small(void)
 {
-	int small = 4096, told = 0;
-	__u64 first = 0, last = 0;
-	const long sets = 400;
-	struct nl_msg m;
-	bool overrun = false;
+	int small = 4096;
 
-	NEED_GROUP();
 	KT_EQ(setsockopt(n.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-	for (long i = 0; i < sets; i++)
-		KT_EQ(nl_knob_set(&ask, 0, "watch_interval_ms", 100), 0);
+}
+
+/*
+ * Reads what a socket that was overrun had room for: some of @sent events, in one
+ * piece. The number of the first of them, and how many in @told.
+ */
+static __u64 read_what_fitted(long sent, int *told)
+{
+	__u64 first = 0, last = 0;
+	bool overrun = false;
+	struct nl_msg m;
+
+	*told = 0;
 	for (;;) {
 		ssize_t len = recv(n.fd, n.in, sizeof(n.in), MSG_DONTWAIT);
 
@@ -233,11 +239,27 @@ KT_TEST(a_listener_who_does_not_read_loses_events_and_holds_up_nobody)
 		if (!first)
 			first = nl_num(&m, PULSE_NL_EVENT_SEQ);
 		last = nl_num(&m, PULSE_NL_EVENT_SEQ);
-		told++;
+		(*told)++;
 	}
 	KT_CHECK(overrun);
-	KT_CHECKF(told > 0 && told < sets, "%d", told);
-	KT_EQ(last - first + 1, told);
+	KT_CHECKF(*told > 0 && *told < sent, "%d", *told);
+	KT_EQ(last - first + 1, *told);
+	return first;
+}
+
+/* N06 */
+KT_TEST(a_listener_who_does_not_read_loses_events_and_holds_up_nobody)
+{
+	const long sets = 400;
+	struct nl_msg m;
+	__u64 first;
+	int told;
+
+	NEED_GROUP();
+	make_small();
+	for (long i = 0; i < sets; i++)
+		KT_EQ(nl_knob_set(&ask, 0, "watch_interval_ms", 100), 0);
+	first = read_what_fitted(sets, &told);
 
 	/* from here on it reads, and the number says what was lost */
 	KT_EQ(nl_knob_set(&ask, 0, "watch_interval_ms", 100), 0);
@@ -260,6 +282,144 @@ KT_TEST(two_listeners_hear_the_same)
 	KT_EQ(nl_num(&m, PULSE_NL_EVENT_SEQ), nl_num(&o, PULSE_NL_EVENT_SEQ));
 	nl_close(&other);
 	end_group();
+}
+
+static int free_fd;
+
+/* Someone without rights; 0, or the number of what was wrong. */
+static int owner(void *arg)
+{
+	struct nl_msg m;
+	int i;
+
+	(void)arg;
+	if (become(4001) || nl_open(&n))
+		return 99;
+	if (nl_join(&n) != -EPERM || nl_listen(&n) || nl_listen(&n) != -EEXIST)
+		return 1;
+	seq = 0;
+	/* opened by root, set up by us: ours */
+	if (dev_setup(free_fd, 2, 2, 0) || !expect(&m, PULSE_NL_CMD_CTX_NEW) ||
+	    seq != 1)
+		return 2;
+	if (nl_num(&m, PULSE_NL_EVENT_UID) != 4001 ||
+	    nl_num(&m, PULSE_NL_EVENT_PID) != (__u64)getpid())
+		return 3;
+	i = worker_add(free_fd, PULSE_NODE_ANY);
+	if (i < 0 || !expect(&m, PULSE_NL_CMD_WORKER_NEW) || seq != 2)
+		return 4;
+	if (worker_del(free_fd, i) || !expect(&m, PULSE_NL_CMD_WORKER_DEL))
+		return 5;
+	/* nothing of what root did meanwhile */
+	return recv(n.fd, n.in, sizeof(n.in), MSG_DONTWAIT) < 0 &&
+	       errno == EAGAIN ? 0 : 6;
+}
+
+static void *root_is_busy(void *arg)
+{
+	struct dev d;
+
+	while (!__atomic_load_n((int *)arg, __ATOMIC_ACQUIRE)) {
+		if (!KT_CHECK(!dev_begin(&d, 2)))
+			break;
+		dev_join(&d, PULSE_NODE_ANY);
+		dev_end(&d);
+		sysfs_write("wake_spill", 0);
+	}
+	return NULL;
+}
+
+/* N01, N03: without any capability, and of his own contexts alone. */
+KT_TEST(an_owner_is_told_of_his_own)
+{
+	struct nl_msg m;
+	pthread_t t;
+	int stop = 0;
+
+	NEED_DEVICE();
+	free_fd = dev_open(O_RDWR);
+	KT_REQUIRE(free_fd >= 0);
+	KT_REQUIRE(!pthread_create(&t, NULL, root_is_busy, &stop));
+	KT_EQ(in_child(owner, NULL), 0);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	pthread_join(t, NULL);
+
+	/* root, too, hears that way of root's alone: not that this one goes */
+	KT_REQUIRE(!nl_open(&n));
+	KT_EQ(nl_listen(&n), 0);
+	close(free_fd);
+	free_fd = dev_open(O_RDWR);
+	KT_EQ(dev_setup(free_fd, 2, 2, 0), 0);
+	KT_REQUIRE(nl_event(&n, &m));
+	KT_EQ(m.cmd, PULSE_NL_CMD_CTX_NEW);
+	KT_EQ(nl_num(&m, PULSE_NL_EVENT_SEQ), 1);
+	KT_EQ(nl_num(&m, PULSE_NL_EVENT_PID), getpid());
+	close(free_fd);
+	KT_REQUIRE(nl_event(&n, &m));
+	KT_EQ(m.cmd, PULSE_NL_CMD_CTX_DEL);
+	nl_close(&n);
+}
+
+/* N06, of an owner: what he loses is counted, and his numbers say how much. */
+KT_TEST(an_owner_who_does_not_read_holds_up_nobody)
+{
+	const long events = 400;
+	long long drops;
+	struct nl_msg m;
+	struct dev d;
+	int told;
+
+	NEED_DEVICE();
+	KT_REQUIRE(!dev_begin(&d, 2));
+	KT_REQUIRE(!nl_open(&n));
+	KT_EQ(nl_listen(&n), 0);
+	make_small();
+	drops = sysfs_read("netlink_drops");
+	for (long i = 0; i < events / 2; i++) {
+		KT_EQ(worker_add(d.fd, PULSE_NODE_ANY), 0);
+		KT_EQ(worker_del(d.fd, 0), 0);
+	}
+	KT_EQ(read_what_fitted(events, &told), 1);
+	KT_EQ(sysfs_read("netlink_drops") - drops, events - told);
+	KT_EQ(worker_add(d.fd, PULSE_NODE_ANY), 0);
+	KT_REQUIRE(nl_event(&n, &m));
+	KT_EQ(nl_num(&m, PULSE_NL_EVENT_SEQ), events + 1);
+	KT_EQ(worker_del(d.fd, 0), 0);
+	nl_close(&n);
+	dev_end(&d);
+}
+
+/* Its opener is somebody, and then it is root who sends. */
+static int with_a_strangers_socket(void *arg)
+{
+	(void)arg;
+	if (setresuid(4001, 4001, 0) || nl_open(&n) || setresuid(0, 0, 0))
+		return 99;
+	return nl_listen(&n) != -EPERM ? 1 : 0;
+}
+
+KT_TEST(who_listens_is_bounded)
+{
+	static struct nl sock[PULSE_NL_MAX_LISTENERS_PER_USER + 1];
+	const int most = PULSE_NL_MAX_LISTENERS_PER_USER;
+
+	NEED_DEVICE();
+	for (int i = 0; i <= most; i++) {
+		KT_REQUIRE(!nl_open(&sock[i]));
+		KT_EQ(nl_listen(&sock[i]), i < most ? 0 : -EDQUOT);
+	}
+	/* a socket that is closed leaves its place */
+	nl_close(&sock[0]);
+	KT_EQ(nl_listen(&sock[most]), 0);
+	for (int i = 1; i <= most; i++)
+		nl_close(&sock[i]);
+
+	KT_REQUIRE(!nl_open(&ask));
+	nl_ask(&ask, PULSE_NL_CMD_LISTEN, NL_ACK);
+	nl_put_u32(&ask, 1, 0);
+	KT_EQ(nl_talk(&ask, NULL, NULL), -EINVAL);
+	nl_close(&ask);
+	KT_EQ(in_child(with_a_strangers_socket, NULL), 0);
 }
 
 KT_MAIN()

@@ -73,7 +73,7 @@ ctl 0 knob --ctx "$id" set spin_us 7 && ctl 0 knob --ctx "$id" get spin_us && sa
 	ctl 0 knob get spin_us && says '^0$' && ctl 0 -j knob --ctx "$id" list && json "len(j) == 2"
 point "knobs of a context"
 
-nobody() { setpriv --reuid 4001 --regid 4001 --clear-groups "$tmp/pulsectl" "$@" >"$tmp/out" 2>"$tmp/err"; }
+nobody() { setpriv --reuid 4001 --regid 4001 --clear-groups timeout 120 "$tmp/pulsectl" "$@" >"$tmp/out" 2>"$tmp/err"; }
 cp "$CTL" "$tmp/pulsectl"
 chmod 755 "$tmp"
 nobody -j ctx && json "j == []"
@@ -81,9 +81,22 @@ point "others see no context of root's"
 nobody knob set spin_us 1
 [ $? -eq 4 ] && tells 'fix: run it as root'
 point "others set no knob: exit status 4 and a fix"
-nobody monitor --count 1
-[ $? -eq 4 ] && tells 'CAP_NET_ADMIN'
-point "others do not monitor: exit status 4"
+nobody -j monitor --count 4 &
+own=$!
+listens() { tells 'your own contexts'; }
+eventually listens
+# one of root's, and one of theirs: the descriptor is root's, SETUP is not
+"$CTL" knob --ctx "$id" set spin_us 7 2>/dev/null
+setpriv --reuid 4001 --regid 4001 --clear-groups /usr/bin/python3 -c '
+import fcntl, struct
+fcntl.ioctl(3, 0xc018d701, struct.pack("6I", 24, 0, 2, 2, 0, 0))
+a = bytearray(struct.pack("2IiIQ", 24, 0, -1, 0, 0))
+fcntl.ioctl(3, 0xc018d710, a)
+fcntl.ioctl(3, 0xc010d711, struct.pack("4I", 16, 0, struct.unpack("2IiIQ", a)[3], 0))
+' 3<>/dev/pulse && wait "$own" &&
+	[ "$(grep -o '"event":"[a-z_]*"' "$tmp/out" | cut -d'"' -f4 | tr '\n' ' ')" = \
+	  'ctx_new worker_new worker_del ctx_del ' ] && ! grep -q lost "$tmp/out"
+point "others monitor their own contexts"
 nobody knob list && says '^beat_floor_us'
 point "others read knobs"
 nobody -j doctor

@@ -44,7 +44,8 @@ static const struct sub subs[] = {
 	  "\n"
 	  "A line for each event: contexts and workers that come and go, deaths, hangs,\n"
 	  "knobs. Ends after N events or when interrupted; says how many were lost.\n"
-	  "Needs CAP_NET_ADMIN. Ids are those of the initial pid namespace.\n" },
+	  "Without CAP_NET_ADMIN those of your own contexts alone. Ids are those of the\n"
+	  "initial pid namespace.\n" },
 	{ "doctor", ctl_doctor, "what stands in the way of the kernel backend",
 	  "usage: pulsectl [-j] [--root DIR] doctor\n"
 	  "\n"

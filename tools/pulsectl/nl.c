@@ -25,6 +25,7 @@ struct link {
 	int family;
 	struct rows *rows;
 	bool done;
+	bool enough;		/* fn wants no more events */
 	bool no_memory;
 	int err;
 	char text[256];
@@ -90,7 +91,8 @@ static int on_valid(struct nl_msg *msg, void *arg)
 		return NL_SKIP;
 	row_of(&row, msg);
 	if (l->fn) {
-		l->done = !l->fn(&row, l->arg);
+		l->enough = l->enough || !l->fn(&row, l->arg);
+		l->done = l->enough;
 		return l->done ? NL_STOP : NL_OK;
 	}
 	if (!l->rows)
@@ -276,6 +278,28 @@ int link_failed(const struct link *link, const char *what, int err)
 	return fix[0] ? CTL_DENIED : CTL_FAILED;
 }
 
+/* Without the right to join the group: what happens to one's own contexts. */
+static int listen_to_own(struct link *link)
+{
+	struct nl_msg *msg = link_request(link, PULSE_NL_CMD_LISTEN, false);
+	int err;
+
+	if (!msg)
+		return CTL_FAILED;
+	err = link_ask(link, msg, NULL);
+	if (err == -EOPNOTSUPP) {
+		link->text[0] = 0;
+		return link_failed(link, "listening to events needs CAP_NET_ADMIN",
+				   -EPERM);
+	}
+	if (err)
+		return link_failed(link, "listening to events of your contexts",
+				   err);
+	fputs("pulsectl: events of your own contexts; those of others need CAP_NET_ADMIN\n",
+	      stderr);
+	return CTL_OK;
+}
+
 int link_listen(struct link *link, bool (*fn)(const struct row *row, void *arg),
 		void *arg)
 {
@@ -287,18 +311,21 @@ int link_listen(struct link *link, bool (*fn)(const struct row *row, void *arg),
 		fputs("pulsectl: the family has no group of events\n", stderr);
 		return CTL_FAILED;
 	}
-	ret = nl_socket_add_membership(link->sk, group);
-	if (ret) {
-		link->text[0] = 0;
-		return link_failed(link, "listening to events needs CAP_NET_ADMIN",
-				   ret == -NLE_PERM ? -EPERM : -EIO);
-	}
+	/* events may come before the answer to a request */
 	nl_socket_disable_seq_check(link->sk);
 	nl_socket_modify_cb(link->sk, NL_CB_VALID, NL_CB_CUSTOM, on_valid, link);
 	link->fn = fn;
 	link->arg = arg;
-	link->done = false;
-	while (!link->done) {
+	ret = nl_socket_add_membership(link->sk, group);
+	if (ret == -NLE_PERM) {
+		ret = listen_to_own(link);
+		if (ret)
+			return ret;
+	} else if (ret) {
+		link->text[0] = 0;
+		return link_failed(link, "listening to events", -EIO);
+	}
+	while (!link->enough) {
 		ret = nl_recvmsgs_default(link->sk);
 		/* no room in the socket: the numbers will say what was lost */
 		if (ret < 0 && ret != -NLE_NOMEM && ret != -NLE_INTR) {

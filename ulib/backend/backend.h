@@ -154,6 +154,7 @@ struct pulse__backend_ops {
 	 * events' lock. event_next: 1 or 0. watch: an id or -errno. */
 	int (*events_open)(struct pulse_ctx *ctx);
 	void (*events_close)(struct pulse_ctx *ctx, bool forked);
+	int (*events_signal)(struct pulse_ctx *ctx, int fd);
 	int (*event_next)(struct pulse_ctx *ctx, struct pulse_event *out);
 	int (*watch)(struct pulse_ctx *ctx, uint32_t kind, int target,
 		     const struct pulse_watch_opts *opts);

@@ -16,7 +16,7 @@ int pulse__events_open(struct pulse_ctx *ctx)
 	ev = pulse__calloc(1, sizeof(*ev));
 	if (!ev)
 		return -ENOMEM;
-	ev->epfd = ev->bell = -1;
+	ev->epfd = ev->bell = ev->pidset = ev->signal = ev->stop = -1;
 	pthread_mutex_init(&ev->lock, NULL);
 	ctx->events = ev;
 	return ctx->ops->events_open(ctx);
@@ -70,6 +70,20 @@ int pulse_ctx_events_fd(struct pulse_ctx *ctx)
 		return err;
 	return ctx->ops->kind == PULSE_BACKEND_USER ? ctx->events->epfd :
 						      ctx->fd;
+}
+
+int pulse_ctx_events_signal(struct pulse_ctx *ctx, int fd)
+{
+	int ret = pulse__events_check(ctx);
+
+	if (ret)
+		return ret;
+	if (fd < -1)
+		return -EBADF;
+	pthread_mutex_lock(&ctx->events->lock);
+	ret = ctx->ops->events_signal(ctx, fd);
+	pthread_mutex_unlock(&ctx->events->lock);
+	return ret;
 }
 
 int64_t pulse_ctx_events_dropped(struct pulse_ctx *ctx)

@@ -383,6 +383,7 @@ const struct pulse__backend_ops pulse__kernel_ops = {
 	.state		= pulse__kernel_state,
 	.events_open	= pulse__kernel_events_open,
 	.events_close	= pulse__kernel_events_close,
+	.events_signal	= pulse__kernel_events_signal,
 	.event_next	= pulse__kernel_event_next,
 	.watch		= pulse__kernel_watch,
 	.unwatch	= pulse__kernel_unwatch,

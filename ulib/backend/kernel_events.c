@@ -132,6 +132,13 @@ int pulse__kernel_event_next(struct pulse_ctx *ctx, struct pulse_event *out)
 	return found;
 }
 
+int pulse__kernel_events_signal(struct pulse_ctx *ctx, int fd)
+{
+	struct pulse_eventfd eventfd = { .size = sizeof(eventfd), .fd = fd };
+
+	return pulse__ioctl(ctx->fd, PULSE_IOC_EVENTFD, &eventfd);
+}
+
 int pulse__kernel_watch(struct pulse_ctx *ctx, uint32_t kind, int target,
 			const struct pulse_watch_opts *opts)
 {

@@ -323,6 +323,7 @@ const struct pulse__backend_ops pulse__user_ops = {
 	.state		= pulse__proc_state,
 	.events_open	= pulse__user_events_open,
 	.events_close	= pulse__user_events_close,
+	.events_signal	= pulse__user_events_signal,
 	.event_next	= pulse__user_event_next,
 	.watch		= pulse__user_watch,
 	.unwatch	= pulse__user_unwatch,

@@ -3,8 +3,8 @@
  * user_events.c - events without the module: a queue in this process, workers
  * that pulse__reap() finds dead, and processes by pidfd.
  *
- * The context's events descriptor is an epoll set of the pidfds and of an
- * eventfd that says whether the queue is empty.
+ * The context's events descriptor is an epoll set of the set of pidfds, and of
+ * an eventfd that says whether the queue is empty.
  */
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -38,17 +38,23 @@ int pulse__user_events_open(struct pulse_ctx *ctx)
 	ev->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (ev->epfd < 0)
 		return -errno;
+	ev->pidset = epoll_create1(EPOLL_CLOEXEC);
+	if (ev->pidset < 0)
+		return -errno;
 	ev->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ev->bell < 0)
 		return -errno;
-	return epoll_ctl(ev->epfd, EPOLL_CTL_ADD, ev->bell, &in) ? -errno : 0;
+	if (epoll_ctl(ev->epfd, EPOLL_CTL_ADD, ev->pidset, &in) ||
+	    epoll_ctl(ev->epfd, EPOLL_CTL_ADD, ev->bell, &in))
+		return -errno;
+	return 0;
 }
 
 void pulse__user_events_close(struct pulse_ctx *ctx, bool forked)
 {
 	struct pulse__events *ev = ctx->events;
 
-	(void)forked;
+	pulse__user_signal_end(ev, forked);
 	while (ev->processes) {
 		struct pulse__process *p = ev->processes;
 
@@ -58,6 +64,8 @@ void pulse__user_events_close(struct pulse_ctx *ctx, bool forked)
 	}
 	if (ev->bell >= 0)
 		close(ev->bell);
+	if (ev->pidset >= 0)
+		close(ev->pidset);
 	if (ev->epfd >= 0)
 		close(ev->epfd);
 	pulse__free(ev->queue);
@@ -74,6 +82,7 @@ static void pulse__event_push(struct pulse__events *ev,
 	ev->queue[(ev->head + ev->used) % ev->room] = *event;
 	if (!ev->used++)
 		eventfd_write(ev->bell, 1);
+	pulse__user_signal(ev);
 }
 
 /* Under ctx->lock; the slot's thread ended, and its UWORK is as it left it. */
@@ -123,10 +132,10 @@ static void pulse__process_status(const struct pulse__process *p,
 }
 
 /* Under ev->lock: processes whose pidfd is readable are over. */
-static void pulse__processes_look(struct pulse__events *ev)
+void pulse__processes_look(struct pulse__events *ev)
 {
 	struct epoll_event ready[16];
-	int n = epoll_wait(ev->epfd, ready, 16, 0);
+	int n = epoll_wait(ev->pidset, ready, 16, 0);
 
 	for (int i = 0; i < n; i++) {
 		struct pulse__process **link = &ev->processes, *p;
@@ -182,7 +191,7 @@ static int pulse__process_add(struct pulse__events *ev, int pid,
 	    errno == EPERM)
 		return -EPERM;
 	in.data.u32 = (uint32_t)ev->last_id + 1;
-	if (epoll_ctl(ev->epfd, EPOLL_CTL_ADD, p->pidfd, &in))
+	if (epoll_ctl(ev->pidset, EPOLL_CTL_ADD, p->pidfd, &in))
 		return -errno;
 	p->id = ++ev->last_id;
 	return p->id;

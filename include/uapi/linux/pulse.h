@@ -2,8 +2,9 @@
 /*
  * Pulse kernel ABI: commands and shared pages of /dev/pulse.
  *
- * This header is the manual of the ABI; what has to do with events
- * stands in <linux/pulse_event.h>, which it includes. A *context* is one open of
+ * This header is the manual of the ABI; what has to do with events stands in
+ * <linux/pulse_event.h>, and the commands of io_uring in <linux/pulse_uring.h>,
+ * both of which it includes. A *context* is one open of
  * /dev/pulse that was set up once; the file descriptor is the authority. A
  * *worker* is a thread that registered itself and is named by its index in
  * the context. Nodes are always the kernel's NUMA node numbers.
@@ -43,6 +44,7 @@
 #include <linux/types.h>
 #include <linux/ioctl.h>
 #include <linux/pulse_event.h>
+#include <linux/pulse_uring.h>
 
 #define PULSE_DEVICE_NAME	"pulse"
 #define PULSE_DEVICE_PATH	"/dev/pulse"
@@ -82,6 +84,7 @@
 #define PULSE_FEAT_EVENTS	(1ULL << 16)	/* event ring, poll, EVENTFD */
 #define PULSE_FEAT_SHARED	(1ULL << 17)	/* PULSE_CTX_SHARED and JOIN */
 #define PULSE_FEAT_WATCH	(1ULL << 18)	/* WATCH and UNWATCH */
+#define PULSE_FEAT_URING	(1ULL << 19)	/* commands of io_uring */
 
 /*
  * Commands
@@ -253,7 +256,7 @@ struct pulse_worker_del {
  * Errors: EAGAIN the park word moved, ETIMEDOUT, EINTR, EINVAL a negative
  * deadline, ESRCH no such worker, EPERM another thread's worker, ECANCELED a
  * descriptor of the context was closed in this mm since the worker's last PARK:
- * look whether it was yours.
+ * look whether it was yours; EBUSY io_uring holds a PARK of the worker.
  */
 struct pulse_park {
 	__u32 size;
@@ -416,7 +419,8 @@ struct pulse_yield_to {
  * better nice value and for leaving IDLE, RLIMIT_RTPRIO for FIFO.
  *
  * Errors: EINVAL a value outside its range, no such node online, a nice value or
- * slice for IDLE or FIFO, or a thread that is of none of these classes; EOPNOTSUPP this
+ * slice for IDLE or FIFO, or a thread that is of none of these classes; EBUSY a
+ * new home while io_uring holds a PARK of the worker; EOPNOTSUPP this
  * kernel has no such thing (see PULSE_FEAT_HINT_*); ESRCH no such worker; EPERM
  * it may not, or a worker of another process.
  */
@@ -565,7 +569,7 @@ struct pulse_hdr {
 #define PULSE_STATE_RUNNING	1U	/* on a CPU */
 #define PULSE_STATE_PREEMPTED	2U	/* runnable, but another task has the CPU */
 #define PULSE_STATE_BLOCKED	3U	/* asleep, not in PARK */
-#define PULSE_STATE_PARKED	4U	/* asleep in PARK */
+#define PULSE_STATE_PARKED	4U	/* asleep in PARK, or while io_uring holds it */
 #define PULSE_STATE_DEAD	5U	/* the thread ended; the slot is being reclaimed */
 
 /**
@@ -585,7 +589,8 @@ struct pulse_hdr {
  * @n_preempt: times it lost the CPU while it was runnable
  * @n_block: times it went to sleep (parks included)
  * @n_migrate: times it came back on another CPU
- * @n_park: times PARK really slept
+ * @n_park: times PARK really slept, or the thread did while io_uring held its
+ *	PARK
  * @run_ns: time on a CPU, up to the last switch
  * @wait_ns: time runnable without a CPU, up to the last switch
  * @last_in_ns: CLOCK_MONOTONIC when it last got a CPU
@@ -722,6 +727,8 @@ PULSE__ABI_ASSERT(sizeof(struct pulse_hint) == PULSE_HINT_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_watch) == PULSE_WATCH_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_unwatch) == PULSE_UNWATCH_SIZE_VER0);
 PULSE__ABI_ASSERT(sizeof(struct pulse_eventfd) == PULSE_EVENTFD_SIZE_VER0);
+PULSE__ABI_ASSERT(sizeof(struct pulse_uring_park) == PULSE_URING_CMD_BYTES);
+PULSE__ABI_ASSERT(sizeof(struct pulse_uring_event_wait) == PULSE_URING_CMD_BYTES);
 PULSE__ABI_ASSERT(sizeof(struct pulse_hdr) == 64);
 PULSE__ABI_ASSERT(sizeof(struct pulse_kstate) == 128);
 PULSE__ABI_ASSERT(sizeof(struct pulse_uwork) == 128);

@@ -10,7 +10,8 @@
  *   CAP_SYS_ADMIN or CAP_SYS_PTRACE; to others they do not exist (ENOENT, or no
  *   line in a dump). Knobs are read by everybody, as in sysfs, and set with
  *   CAP_NET_ADMIN and CAP_SYS_ADMIN together. The group of events is joined
- *   with CAP_NET_ADMIN. Capabilities are those in the initial user namespace;
+ *   with CAP_NET_ADMIN; who has it not says LISTEN and is told what happens to
+ *   contexts of his own. Capabilities are those in the initial user namespace;
  *   of a message that was sent without an address, sender and opener of the
  *   socket must both have them. Contexts are one's own if both are that user.
  *
@@ -26,6 +27,11 @@
  *   meanwhile; then NLM_F_DUMP_INTR is set from there on, and who wants a
  *   picture of one moment asks again. Process and thread ids are those of the
  *   pid namespace of whoever asked, 0 where a process is not visible there.
+ *
+ * Events
+ *   wait for nobody. Who does not read, and whose socket is full, loses some and
+ *   is told so by ENOBUFS. SEQ says how many: it goes up by one with each event of
+ *   the group, and for who said LISTEN with each event for him.
  *
  * Numbers are in host order. Attributes of 64 bits are aligned with the PAD of
  * their kind. New attributes and commands go to the end; a reader skips what it
@@ -56,6 +62,11 @@
  * @PULSE_NL_CMD_RSS: event: a watched process has more memory than it should
  * @PULSE_NL_CMD_PROCESS_DEATH: event: a watched process ended
  * @PULSE_NL_CMD_KNOB_CHANGED: event: a knob was set, through netlink or sysfs
+ * @PULSE_NL_CMD_LISTEN: send this socket, until it is closed, the events of all
+ *	contexts of the user who asks, those of now and of later; no attribute.
+ *	Needs no capability. PULSE_NL_MAX_LISTENERS sockets may, and
+ *	PULSE_NL_MAX_LISTENERS_PER_USER of one user: ENOSPC, EDQUOT; EEXIST this
+ *	one does
  *
  * Errors: ENOENT no such context to see, or no such knob; ESRCH no such worker;
  * EPERM; ERANGE a knob's value outside its range; EINVAL see above.
@@ -75,7 +86,11 @@ enum pulse_nl_cmd {
 	PULSE_NL_CMD_RSS,
 	PULSE_NL_CMD_PROCESS_DEATH,
 	PULSE_NL_CMD_KNOB_CHANGED,
+	PULSE_NL_CMD_LISTEN,
 };
+
+#define PULSE_NL_MAX_LISTENERS		64
+#define PULSE_NL_MAX_LISTENERS_PER_USER	4
 
 /**
  * enum pulse_nl_ctx - a context
@@ -197,8 +212,9 @@ enum pulse_nl_knob {
  * enum pulse_nl_event - an event of the group
  * @PULSE_NL_EVENT_UNSPEC: none
  * @PULSE_NL_EVENT_PAD: alignment
- * @PULSE_NL_EVENT_SEQ: u64, raised by one with each event while anybody listens:
- *	a step of more is what the reader lost, whether its socket had no room
+ * @PULSE_NL_EVENT_SEQ: u64, raised by one with each event while anybody listens,
+ *	or for a socket that said LISTEN, from 1 on, with each event for it: a
+ *	step of more is what the reader lost, whether its socket had no room
  *	(ENOBUFS) or the kernel no memory (netlink_drops in sysfs)
  * @PULSE_NL_EVENT_TIME_NS: u64, CLOCK_MONOTONIC
  * @PULSE_NL_EVENT_CTX_ID: u32, all but the module's KNOB_CHANGED

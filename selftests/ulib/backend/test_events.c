@@ -4,6 +4,7 @@
  * processes, and, where the module looks, hangs and memory.
  */
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -61,6 +62,7 @@ KT_TEST(bad_arguments_are_refused)
 	KT_REQUIRE(!pulse_ctx_create(NULL, &ctx));
 	KT_EQ(next(), -ENODEV);
 	KT_EQ(pulse_ctx_events_fd(ctx), -ENODEV);
+	KT_EQ(pulse_ctx_events_signal(ctx, -1), -ENODEV);
 	KT_EQ(pulse_ctx_events_dropped(ctx), -ENODEV);
 	KT_EQ(pulse_ctx_watch_process(ctx, getpid(), NULL), -ENODEV);
 	KT_EQ(pulse_ctx_unwatch(ctx, 1), -ENODEV);
@@ -72,6 +74,11 @@ KT_TEST(bad_arguments_are_refused)
 	little->sz = 16;
 	KT_EQ(pulse_ctx_events_next(ctx, little), -EINVAL);
 	KT_EQ(pulse_ctx_events_fd(NULL), -EINVAL);
+	KT_EQ(pulse_ctx_events_signal(NULL, -1), -EINVAL);
+	KT_EQ(pulse_ctx_events_signal(ctx, -2), -EBADF);
+	KT_EQ(pulse_ctx_events_signal(ctx, 1 << 20), -EBADF);
+	KT_EQ(pulse_ctx_events_signal(ctx, pulse_ctx_events_fd(ctx)), -EINVAL);
+	KT_EQ(pulse_ctx_events_signal(ctx, -1), 0);
 	KT_EQ(pulse_ctx_events_dropped(NULL), -EINVAL);
 	KT_EQ(pulse_ctx_watch_worker(NULL, 0, &opts), -EINVAL);
 	KT_EQ(pulse_ctx_watch_worker(ctx, 0, NULL), -EINVAL);
@@ -187,6 +194,72 @@ KT_TEST(the_end_of_a_process_is_told_with_its_reason)
 	pulse_ctx_destroy(ctx);
 }
 
+static bool told(int efd, eventfd_t times)
+{
+	eventfd_t n = 0;
+
+	for (eventfd_t sum = 0; sum < times; sum += n) {
+		struct pollfd p = { .fd = efd, .events = POLLIN };
+
+		if (poll(&p, 1, 20000) != 1 || eventfd_read(efd, &n))
+			return false;
+	}
+	return true;
+}
+
+static bool silent(int efd)
+{
+	struct pollfd p = { .fd = efd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 0;
+}
+
+/* Ends, and is waited for; the watch on it told of that. */
+static void watch_one_end(void)
+{
+	pid_t pid = start(0);
+
+	KT_CHECK(pulse_ctx_watch_process(ctx, pid, NULL) > 0);
+	KT_EQ(waitpid(pid, NULL, 0), pid);
+}
+
+/* Nobody looks meanwhile: the eventfd is told by itself. */
+KT_TEST(an_eventfd_is_told_of_each_event)
+{
+	int one = eventfd(0, EFD_NONBLOCK), other = eventfd(0, 0), copy;
+
+	begin();
+	KT_REQUIRE(one >= 0 && other >= 0);
+	copy = dup(one);
+	KT_EQ(pulse_ctx_events_signal(ctx, copy), 0);
+	close(copy);
+	for (int n = 0; n < 3; n++)
+		watch_one_end();
+	KT_CHECK(told(one, 3));
+	for (int n = 0; n < 3; n++)
+		KT_EQ(next(), 1);
+	KT_EQ(next(), 0);
+	/* another one takes its place */
+	KT_EQ(pulse_ctx_events_signal(ctx, other), 0);
+	watch_one_end();
+	KT_CHECK(told(other, 1));
+	KT_CHECK(silent(one));
+	/* one that is full makes nobody wait */
+	KT_EQ(eventfd_write(other, UINT64_MAX - 1), 0);
+	watch_one_end();
+	KT_CHECK(EVENTUALLY(next() == 1) && EVENTUALLY(next() == 1));
+	/* none */
+	KT_EQ(pulse_ctx_events_signal(ctx, one), 0);
+	KT_EQ(pulse_ctx_events_signal(ctx, -1), 0);
+	watch_one_end();
+	KT_CHECK(EVENTUALLY(next() == 1));
+	KT_CHECK(silent(one));
+	KT_EQ(pulse_ctx_events_signal(ctx, one), 0);
+	pulse_ctx_destroy(ctx);
+	close(one);
+	close(other);
+}
+
 KT_TEST(an_unwatched_process_ends_in_silence)
 {
 	int id, status;
@@ -270,6 +343,7 @@ static int use_after_fork(void *arg)
 {
 	(void)arg;
 	return next() == -EOWNERDEAD && pulse_ctx_events_fd(ctx) == -EOWNERDEAD &&
+	       pulse_ctx_events_signal(ctx, -1) == -EOWNERDEAD &&
 	       pulse_ctx_watch_process(ctx, 1, NULL) == -EOWNERDEAD &&
 	       pulse_ctx_destroy(ctx) == -EOWNERDEAD ? 0 : 1;
 }
@@ -277,7 +351,11 @@ static int use_after_fork(void *arg)
 /* U09 */
 KT_TEST(a_forked_child_has_no_events)
 {
+	int efd = eventfd(0, 0);
+
 	begin();
+	KT_EQ(pulse_ctx_events_signal(ctx, efd), 0);
+	close(efd);
 	KT_EQ(in_child(use_after_fork, NULL), 0);
 	KT_EQ(next(), 0);
 	pulse_ctx_destroy(ctx);
@@ -298,6 +376,21 @@ KT_TEST(each_allocation_that_fails_is_unwound)
 	}
 	KT_EQ(err, 0);
 	pulse_ctx_destroy(ctx);
+}
+
+KT_TEST(an_eventfd_without_a_thread_is_refused)
+{
+	int efd = eventfd(0, EFD_NONBLOCK);
+
+	begin();
+	pulse__alloc_fail_at(1);
+	KT_EQ(pulse_ctx_events_signal(ctx, efd), on_kernel() ? 0 : -ENOMEM);
+	pulse__alloc_fail_at(0);
+	KT_EQ(pulse_ctx_events_signal(ctx, efd), 0);
+	watch_one_end();
+	KT_CHECK(told(efd, 1));
+	pulse_ctx_destroy(ctx);
+	close(efd);
 }
 
 KT_MAIN()
