@@ -71,7 +71,7 @@ EX_DIRS   := $(sort $(dir $(wildcard examples/*/main.c)))
 # Module tests make raw system calls: a sanitizer has nothing to see there.
 TEST_SRC  := $(sort $(wildcard selftests/ulib/*/test_*.c) \
 	     $(wildcard selftests/abuse/test_*.c) \
-	     $(if $(SAN),,$(wildcard selftests/kmod/test_*.c selftests/kmod/fuzz_*.c) \
+	     $(if $(SAN),,$(wildcard selftests/kmod/*.c) \
 	     $(wildcard selftests/storm/test_*.c)))
 FUZZ_SRC  := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c) \
