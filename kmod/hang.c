@@ -44,7 +44,8 @@ bool pulse_kstate_copy(const struct pulse_worker *w, struct pulse_kstate *copy)
 	for (i = 0; i < PULSE_LOOKS; i++) {
 		u32 seq = smp_load_acquire(&ks->seq);
 
-		memcpy(copy, ks, sizeof(*copy));
+		/* What a switch meanwhile makes of it is thrown away. */
+		data_race(memcpy(copy, ks, sizeof(*copy)));
 		smp_rmb();	/* (F): pairs with state.c:pulse_kstate_end() */
 		if (!(seq & 1) && READ_ONCE(ks->seq) == seq)
 			return true;
