@@ -142,6 +142,8 @@ int main(int argc, char **argv)
 	}
 	e = fuzz_engine_new(seed);
 	ret = !e ? -ENOMEM : corpus ? fuzz_load(e, corpus) : 0;
+	if (!ret)
+		fuzz_plant(e);
 	if (ret < 0) {
 		fprintf(stderr, "fuzz_module: %s: %s\n", corpus ?: "memory", strerror(-ret));
 		return 2;

@@ -198,6 +198,7 @@ KT_TEST(programs_made_by_chance_reach_every_command_and_harm_nothing)
 	workers = sysfs_read("workers");
 	e = fuzz_engine_new(seed);
 	KT_REQUIRE(e);
+	fuzz_plant(e);
 	KT_REQUIRE(!fuzz_crew_begin(&crew, e));
 	KT_CHECK(totals->family > 0);
 	/* the time it has, and as much again three times where it is slow */

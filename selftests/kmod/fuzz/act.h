@@ -200,8 +200,10 @@ static int fuzz_act(const struct fuzz_op *op)
 /* What the others need: nobody goes on before it is there. */
 static bool fuzz_is_gate(const struct fuzz_op *op)
 {
-	return op->kind == FUZZ_OPEN || op->kind == FUZZ_MMAP ||
-	       (op->kind == FUZZ_IOCTL && fuzz_cmds[op->cmd].nr == PULSE_IOC_SETUP);
+	uint32_t nr = op->kind == FUZZ_IOCTL ? fuzz_cmds[op->cmd].nr : 0;
+
+	return op->kind == FUZZ_OPEN || op->kind == FUZZ_MMAP || nr == PULSE_IOC_SETUP ||
+	       nr == PULSE_IOC_WORKER_ADD;
 }
 
 /* Waits for those gates before call @i that other threads have to open. */

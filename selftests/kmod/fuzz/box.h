@@ -9,8 +9,9 @@
 
 #include "act.h"
 #include "engine.h"
+#include "seeds.h"
 
-#define FUZZ_RUN_US	200000		/* a program's time, if it is not killed before */
+#define FUZZ_RUN_US	1000000		/* a program's time, if it is not killed before */
 #define FUZZ_GONE_S	60		/* after which a killed process is a hanging one */
 #define FUZZ_KNOBS	7
 #define FUZZ_BOXES	4		/* side by side */
@@ -237,8 +238,14 @@ static void fuzz_box_hear(struct fuzz_crew *crew, struct fuzz_box *b)
 		uint64_t was = t + 1;
 
 		for (uint32_t i = 0; i < from->nr_answers[t]; i++) {
-			fuzz_signal(e, was, from->answers[t][i]);
-			was = from->answers[t][i];
+			uint32_t now = from->answers[t][i];
+
+			/* what went well after what went well leads on */
+			fuzz_signal(e, 0, now);
+			if (!(now & 0xff)) {
+				fuzz_signal(e, was, now);
+				was = now;
+			}
 		}
 	}
 	fuzz_cover_collect(b->cover, e);

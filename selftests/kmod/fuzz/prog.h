@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <linux/pulse.h>
+#include <linux/pulse_netlink.h>
 
 #define FUZZ_OPS	24	/* calls a program */
 #define FUZZ_BYTES	128	/* of argument a call, the longest struct and more */
@@ -326,6 +327,31 @@ static inline void fuzz_begin(uint64_t *rnd, struct fuzz_prog *p)
 				      fuzz_cmd_by_nr(PULSE_IOC_WORKER_ADD));
 }
 
+/* What has to do with call @op, by the same thread or by another one. */
+static inline void fuzz_follow(uint64_t *rnd, struct fuzz_prog *p, struct fuzz_op op)
+{
+	uint32_t other = (op.thread + 1U) % FUZZ_THREADS, cmd;
+	struct fuzz_op *next;
+
+	if (op.kind != FUZZ_IOCTL || p->nr == FUZZ_OPS)
+		return;
+	switch (fuzz_cmds[op.cmd].nr) {
+	case PULSE_IOC_WATCH:
+		cmd = PULSE_IOC_UNWATCH;
+		other = op.thread;
+		break;
+	case PULSE_IOC_PARK:
+	case PULSE_IOC_HANDOFF:
+		cmd = fuzz_roll(rnd, 2) ? PULSE_IOC_WAKE : PULSE_IOC_WAKE_NODE;
+		break;
+	default:
+		return;
+	}
+	next = fuzz_add(p, FUZZ_IOCTL, other);
+	fuzz_fill_cmd(rnd, next, fuzz_cmd_by_nr(cmd));
+	next->slot = op.slot;
+}
+
 static inline void fuzz_make(uint64_t *rnd, struct fuzz_prog *p)
 {
 	uint32_t nr = 2 + fuzz_roll(rnd, FUZZ_OPS - 2);
@@ -333,8 +359,13 @@ static inline void fuzz_make(uint64_t *rnd, struct fuzz_prog *p)
 	memset(p, 0, sizeof(*p));
 	if (fuzz_roll(rnd, 8))
 		fuzz_begin(rnd, p);
-	while (p->nr < nr)
-		fuzz_fill_op(rnd, fuzz_add(p, FUZZ_SLEEP, 0));
+	while (p->nr < nr) {
+		struct fuzz_op *op = fuzz_add(p, FUZZ_SLEEP, 0);
+
+		fuzz_fill_op(rnd, op);
+		if (fuzz_roll(rnd, 2))
+			fuzz_follow(rnd, p, *op);
+	}
 	if (!fuzz_roll(rnd, 4))
 		p->kill_us = 1 + fuzz_roll(rnd, 20000);
 }
