@@ -71,7 +71,7 @@ EX_DIRS   := $(sort $(dir $(wildcard examples/*/main.c)))
 # Module tests make raw system calls: a sanitizer has nothing to see there.
 TEST_SRC  := $(sort $(wildcard selftests/ulib/*/test_*.c) \
 	     $(wildcard selftests/abuse/test_*.c) \
-	     $(if $(SAN),,$(wildcard selftests/kmod/test_*.c) \
+	     $(if $(SAN),,$(wildcard selftests/kmod/*.c) \
 	     $(wildcard selftests/storm/test_*.c)))
 FUZZ_SRC  := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c) \
@@ -106,6 +106,7 @@ help:
 	'make check-san    the user-space suite under ASan+UBSan and under TSan' \
 	'make check-vm     tests of KERNELS in VMs' \
 	'make check-debug  the module under KASAN, lockdep, kmemleak, fault injection' \
+	'make check-kcsan  the module under KCSAN, and fuzzed by coverage' \
 	'make check-rt     all of it on a PREEMPT_RT kernel' \
 	'make check-trace  each command of Documentation/tracing.md in a VM' \
 	'make check-static layers, symbol map, file sizes, headers on their own' \
@@ -254,7 +255,7 @@ load:
 
 # --------------------------------------------------------------------- check
 # "make check" is what CI runs. One prove, so that there is one summary.
-.PHONY: check check-user check-san check-vm check-debug check-rt check-trace check-static
+.PHONY: check check-user check-san check-vm check-debug check-kcsan check-rt check-trace check-static
 check: setup-vm
 	@$(MAKE) lib tools examples selftests fuzz
 	@$(MAKE) SAN=asan selftests fuzz
@@ -278,6 +279,12 @@ check-debug: setup-vm
 	@$(MAKE) lib selftests
 	@$(MAKE) modules KERNELS=debug
 	@PULSE_TEST_TIMEOUT=$${PULSE_TEST_TIMEOUT:-3600} selftests/check debug
+# Likewise. PULSE_FUZZ_SECONDS is how long it is fuzzed, 300 if not said.
+check-kcsan: KERNELS := kcsan
+check-kcsan: setup-vm
+	@$(MAKE) lib selftests
+	@$(MAKE) modules KERNELS=kcsan
+	@PULSE_TEST_TIMEOUT=$${PULSE_TEST_TIMEOUT:-86400} selftests/check kcsan
 # Another kernel to fetch, so not in "check" either.
 check-rt: KERNELS := rt
 check-rt: setup-vm

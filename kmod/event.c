@@ -167,7 +167,8 @@ static bool pulse_event_write(struct pulse_events *ev, u32 type,
 
 	lockdep_assert_held(&ev->lock);
 	if (ev->pos - pulse_events_consumed(ev) > ev->bytes - total) {
-		WRITE_ONCE(prod->dropped, ++ev->dropped);
+		WRITE_ONCE(ev->dropped, ev->dropped + 1);
+		WRITE_ONCE(prod->dropped, ev->dropped);
 		return false;
 	}
 	hdr = ev->prod.kaddr + PAGE_SIZE + (ev->pos & (ev->bytes - 1));

@@ -45,7 +45,8 @@ bool pulse_kstate_copy(const struct pulse_worker *w, struct pulse_kstate *copy)
 		/* (F): pairs with state.c:pulse_kstate_end() */
 		u32 seq = smp_load_acquire(&ks->seq);
 
-		memcpy(copy, ks, sizeof(*copy));
+		/* What a switch meanwhile makes of it is thrown away. */
+		data_race(memcpy(copy, ks, sizeof(*copy)));
 		smp_rmb();	/* (F): pairs with state.c:pulse_kstate_begin() */
 		if (!(seq & 1) && READ_ONCE(ks->seq) == seq)
 			return true;

@@ -60,6 +60,20 @@ static __always_inline void pulse_kstate_end(struct pulse_kstate *ks)
 	WRITE_ONCE(ks->seq, ks->seq + 1);
 }
 
+/* All of it, but for seq. Who looks at one word of it does not look at seq. */
+static void pulse_kstate_store(struct pulse_kstate *ks,
+			       struct pulse_kstate *fresh)
+{
+	u64 *to = (u64 *)ks, *from = (u64 *)fresh;
+	unsigned int i;
+
+	pulse_kstate_begin(ks);
+	fresh->seq = ks->seq;
+	for (i = 0; i < sizeof(*ks) / sizeof(*to); i++)
+		WRITE_ONCE(to[i], from[i]);
+	pulse_kstate_end(ks);
+}
+
 #define pulse_kstate_add(ks, field, n) \
 	WRITE_ONCE((ks)->field, (ks)->field + (n))
 
@@ -209,11 +223,7 @@ void pulse_state_arm(struct pulse_worker *w)
 	fresh.cpu = smp_processor_id();
 	fresh.node = cpu_to_node(fresh.cpu);
 
-	pulse_kstate_begin(ks);
-	fresh.seq = ks->seq;
-	*ks = fresh;
-	pulse_kstate_end(ks);
-
+	pulse_kstate_store(ks, &fresh);
 	pulse_source->arm(w);
 	preempt_enable();
 }

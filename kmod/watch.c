@@ -149,7 +149,7 @@ struct pulse_watched *pulse_watch_new(struct pulse_ctx *ctx,
 
 	spin_lock(&all->lock);
 	if (all->nr < PULSE_MAX_WATCHES) {
-		all->nr++;
+		WRITE_ONCE(all->nr, all->nr + 1);
 		p->id = ++all->last_id;
 	}
 	spin_unlock(&all->lock);
@@ -194,7 +194,7 @@ void pulse_watch_add(struct pulse_ctx *ctx, struct pulse_watched *p)
 void pulse_watch_cancel(struct pulse_ctx *ctx, struct pulse_watched *p)
 {
 	spin_lock(&ctx->watches.lock);
-	ctx->watches.nr--;
+	WRITE_ONCE(ctx->watches.nr, ctx->watches.nr - 1);
 	spin_unlock(&ctx->watches.lock);
 	pulse_watch_put(p);
 }
@@ -209,7 +209,7 @@ static bool pulse_watch_unlink(struct pulse_watched *p)
 	mine = !list_empty(&p->link);
 	if (mine) {
 		list_del_init(&p->link);
-		all->nr--;
+		WRITE_ONCE(all->nr, all->nr - 1);
 	}
 	spin_unlock(&all->lock);
 	if (mine)

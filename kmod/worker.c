@@ -105,8 +105,8 @@ struct pulse_worker *pulse_worker_reserve(struct pulse_ctx *ctx,
 	}
 
 	w = &ctx->workers[i];
-	w->node = node - ctx->nodes;
-	w->cookie = arg->cookie;
+	WRITE_ONCE(w->node, node - ctx->nodes);
+	WRITE_ONCE(w->cookie, arg->cookie);
 	ret = pulse_state_prepare(w);
 	if (ret) {
 		pulse_worker_unreserve(w);
@@ -146,7 +146,7 @@ void pulse_worker_commit(struct pulse_worker *w, struct file *file)
 
 	spin_lock(&ctx->lock);
 	WRITE_ONCE(w->state, PULSE_SLOT_LIVE);
-	ctx->nr_workers++;
+	WRITE_ONCE(ctx->nr_workers, ctx->nr_workers + 1);
 	pulse_node_join(w);
 	pulse_hdr_count(ctx);
 	spin_unlock(&ctx->lock);
@@ -177,7 +177,7 @@ static void pulse_worker_release(struct pulse_worker *w, bool gone)
 	spin_lock(&ctx->lock);
 	pulse_state_free(w);
 	pulse_node_leave(w);
-	ctx->nr_workers--;
+	WRITE_ONCE(ctx->nr_workers, ctx->nr_workers - 1);
 	pulse_hdr_count(ctx);
 	WRITE_ONCE(w->task, NULL);
 	WRITE_ONCE(w->state, PULSE_SLOT_FREE);

@@ -8,8 +8,8 @@
 #     <kernel>/release       its uname -r; written last, so it marks a whole kernel
 #     <kernel>/root/         the unpacked packages (headers, modules)
 #     <kernel>/headers       link to the folder for `make -C`
-#     <kernel>/vmlinux       ELF kernel; QEMU starts it through PVH (debug: a bzImage,
-#                            its PVH entry would fault, see build-debug)
+#     <kernel>/vmlinux       ELF kernel; QEMU starts it through PVH (built here: a
+#                            bzImage, its PVH entry may fault, see build)
 #     <kernel>/initrd        busybox and the modules needed to mount the root
 #     trixie/                chroot with gcc-14, which 7.x must be built with
 #     debs/ apt/             short-lived: downloads and private package lists
@@ -26,13 +26,15 @@ KERNELS='
 rt    bookworm-backports  6\.12\..*-rt -
 '
 STOCK_KERNELS='6.1 6.12 7.2'
-ALL_KERNELS="$STOCK_KERNELS rt debug"
+BUILT_KERNELS='debug kcsan'
+ALL_KERNELS="$STOCK_KERNELS rt $BUILT_KERNELS"
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$*"; exit 1; }
 usage_error() { say "$*"; say "try '$0 --help'"; exit 2; }
 
 known_kernel() { [[ " $ALL_KERNELS " == *" $1 "* ]]; }
+built_kernel() { [[ " $BUILT_KERNELS " == *" $1 "* ]]; }
 kernel_ready() { [[ -s $PULSE_CACHE/$1/release ]]; }
 kernel_release() { cat "$PULSE_CACHE/$1/release"; }
 
