@@ -3,8 +3,8 @@
  * bench_serve.c - how soon a pool runs what one thread outside gives it, beside
  * oneTBB, a mutex with a condition variable, and a bare futex. The loads stand
  * in pool_load.h; share and crowded run with a hog on each CPU and three threads
- * of the pool beside it. "threads" is what is fair there: as many plain threads,
- * each with its part of the work.
+ * of the pool beside it. "threads" is what is fair there: as many plain threads
+ * that count the work down.
  *
  * oneTBB comes from the program peer_pool beside this one, where libtbb-dev was
  * there to build it with.
@@ -163,29 +163,33 @@ static bool run_futex(const char *what, double *out)
 	return true;
 }
 
+struct part {
+	long left, done;
+};
+
 static void *share_main(void *arg)
 {
-	long done = 0;
+	struct part *p = arg;
 
-	for (long i = *(long *)arg; i > 0; i--)
-		share_task(&done);
+	while (__atomic_fetch_sub(&p->left, 1, __ATOMIC_RELAXED) > 0)
+		share_task(&p->done);
 	return NULL;
 }
 
 static bool run_threads(const char *what, double *out)
 {
 	int threads = load_threads(what);
-	long each = SHARE_TASKS / threads;
-	pthread_t t[3 * PLAIN_THREADS];
+	struct part part = { .left = SHARE_TASKS };
+	pthread_t t[PLAIN_THREADS];
 	double start = load_now();
 
 	for (int i = 0; i < threads; i++) {
-		if (pthread_create(&t[i], NULL, share_main, &each))
+		if (pthread_create(&t[i], NULL, share_main, &part))
 			exit(1);
 	}
 	for (int i = 0; i < threads; i++)
 		pthread_join(t[i], NULL);
-	out[0] = (load_now() - start) / (double)(each * threads);
+	out[0] = (load_now() - start) / SHARE_TASKS;
 	return true;
 }
 
