@@ -78,7 +78,9 @@ BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c) \
 	     $(wildcard selftests/bench/vm_*.c))
 BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
 # Peers that need a library to link with, where it is there.
-PEER_LIBS  = $(if $(filter peer_fork peer_pool,$(notdir $(1))),$(shell pkg-config --libs tbb 2>/dev/null))
+PEER_LIBS  = $(if $(filter peer_fork peer_pool,$(notdir $(1))),$(shell pkg-config --libs tbb 2>/dev/null)) \
+	     $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --exists libdpdk 2>/dev/null && echo -lrte_ring))
+PEER_FLAGS = $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --cflags libdpdk 2>/dev/null))
 
 ULIB_OBJ  := $(ULIB_SRC:%.c=$(O)/obj/%.o)
 TOOL_BIN  := $(TOOL_SRC:tools/%.c=$(O)/bin/%)
@@ -241,7 +243,8 @@ $(BENCH_SRC:%.c=$(O)/%): $(O)/%: %.c $(LIBA) $(O)/.flags
 $(BENCH_CXX:%.cc=$(O)/%): $(O)/%: %.cc
 	@mkdir -p $(@D)
 	@echo "  BENCH   $@"
-	@$(CXX) $(CPPFLAGS) $(CXXALL) -MMD -MP -MF $@.d -o $@ $< $(call PEER_LIBS,$@)
+	@$(CXX) $(CPPFLAGS) $(CXXALL) $(call PEER_FLAGS,$@) -MMD -MP -MF $@.d -o $@ $< \
+	  $(call PEER_LIBS,$@)
 
 # One module a kernel, each in its own folder, W=1, a warning is an error.
 .PHONY: modules
