@@ -113,11 +113,6 @@ struct pulse_queue_rx {
 	struct pulse__lane_rx r[];
 };
 
-#define PULSE__SAME_PLACE(a, x, b, y)					\
-	_Static_assert(offsetof(struct a, x) == offsetof(struct b, y) &&\
-		       sizeof(((struct a *)0)->x) ==			\
-		       sizeof(((struct b *)0)->y), "the inlines see " #x)
-
 PULSE__SAME_PLACE(pulse_queue_tx, t.tail, pulse_queue_tx_words, tail);
 PULSE__SAME_PLACE(pulse_queue_tx, t.head_seen, pulse_queue_tx_words, head_seen);
 PULSE__SAME_PLACE(pulse_queue_tx, t.m.lane, pulse_queue_tx_words, published);
