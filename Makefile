@@ -100,6 +100,7 @@ help:
 	'make run-vm       the server in a VM with pulse.ko loaded, port forwarded' \
 	'make build        build all of it: libraries, tools, examples, tests, modules' \
 	'make bench        benchmarks beside their peers; table, and JSON under build/' \
+	'make bench-plot   what make bench measured as PNGs, under build/bench/plots' \
 	'make bench-vm     the module beside the kernel without it, instructions counted' \
 	'make lib          only the library' \
 	'make modules      only pulse.ko, for each of KERNELS' \
@@ -297,7 +298,7 @@ check-static: setup-build
 	@selftests/check static
 
 # ----------------------------------------------------------------------- run
-.PHONY: run run-vm bench bench-vm
+.PHONY: run run-vm bench bench-plot bench-vm
 run: setup-core
 	@$(MAKE) lib tools examples
 	@exec $(O)/bin/vigilant-server --listen 127.0.0.1:$(PORT)
@@ -311,6 +312,9 @@ run-vm: setup-vm
 bench: setup-bench
 	@$(MAKE) lib tools bench-bin
 	@selftests/bench/run
+bench-plot: setup-bench
+	@[ -e $(O)/bench/latest.json ] || $(MAKE) bench
+	@selftests/bench/plot
 bench-vm: KERNELS := 6.12 7.2
 bench-vm: setup-vm
 	@$(MAKE) lib bench-bin

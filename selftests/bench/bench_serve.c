@@ -83,6 +83,36 @@ static bool run_pulse(const char *what, double *out)
 	return !pulse_pool_destroy(pool);
 }
 
+/* Empty tasks, 32 at a time. */
+static bool run_batch(const char *what, double *out)
+{
+	PULSE_OPTS(pulse_pool_opts, opts,
+		   .num_workers = (uint32_t)load_threads(what));
+	long before = load_ran();
+	struct pulse_task tasks[32];
+	struct pulse_pool *pool;
+	double start;
+
+	if (pulse_pool_create(&opts, &pool))
+		exit(1);
+	for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
+		tasks[i] = (struct pulse_task){ .sz = sizeof(*tasks),
+						.fn = empty_task };
+	start = load_now();
+	for (long i = 0; i < EMPTY_TASKS;) {
+		int n = pulse_pool_submit_batch(pool, tasks,
+						ARRAY_SIZE(tasks));
+
+		if (n > 0)
+			i += n;
+		else
+			sched_yield();
+	}
+	load_until(before + EMPTY_TASKS);
+	out[0] = (load_now() - start) / EMPTY_TASKS;
+	return !pulse_pool_destroy(pool);
+}
+
 static int mutex_submit(void *pool, load_fn fn, void *arg)
 {
 	return plain_submit(pool, fn, arg);
@@ -257,6 +287,7 @@ RUN_2(pulse, crowded)
 RUN_2(tbb, crowded)
 RUN_2(mutex, crowded)
 RUN(pulse, empty)
+RUN(batch, empty)
 RUN(tbb, empty)
 RUN(mutex, empty)
 RUN(pulse, share)
@@ -285,7 +316,9 @@ static struct group groups[] = {
 		PEER("oneTBB", asleep_tbb_99), PEER("mutex", asleep_mutex_99),
 	} },
 	{ "empty", "an empty task of one thread outside", {
-		OURS(empty_pulse), PEER("oneTBB", empty_tbb),
+		OURS(empty_pulse),
+		{ .name = "pulse_batch_32", .run = empty_batch },
+		PEER("oneTBB", empty_tbb),
 		PEER("mutex", empty_mutex),
 	} },
 	{ "share", "0.3 ms of work, a hog on each CPU", {
