@@ -80,7 +80,8 @@ BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
 # Peers that need a library to link with, where it is there.
 PEER_LIBS  = $(if $(filter peer_fork peer_pool,$(notdir $(1))),$(shell pkg-config --libs tbb 2>/dev/null)) \
 	     $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --exists libdpdk 2>/dev/null && echo -lrte_ring))
-PEER_FLAGS = $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --cflags libdpdk 2>/dev/null))
+PEER_FLAGS = $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --cflags libdpdk 2>/dev/null)) \
+	     $(if $(filter peer_fork,$(notdir $(1))),-fopenmp)
 
 ULIB_OBJ  := $(ULIB_SRC:%.c=$(O)/obj/%.o)
 TOOL_BIN  := $(TOOL_SRC:tools/%.c=$(O)/bin/%)
