@@ -78,7 +78,10 @@ BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c) \
 	     $(wildcard selftests/bench/vm_*.c))
 BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
 # Peers that need a library to link with, where it is there.
-PEER_LIBS  = $(if $(findstring peer_fork,$(1)),$(shell pkg-config --libs tbb 2>/dev/null))
+PEER_LIBS  = $(if $(filter peer_fork peer_pool,$(notdir $(1))),$(shell pkg-config --libs tbb 2>/dev/null)) \
+	     $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --exists libdpdk 2>/dev/null && echo -lrte_ring))
+PEER_FLAGS = $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --cflags libdpdk 2>/dev/null)) \
+	     $(if $(filter peer_fork,$(notdir $(1))),-fopenmp)
 
 ULIB_OBJ  := $(ULIB_SRC:%.c=$(O)/obj/%.o)
 TOOL_BIN  := $(TOOL_SRC:tools/%.c=$(O)/bin/%)
@@ -98,6 +101,7 @@ help:
 	'make run-vm       the server in a VM with pulse.ko loaded, port forwarded' \
 	'make build        build all of it: libraries, tools, examples, tests, modules' \
 	'make bench        benchmarks beside their peers; table, and JSON under build/' \
+	'make bench-plot   what make bench measured as PNGs, under build/bench/plots' \
 	'make bench-vm     the module beside the kernel without it, instructions counted' \
 	'make lib          only the library' \
 	'make modules      only pulse.ko, for each of KERNELS' \
@@ -242,7 +246,8 @@ $(BENCH_SRC:%.c=$(O)/%): $(O)/%: %.c $(LIBA) $(O)/.flags
 $(BENCH_CXX:%.cc=$(O)/%): $(O)/%: %.cc
 	@mkdir -p $(@D)
 	@echo "  BENCH   $@"
-	@$(CXX) $(CPPFLAGS) $(CXXALL) -MMD -MP -MF $@.d -o $@ $< $(call PEER_LIBS,$@)
+	@$(CXX) $(CPPFLAGS) $(CXXALL) $(call PEER_FLAGS,$@) -MMD -MP -MF $@.d -o $@ $< \
+	  $(call PEER_LIBS,$@)
 
 # One module a kernel, each in its own folder, W=1, a warning is an error.
 .PHONY: modules
@@ -301,7 +306,7 @@ check-static: setup-build
 	@selftests/check static
 
 # ----------------------------------------------------------------------- run
-.PHONY: run run-vm bench bench-vm
+.PHONY: run run-vm bench bench-plot bench-vm
 run: setup-core
 	@$(MAKE) lib tools examples
 	@exec $(O)/bin/vigilant-server --listen 127.0.0.1:$(PORT)
@@ -315,6 +320,9 @@ run-vm: setup-vm
 bench: setup-bench
 	@$(MAKE) lib tools bench-bin
 	@selftests/bench/run
+bench-plot: setup-bench
+	@[ -e $(O)/bench/latest.json ] || $(MAKE) bench
+	@selftests/bench/plot
 bench-vm: KERNELS := 6.12 7.2
 bench-vm: setup-vm
 	@$(MAKE) lib bench-bin

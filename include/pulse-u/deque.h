@@ -133,6 +133,87 @@ PULSE_API bool pulse_deque_asymmetric(const struct pulse_deque *deque);
  */
 PULSE_API size_t pulse_deque_size(const struct pulse_deque *deque);
 
+/* ---- the inline functions ---------------------------------------------- */
+
+/* What they call when it is not the usual case. */
+PULSE_API int pulse_deque_push_slow(struct pulse_deque *deque, void *item);
+PULSE_API void *pulse_deque_take_slow(struct pulse_deque *deque);
+PULSE_API void *pulse_deque_take_last(struct pulse_deque *deque,
+				      uint64_t bottom, uint64_t top);
+
+/*
+ * How a deque begins. For the functions below; nothing in here is anybody else's,
+ * and it may grow at the end only.
+ */
+struct pulse_deque_buf_words {
+	void *outgrown;
+	uint64_t mask;
+};
+
+struct pulse_deque_words {
+	uint64_t top;
+	uint64_t pad1[PULSE_CACHE_PAIR / sizeof(uint64_t) - 1];
+	uint64_t bottom;
+	struct pulse_deque_buf_words *buf;
+	uint64_t top_seen;
+	uint64_t pad2[PULSE_CACHE_PAIR / sizeof(uint64_t) - 3];
+	const uint32_t *fork;
+	uint32_t made;
+};
+
+#ifdef PULSE__DEQUE_TWINS
+#define PULSE__DEQUE_INLINE
+#else
+#define PULSE__DEQUE_INLINE						\
+	extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
+#endif
+
+#define PULSE__DEQUE_RARE(cond) __builtin_expect(!!(cond), 0)
+
+/*
+ * The protocol, and what pairs with what: ulib/lockfree/deque_inline.h. made is
+ * the generation of fork where the deque is asymmetric, and only there.
+ */
+PULSE__DEQUE_INLINE int pulse_deque_push(struct pulse_deque *deque, void *item)
+{
+	struct pulse_deque_words *d = (struct pulse_deque_words *)deque;
+	struct pulse_deque_buf_words *buf;
+	uint64_t b;
+
+	if (PULSE__DEQUE_RARE(!d || !item || d->made != *d->fork))
+		return pulse_deque_push_slow(deque, item);
+	b = __atomic_load_n(&d->bottom, __ATOMIC_RELAXED);
+	buf = d->buf;
+	if (PULSE__DEQUE_RARE(b - d->top_seen > buf->mask))
+		return pulse_deque_push_slow(deque, item);
+	__atomic_store_n((void **)(buf + 1) + (b & buf->mask), item,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&d->bottom, b + 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+PULSE__DEQUE_INLINE void *pulse_deque_take(struct pulse_deque *deque)
+{
+	struct pulse_deque_words *d = (struct pulse_deque_words *)deque;
+	struct pulse_deque_buf_words *buf;
+	uint64_t b, t;
+
+	if (PULSE__DEQUE_RARE(!d || d->made != *d->fork))
+		return pulse_deque_take_slow(deque);
+	b = __atomic_load_n(&d->bottom, __ATOMIC_RELAXED);
+	if (b == __atomic_load_n(&d->top, __ATOMIC_RELAXED))
+		return NULL;
+	b--;
+	buf = d->buf;
+	__atomic_store_n(&d->bottom, b, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* A */
+	t = __atomic_load_n(&d->top, __ATOMIC_RELAXED);
+	if (PULSE__DEQUE_RARE((int64_t)(b - t) <= 0))
+		return pulse_deque_take_last(deque, b, t);
+	return __atomic_load_n((void **)(buf + 1) + (b & buf->mask),
+			       __ATOMIC_RELAXED);
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -168,8 +168,13 @@ PULSE_API int pulse_queue_tx_close(struct pulse_queue_tx *tx);
  * @queue: the queue
  * @out: the receiver; for one thread at a time
  *
- * Return: 0; -EBUSY there can be only one and it lives; -EINVAL; -ENOMEM;
- * -EOWNERDEAD in a forked child.
+ * The second receiver of a queue in memory of its own pays for what the first
+ * saved as long as it was alone: a membarrier(2).
+ *
+ * Return: 0; -EBUSY there can be only one and it lives; -EPERM the kernel
+ * refuses the membarrier that it granted before (a seccomp filter that came
+ * later), so that there can be no second one; -EINVAL; -ENOMEM; -EOWNERDEAD in
+ * a forked child.
  */
 PULSE_API int pulse_queue_rx_open(struct pulse_queue *queue,
 				  struct pulse_queue_rx **out);
@@ -195,6 +200,17 @@ PULSE_API int pulse_queue_rx_close(struct pulse_queue_rx *rx);
  */
 PULSE_API int pulse_queue_push(struct pulse_queue_tx *tx, const void *elem,
 			       size_t bytes);
+
+/**
+ * pulse_queue_push_word() - put an element of 8 bytes in
+ * @tx: the sender
+ * @word: the element
+ *
+ * As pulse_queue_push(), inline where there is room and nobody sleeps.
+ *
+ * Return: as pulse_queue_push(); -EMSGSIZE elements do not have 8 bytes.
+ */
+PULSE_API int pulse_queue_push_word(struct pulse_queue_tx *tx, uint64_t word);
 
 /**
  * pulse_queue_push_n() - put several elements in with one publication
@@ -247,6 +263,18 @@ PULSE_API int pulse_queue_commit(struct pulse_queue_tx *tx, unsigned int nr);
  */
 PULSE_API int pulse_queue_pop(struct pulse_queue_rx *rx, void *elem,
 			      size_t *bytes);
+
+/**
+ * pulse_queue_pop_word() - take an element of 8 bytes out
+ * @rx: the receiver
+ * @word: out: the element
+ *
+ * As pulse_queue_pop(), inline where there is one sender at most and one
+ * receiver.
+ *
+ * Return: as pulse_queue_pop(); -EMSGSIZE elements do not have 8 bytes.
+ */
+PULSE_API int pulse_queue_pop_word(struct pulse_queue_rx *rx, uint64_t *word);
 
 /**
  * pulse_queue_pop_n() - take several elements out, of one sender
@@ -392,6 +420,107 @@ struct pulse_queue_stats {
  */
 PULSE_API int pulse_queue_stats(const struct pulse_queue *queue,
 				struct pulse_queue_stats *out);
+
+/* ---- the inline functions ---------------------------------------------- */
+
+/* What they call when it is not the usual case. */
+PULSE_API int pulse_queue_push_word_slow(struct pulse_queue_tx *tx,
+					 uint64_t word);
+PULSE_API int pulse_queue_pop_word_slow(struct pulse_queue_rx *rx,
+					uint64_t *word);
+PULSE_API void pulse_queue_push_heard(struct pulse_queue_tx *tx);
+
+/*
+ * How senders and receivers begin. For the functions below; nothing in here is
+ * anybody else's, and it may grow at the end only.
+ */
+struct pulse_queue_tx_words {
+	uint64_t tail;
+	uint64_t head_seen;
+	uint64_t *published;
+	uint64_t *slot;
+	uint64_t mask;
+	uint64_t sizes;
+	uint64_t copies;
+	const uint32_t *fork;
+	const uint32_t *waits;
+	uint32_t made;
+	uint32_t reserved;
+};
+
+struct pulse_queue_lane_words {
+	uint64_t head;
+	uint64_t tail_seen;
+	uint64_t *published;
+	uint64_t *slot;
+	uint64_t mask;
+};
+
+struct pulse_queue_rx_words {
+	struct pulse_queue_lane_words *lane;
+	const uint32_t *fork;
+	uint32_t made;
+	uint32_t peeked;
+};
+
+#ifdef PULSE__QUEUE_TWINS
+#define PULSE__QUEUE_INLINE
+#else
+#define PULSE__QUEUE_INLINE						\
+	extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
+#endif
+
+#define PULSE__QUEUE_RARE(cond) __builtin_expect(!!(cond), 0)
+
+/* The protocol, and what pairs with what: ulib/lockfree/lane_inline.h. */
+PULSE__QUEUE_INLINE int pulse_queue_push_word(struct pulse_queue_tx *tx,
+					      uint64_t word)
+{
+	struct pulse_queue_tx_words *t = (struct pulse_queue_tx_words *)tx;
+	uint64_t tail;
+
+	/* made is not the generation of fork where a plain store will not do. */
+	if (PULSE__QUEUE_RARE(!t || t->made != *t->fork))
+		return pulse_queue_push_word_slow(tx, word);
+	tail = t->tail;
+	if (PULSE__QUEUE_RARE(tail - t->head_seen > t->mask))
+		return pulse_queue_push_word_slow(tx, word);
+	__atomic_store_n(&t->slot[tail & t->mask], word, __ATOMIC_RELAXED);
+	t->tail = tail + 1;
+	t->reserved = 0;
+	__atomic_store_n(t->published, tail + 1, __ATOMIC_RELEASE);
+	/* Light: who sleeps on the word had a heavy barrier before. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (PULSE__QUEUE_RARE(__atomic_load_n(t->waits, __ATOMIC_RELAXED)))
+		pulse_queue_push_heard(tx);
+	return 0;
+}
+
+PULSE__QUEUE_INLINE int pulse_queue_pop_word(struct pulse_queue_rx *rx,
+					     uint64_t *word)
+{
+	struct pulse_queue_rx_words *r = (struct pulse_queue_rx_words *)rx;
+	struct pulse_queue_lane_words *l;
+	uint64_t head, tail;
+
+	if (PULSE__QUEUE_RARE(!r || !word || r->made != *r->fork))
+		return pulse_queue_pop_word_slow(rx, word);
+	l = r->lane;
+	head = l->head;
+	if (head == l->tail_seen) {
+		tail = __atomic_load_n(l->published, __ATOMIC_ACQUIRE);
+		/* Empty, or it cannot be. */
+		if (PULSE__QUEUE_RARE(tail - head - 1 > l->mask))
+			return pulse_queue_pop_word_slow(rx, word);
+		l->tail_seen = tail;
+	}
+	*word = __atomic_load_n(&l->slot[head & l->mask], __ATOMIC_RELAXED);
+	l->head = head + 1;
+	r->peeked = 0;
+	__atomic_store_n(l->published + PULSE_CACHE_PAIR / sizeof(uint64_t),
+			 head + 1, __ATOMIC_RELEASE);
+	return 0;
+}
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * bench_fork.c - fork and join beside the plain recursion and oneTBB.
+ * bench_fork.c - fork and join beside the plain recursion, oneTBB and libgomp.
  *
  *	fib	fib without a cut-off, nanoseconds a fork
  *	tree	the sum of a balanced tree of ten million nodes, a node
@@ -12,8 +12,8 @@
  * many short repeats: a machine that does other things too is quiet now and
  * then. Workers are bound to their CPUs: on a busy machine Linux wakes a second
  * one on the first one's CPU, and they take turns. Figures are the median of the
- * rounds. oneTBB comes from the program peer_fork beside this one, where
- * libtbb-dev was there to build it with.
+ * rounds. oneTBB and libgomp come from the program peer_fork beside this one,
+ * as far as they were there to build it with.
  *
  * usage: bench_fork [rounds]
  */
@@ -262,7 +262,7 @@ static double beat_off(int threads)
 }
 
 /* Nanoseconds as peer_fork measures them; negative: it is not to be had. */
-static double tbb(const char *what, int threads)
+static double peer(const char *who, const char *what, int threads)
 {
 	char path[4096], line[64] = "";
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
@@ -275,7 +275,8 @@ static double tbb(const char *what, int threads)
 	strcat(path, "/peer_fork");
 	if (access(path, X_OK))
 		return -1;
-	snprintf(strchr(path, 0), 40, " %s %d 2>/dev/null", what, threads);
+	snprintf(strchr(path, 0), 48, " %s %s %d 2>/dev/null", who, what,
+		 threads);
 	f = popen(path, "r");
 	if (!f)
 		return -1;
@@ -286,12 +287,22 @@ static double tbb(const char *what, int threads)
 
 static double tbb_fib(int threads)
 {
-	return tbb("fib", threads);
+	return peer("tbb", "fib", threads);
 }
 
 static double tbb_tree(int threads)
 {
-	return tbb("tree", threads);
+	return peer("tbb", "tree", threads);
+}
+
+static double omp_fib(int threads)
+{
+	return peer("omp", "fib", threads);
+}
+
+static double omp_tree(int threads)
+{
+	return peer("omp", "tree", threads);
 }
 
 /* ---- rounds and their figures ------------------------------------------ */
@@ -306,6 +317,7 @@ struct contender {
 enum {
 	PLAIN_FIB, FIB_1, TBB_FIB_1, FIB_WIDE_1, FIB_2, TBB_FIB_2,
 	PLAIN_TREE, TREE_1, TREE_2, MEDIUM_1, MEDIUM_2, TBB_TREE_1, TBB_TREE_2,
+	OMP_FIB_1, OMP_FIB_2, OMP_TREE_1, OMP_TREE_2,
 	SMALL_1, SMALL_2, SMALL_IN_1, SMALL_IN_2, BEAT_OFF, BEAT_ON,
 };
 
@@ -323,6 +335,10 @@ static struct contender all[] = {
 	[MEDIUM_2] = { "tree 1e5, pulse 2", "ns a node", pulse_tree_medium, 2, { 0 } },
 	[TBB_TREE_1] = { "tree 1e5, oneTBB 1", "ns a node", tbb_tree, 1, { 0 } },
 	[TBB_TREE_2] = { "tree 1e5, oneTBB 2", "ns a node", tbb_tree, 2, { 0 } },
+	[OMP_FIB_1] = { "fib, libgomp 1", "ns a fork", omp_fib, 1, { 0 } },
+	[OMP_FIB_2] = { "fib, libgomp 2", "ns a fork", omp_fib, 2, { 0 } },
+	[OMP_TREE_1] = { "tree 1e5, libgomp 1", "ns a node", omp_tree, 1, { 0 } },
+	[OMP_TREE_2] = { "tree 1e5, libgomp 2", "ns a node", omp_tree, 2, { 0 } },
 	[SMALL_1] = { "tree 1e3, outside, pulse 1", "ns a node", pulse_small, 1, { 0 } },
 	[SMALL_2] = { "tree 1e3, outside, pulse 2", "ns a node", pulse_small, 2, { 0 } },
 	[SMALL_IN_1] = { "tree 1e3, inside, pulse 1", "ns a node", pulse_small_in, 1, { 0 } },
@@ -346,6 +362,10 @@ static const struct {
 	{ "tree_2_over_1", TREE_2, TREE_1 },
 	{ "tree_1_oneTBB", MEDIUM_1, TBB_TREE_1 },
 	{ "tree_2_oneTBB", MEDIUM_2, TBB_TREE_2 },
+	{ "fib_1_libgomp", FIB_1, OMP_FIB_1 },
+	{ "fib_2_libgomp", FIB_2, OMP_FIB_2 },
+	{ "tree_1_libgomp", MEDIUM_1, OMP_TREE_1 },
+	{ "tree_2_libgomp", MEDIUM_2, OMP_TREE_2 },
 	{ "small_outside_2_over_1", SMALL_2, SMALL_1 },
 	{ "small_inside_2_over_1", SMALL_IN_2, SMALL_IN_1 },
 	{ "heart", BEAT_ON, BEAT_OFF },

@@ -13,7 +13,6 @@
  * usage: bench_pool [rounds [workers]]
  */
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +24,7 @@
 #include <pulse-u/pool.h>
 
 #include "by_value.h"
+#include "plain_pool.h"
 
 #define MAX_ROUNDS	99
 #define ROOM		1024U		/* for what comes from outside */
@@ -32,94 +32,6 @@
 #define TASKS		200000L
 #define DEPTH		16
 #define PINGS		400
-
-/* ---- the plain pool ----------------------------------------------------- */
-
-struct plain {
-	pthread_mutex_t lock;
-	pthread_cond_t work, idle;
-	struct { pulse_task_fn fn; void *arg; } *ring;
-	unsigned int head, tail, busy, room;
-	int stop, nr;
-	pthread_t thread[64];
-};
-
-static void *plain_main(void *arg)
-{
-	struct plain *p = arg;
-
-	pthread_mutex_lock(&p->lock);
-	for (;;) {
-		pulse_task_fn fn;
-		void *data;
-
-		while (p->head == p->tail && !p->stop)
-			pthread_cond_wait(&p->work, &p->lock);
-		if (p->head == p->tail)
-			break;
-		fn = p->ring[p->head & (p->room - 1)].fn;
-		data = p->ring[p->head++ & (p->room - 1)].arg;
-		p->busy++;
-		pthread_mutex_unlock(&p->lock);
-		fn(data);
-		pthread_mutex_lock(&p->lock);
-		if (!--p->busy && p->head == p->tail)
-			pthread_cond_broadcast(&p->idle);
-	}
-	pthread_mutex_unlock(&p->lock);
-	return NULL;
-}
-
-static int plain_submit(struct plain *p, pulse_task_fn fn, void *arg)
-{
-	int err = -EAGAIN;
-
-	pthread_mutex_lock(&p->lock);
-	if (p->tail - p->head < p->room) {
-		p->ring[p->tail & (p->room - 1)].fn = fn;
-		p->ring[p->tail++ & (p->room - 1)].arg = arg;
-		pthread_cond_signal(&p->work);
-		err = 0;
-	}
-	pthread_mutex_unlock(&p->lock);
-	return err;
-}
-
-static void plain_wait(struct plain *p)
-{
-	pthread_mutex_lock(&p->lock);
-	while (p->busy || p->head != p->tail)
-		pthread_cond_wait(&p->idle, &p->lock);
-	pthread_mutex_unlock(&p->lock);
-}
-
-static void plain_start(struct plain *p, int nr, unsigned int room)
-{
-	memset(p, 0, sizeof(*p));
-	p->room = room;
-	p->ring = calloc(room, sizeof(*p->ring));
-	if (!p->ring)
-		exit(1);
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->work, NULL);
-	pthread_cond_init(&p->idle, NULL);
-	p->nr = nr;
-	for (int i = 0; i < nr; i++) {
-		if (pthread_create(&p->thread[i], NULL, plain_main, p))
-			exit(1);
-	}
-}
-
-static void plain_end(struct plain *p)
-{
-	pthread_mutex_lock(&p->lock);
-	p->stop = 1;
-	pthread_cond_broadcast(&p->work);
-	pthread_mutex_unlock(&p->lock);
-	for (int i = 0; i < p->nr; i++)
-		pthread_join(p->thread[i], NULL);
-	free(p->ring);
-}
 
 /* ---- both behind one face ------------------------------------------------ */
 
@@ -309,7 +221,7 @@ int main(int argc, char **argv)
 	    pulse_pool_create(&deep_opts, &deep[0].pulse))
 		return 1;
 	workers = pulse_pool_num_workers(b[0].pulse);
-	if (workers > 64)
+	if (workers > PLAIN_THREADS)
 		return 1;
 	plain_start(&plain, workers, ROOM);
 	plain_start(&deep_plain, workers, DEEP_ROOM);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * peer_queues.cc - boost::lockfree and moodycamel::ConcurrentQueue under the
- * loops of bench_queues.c, which starts it. Says nanoseconds; fails where the
- * peer's headers were missing at build time, or it has no such figure.
+ * peer_queues.cc - boost::lockfree, moodycamel::ConcurrentQueue and DPDK's
+ * rte_ring under the loops of bench_queues.c, which starts it. Says nanoseconds;
+ * fails where the peer's headers were missing at build time, or it has no such
+ * figure.
  *
- * usage: peer_queues boost|boost_spsc|moodycamel have|pair|1p1c|1p1c_burst|2p2c|2p2c_burst
+ * usage: peer_queues boost|boost_spsc|moodycamel|rte|rte_spsc|rte_hts have|pair|1p1c|1p1c_burst|2p2c|2p2c_burst
  */
 #include <algorithm>
 #include <chrono>
@@ -24,6 +25,11 @@
 #if __has_include(<concurrentqueue/concurrentqueue.h>)
 #include <concurrentqueue/concurrentqueue.h>
 #define HAVE_MOODYCAMEL 1
+#endif
+#if __has_include(<rte_ring.h>)
+#include <cstdlib>
+#include <rte_ring.h>
+#define HAVE_RTE 1
 #endif
 
 static const unsigned pairs = 2000000, transfers = 1000000, burst = 32;
@@ -205,6 +211,40 @@ struct Moody {
 };
 #endif
 
+#ifdef HAVE_RTE
+/* In memory of its own: without DPDK's huge pages and its main thread. */
+template <unsigned flags> struct Rte {
+	struct rte_ring *r;
+	Rte()
+	{
+		r = static_cast<struct rte_ring *>(
+			std::aligned_alloc(128, rte_ring_get_memsize(1024)));
+		if (!r || rte_ring_init(r, "bench", 1024, flags))
+			std::exit(1);
+	}
+	struct Tx {
+		struct rte_ring *r;
+		explicit Tx(Rte &q) : r(q.r) {}
+		bool push(uint64_t v) { return !rte_ring_enqueue(r, (void *)v); }
+		uint64_t push_n(const uint64_t *v, uint64_t n)
+		{
+			return rte_ring_enqueue_burst(r, (void *const *)v,
+						      (unsigned)n, nullptr);
+		}
+	};
+	struct Rx {
+		struct rte_ring *r;
+		explicit Rx(Rte &q) : r(q.r) {}
+		bool pop(uint64_t &v) { return !rte_ring_dequeue(r, (void **)&v); }
+		uint64_t pop_n(uint64_t *v, uint64_t n)
+		{
+			return rte_ring_dequeue_burst(r, (void **)v,
+						      (unsigned)n, nullptr);
+		}
+	};
+};
+#endif
+
 template <class Peer> static int run(const char *what, bool many)
 {
 	double ns;
@@ -240,6 +280,15 @@ int main(int argc, char **argv)
 #ifdef HAVE_MOODYCAMEL
 	if (!std::strcmp(argv[1], "moodycamel"))
 		return run<Moody>(argv[2], true);
+#endif
+#ifdef HAVE_RTE
+	if (!std::strcmp(argv[1], "rte"))
+		return run<Rte<0>>(argv[2], true);
+	if (!std::strcmp(argv[1], "rte_hts"))
+		return run<Rte<RING_F_MP_HTS_ENQ | RING_F_MC_HTS_DEQ>>(argv[2],
+								       true);
+	if (!std::strcmp(argv[1], "rte_spsc"))
+		return run<Rte<RING_F_SP_ENQ | RING_F_SC_DEQ>>(argv[2], false);
 #endif
 	return 1;
 }

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-/* asym.c - membarrier(2) for asym.h, asked for once a process. */
+/* asym.c - membarrier(2) for asym.h and rseq.h, asked for once a process. */
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/asym.h"
+#include "base/rseq.h"
 
 /* Fork generation in which it was granted, or its complement: refused. */
-static uint32_t pulse__asym_state[3];
+static uint32_t pulse__asym_state[4];
+
+#define PULSE__ASYM_RSEQ 3	/* of rseq.h: behind enum pulse__asym */
 
 static long pulse__membarrier(int command)
 {
 	return syscall(SYS_membarrier, command, 0U, 0);
 }
 
-static bool pulse__asym_register(enum pulse__asym kind, int command, int use)
+static bool pulse__asym_register(int kind, int command, int use)
 {
 	uint32_t now = pulse__fork_generation();
 	uint32_t state = READ_ONCE(pulse__asym_state[kind]);
@@ -54,4 +57,22 @@ void pulse__asym_heavy(enum pulse__asym kind)
 		pulse__bug("membarrier: granted at first, then refused (errno %d); a seccomp filter must be there before libpulse-u is used, or allow membarrier",
 			   errno);
 	pulse__full_barrier();
+}
+
+bool pulse__rseq_ready(void)
+{
+#ifdef PULSE__RSEQ
+	return __rseq_size &&
+	       pulse__asym_register(PULSE__ASYM_RSEQ,
+				    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ,
+				    MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ);
+#else
+	return false;
+#endif
+}
+
+int pulse__rseq_fence(void)
+{
+	return pulse__membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) ?
+	       -EPERM : 0;
 }

@@ -57,6 +57,12 @@
 #endif
 #endif
 
+/* A public header has inlines that see the beginning of an opaque struct. */
+#define PULSE__SAME_PLACE(a, x, b, y)					\
+	_Static_assert(offsetof(struct a, x) == offsetof(struct b, y) &&\
+		       sizeof(((struct a *)0)->x) ==			\
+		       sizeof(((struct b *)0)->y), "the inlines see " #x)
+
 /* ---- arithmetic -------------------------------------------------------- */
 
 static inline bool pulse__is_pow2(uint64_t x)

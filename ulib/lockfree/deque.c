@@ -3,6 +3,8 @@
  * deque.c - making, growing and ending a work-stealing deque, and its exported
  * face. The protocol stands in deque_inline.h.
  */
+/* The inline functions of deque.h have their exported twins here. */
+#define PULSE__DEQUE_TWINS
 #include <pulse-u/deque.h>
 
 #include "lockfree/deque_inline.h"
@@ -12,11 +14,24 @@
 #define PULSE__DEQUE_MAX	65536U
 #define PULSE__DEQUE_LIMIT	(1U << 30)
 
+/* As it begins: struct pulse_deque_words. */
 struct pulse_deque {
 	struct pulse__deque d;
-	uint32_t magic;
+	const uint32_t *fork;
+	uint32_t inline_made;	/* fork_gen, or another: not inline */
 	uint32_t fork_gen;
+	uint32_t magic;
 };
+
+PULSE__SAME_PLACE(pulse_deque, d.top, pulse_deque_words, top);
+PULSE__SAME_PLACE(pulse_deque, d.bottom, pulse_deque_words, bottom);
+PULSE__SAME_PLACE(pulse_deque, d.buf, pulse_deque_words, buf);
+PULSE__SAME_PLACE(pulse_deque, d.top_seen, pulse_deque_words, top_seen);
+PULSE__SAME_PLACE(pulse_deque, fork, pulse_deque_words, fork);
+PULSE__SAME_PLACE(pulse_deque, inline_made, pulse_deque_words, made);
+PULSE__SAME_PLACE(pulse__deque_buf, mask, pulse_deque_buf_words, mask);
+_Static_assert(offsetof(struct pulse__deque_buf, slot) ==
+	       sizeof(struct pulse_deque_buf_words), "the inlines find slots");
 
 static struct pulse__deque_buf *pulse__deque_buf_new(uint64_t capacity)
 {
@@ -122,6 +137,8 @@ int pulse_deque_create(const struct pulse_deque_opts *opts,
 		deque->d.asym = pulse__asym_local();
 	deque->magic = PULSE__DEQUE_MAGIC;
 	deque->fork_gen = pulse__fork_generation();
+	deque->fork = &pulse__fork_gen;
+	deque->inline_made = deque->d.asym ? deque->fork_gen : ~deque->fork_gen;
 	*out = deque;
 	return 0;
 }
@@ -137,7 +154,7 @@ int pulse_deque_destroy(struct pulse_deque *deque)
 	return 0;
 }
 
-int pulse_deque_push(struct pulse_deque *deque, void *item)
+int pulse_deque_push_slow(struct pulse_deque *deque, void *item)
 {
 	if (unlikely(!deque || !item))
 		return -EINVAL;
@@ -146,11 +163,17 @@ int pulse_deque_push(struct pulse_deque *deque, void *item)
 	return pulse__deque_push(&deque->d, item);
 }
 
-void *pulse_deque_take(struct pulse_deque *deque)
+void *pulse_deque_take_slow(struct pulse_deque *deque)
 {
 	if (unlikely(!deque) || pulse__forked(deque->fork_gen))
 		return NULL;
 	return pulse__deque_take(&deque->d);
+}
+
+void *pulse_deque_take_last(struct pulse_deque *deque, uint64_t bottom,
+			    uint64_t top)
+{
+	return pulse__deque_take_last(&deque->d, bottom, top);
 }
 
 int pulse_deque_steal(struct pulse_deque *deque, void **item)

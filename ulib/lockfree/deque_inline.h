@@ -114,13 +114,38 @@ static inline int pulse__deque_push(struct pulse__deque *d, void *item)
 	return 0;
 }
 
+/*
+ * The end of a take that lowered bottom to @b, past A, and then saw top at @t, not
+ * below @b: the last item, or none.
+ */
+static inline void *pulse__deque_take_last(struct pulse__deque *d, uint64_t b,
+					   uint64_t t)
+{
+	struct pulse__deque_buf *buf = READ_ONCE(d->buf);
+	void *item = NULL;
+
+	if (t == b) {
+		/* The last one: a race with the thieves, on their word. */
+		item = __atomic_load_n(&buf->slot[b & buf->mask],
+				       __ATOMIC_RELAXED);
+		if (!pulse__cas(&d->top, &t, t + 1, __ATOMIC_SEQ_CST,
+				__ATOMIC_RELAXED))
+			item = NULL;
+	}
+	/*
+	 * Bottom comes back up over a slot that is empty; a thief that sees it
+	 * finds top there too, or fails its CAS.
+	 */
+	__atomic_store_n(&d->bottom, b + 1, PULSE__FENCED(__ATOMIC_RELEASE));
+	return item;
+}
+
 /* Owner only. The item pushed last, or NULL. */
 static inline void *pulse__deque_take(struct pulse__deque *d)
 {
 	uint64_t b = READ_ONCE(d->bottom);
 	struct pulse__deque_buf *buf = READ_ONCE(d->buf);
 	uint64_t t = READ_ONCE(d->top);
-	void *item;
 
 	if (t == b)
 		return NULL;
@@ -136,22 +161,7 @@ static inline void *pulse__deque_take(struct pulse__deque *d)
 	if (likely((int64_t)(b - t) > 0))
 		return __atomic_load_n(&buf->slot[b & buf->mask],
 				       __ATOMIC_RELAXED);
-	if (t == b) {
-		/* The last one: a race with the thieves, on their word. */
-		item = __atomic_load_n(&buf->slot[b & buf->mask],
-				       __ATOMIC_RELAXED);
-		if (!pulse__cas(&d->top, &t, t + 1, __ATOMIC_SEQ_CST,
-				__ATOMIC_RELAXED))
-			item = NULL;
-	} else {
-		item = NULL;
-	}
-	/*
-	 * Bottom comes back up over a slot that is empty; a thief that sees it
-	 * finds top there too, or fails its CAS.
-	 */
-	__atomic_store_n(&d->bottom, b + 1, PULSE__FENCED(__ATOMIC_RELEASE));
-	return item;
+	return pulse__deque_take_last(d, b, t);
 }
 
 /* Any thread. 0, -EAGAIN lost the race, -ENOENT empty. */

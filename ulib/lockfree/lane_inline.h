@@ -32,6 +32,7 @@
 #define PULSE__LANE_INLINE_H
 
 #include "base/base.h"
+#include "base/rseq.h"
 
 struct pulse__lane {
 	uint64_t tail PULSE__PAIR_ALIGNED;	/* untrusted; the sender writes */
@@ -279,11 +280,24 @@ static inline void pulse__lane_done(struct pulse__lane_rx *rx, uint64_t nr)
 #define PULSE__LANE_TRIES 64
 
 /*
+ * C: pairs with D. Fails where the copy may be torn. @gate, or NULL: open as long
+ * as there is no other receiver, and then a store is enough; where it is shut, or
+ * the store was interrupted, the exchange is right in any case. spin: bias
+ */
+static inline bool pulse__lane_move(uint64_t *head, uint64_t *from, uint64_t to,
+				    const uint32_t *gate)
+{
+	if (gate && pulse__rseq_store(gate, head, to))
+		return true;
+	return pulse__cas(head, from, to, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+/*
  * Up to @nr elements, copied and then claimed. How many, at least 1; 0 empty,
  * or others are faster all the time; -EPROTO.
  */
 static inline int pulse__lane_claim(struct pulse__lane_rx *rx, void *elems,
-				    unsigned int nr)
+				    unsigned int nr, const uint32_t *gate)
 {
 	struct pulse__lane *lane = rx->m.lane;
 	uint64_t head = READ_ONCE(lane->head);
@@ -312,9 +326,7 @@ static inline int pulse__lane_claim(struct pulse__lane_rx *rx, void *elems,
 		}
 		n = ready < nr ? (unsigned int)ready : nr;
 		pulse__lane_get_n(&rx->m, true, head, elems, n);
-		/* C: pairs with D. Fails where the copy may be torn. */
-		if (likely(pulse__cas(&lane->head, &head, head + n,
-				      __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
+		if (likely(pulse__lane_move(&lane->head, &head, head + n, gate)))
 			return (int)n;
 		cpu_relax();
 	}

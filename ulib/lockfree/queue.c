@@ -113,6 +113,7 @@ static struct pulse_queue *pulse__queue_new(void *mem,
 	q->block_ns = s->block_ns;
 	q->start = s->start;
 	q->fd = -1;
+	pthread_mutex_init(&q->rx_lock, NULL);
 	return q;
 }
 
@@ -166,6 +167,10 @@ int pulse_queue_create(const struct pulse_queue_opts *opts,
 		return -ENOMEM;
 	}
 	(*out)->own_bytes = bytes;
+	/* Nobody else has the memory, and no sender moves head. */
+	(*out)->bias = o.kind == PULSE_QUEUE_MPMC &&
+		       o.overflow != PULSE_QUEUE_DROP_OLD &&
+		       pulse__rseq_ready();
 	return 0;
 }
 
@@ -231,6 +236,7 @@ int pulse_queue_destroy(struct pulse_queue *q)
 	if (!pulse__forked(q->fork_gen) && READ_ONCE(q->open))
 		return -EBUSY;
 	q->magic = PULSE__MAGIC_DEAD;
+	pthread_mutex_destroy(&q->rx_lock);
 	if (q->fd >= 0)
 		close(q->fd);
 	if (q->own_bytes)

@@ -14,6 +14,8 @@
 #ifndef PULSE__QUEUE_INT_H
 #define PULSE__QUEUE_INT_H
 
+#include <pthread.h>
+
 #include <pulse-u/queue.h>
 
 #include "base/asym.h"
@@ -65,31 +67,73 @@ struct pulse_queue {
 	size_t own_bytes;		/* memory of its own; 0: the caller's */
 
 	int fd PULSE__PAIR_ALIGNED;	/* eventfd, or -1; set once */
+	bool bias;			/* a receiver that is alone needs no exchange */
+	pthread_mutex_t rx_lock;	/* MPMC: receivers come and go */
+	uint32_t receivers;		/* under rx_lock */
+	struct pulse_queue_rx *alone;	/* under rx_lock; whose gate may be open */
 	uint32_t open;			/* senders and receivers, atomic */
 	uint64_t signals;		/* atomic */
 	uint64_t errors;		/* atomic */
 };
 
+/* As it begins: struct pulse_queue_tx_words. */
 struct pulse_queue_tx {
 	struct pulse__lane_tx t;
+	const uint32_t *fork;
+	const uint32_t *waits;		/* shm->rx_wait */
+	uint32_t word_made;		/* fork_gen, or another: not inline */
+	unsigned int reserved;		/* slots given out by reserve */
 	struct pulse_queue *q;
 	uint32_t fork_gen;
 	uint32_t magic;
 	uint32_t overflow;
-	unsigned int reserved;		/* slots given out by reserve */
 };
 
+/*
+ * As it begins: struct pulse_queue_rx_words. @gate: open (1) while this is the
+ * only receiver of a queue for many. It is shut for good by the second that
+ * opens, which then waits until no store that saw it open can come any more.
+ * See base/rseq.h; spin: bias
+ */
 struct pulse_queue_rx {
+	struct pulse__lane_rx *lane;	/* the first */
+	const uint32_t *fork;
+	uint32_t word_made;		/* fork_gen, or another: not inline */
+	unsigned int peeked;		/* slots given out by peek */
 	struct pulse_queue *q;
 	uint32_t fork_gen;
 	uint32_t magic;
 	uint32_t elem_bytes;
 	bool plain;			/* one lane, one receiver, nobody waits for room */
+	bool biased;			/* has a gate */
+	bool words_alone;		/* ... elements of 8 bytes, and nobody waits for room */
 	uint32_t cur;			/* lane whose turn it is */
 	uint32_t left;			/* ... for so many elements more */
-	unsigned int peeked;		/* slots given out by peek */
+	uint32_t gate;
 	struct pulse__lane_rx r[];
 };
+
+PULSE__SAME_PLACE(pulse_queue_tx, t.tail, pulse_queue_tx_words, tail);
+PULSE__SAME_PLACE(pulse_queue_tx, t.head_seen, pulse_queue_tx_words, head_seen);
+PULSE__SAME_PLACE(pulse_queue_tx, t.m.lane, pulse_queue_tx_words, published);
+PULSE__SAME_PLACE(pulse_queue_tx, t.m.data, pulse_queue_tx_words, slot);
+PULSE__SAME_PLACE(pulse_queue_tx, t.m.mask, pulse_queue_tx_words, mask);
+PULSE__SAME_PLACE(pulse_queue_tx, fork, pulse_queue_tx_words, fork);
+PULSE__SAME_PLACE(pulse_queue_tx, waits, pulse_queue_tx_words, waits);
+PULSE__SAME_PLACE(pulse_queue_tx, word_made, pulse_queue_tx_words, made);
+PULSE__SAME_PLACE(pulse_queue_tx, reserved, pulse_queue_tx_words, reserved);
+PULSE__SAME_PLACE(pulse_queue_rx, lane, pulse_queue_rx_words, lane);
+PULSE__SAME_PLACE(pulse_queue_rx, fork, pulse_queue_rx_words, fork);
+PULSE__SAME_PLACE(pulse_queue_rx, word_made, pulse_queue_rx_words, made);
+PULSE__SAME_PLACE(pulse_queue_rx, peeked, pulse_queue_rx_words, peeked);
+PULSE__SAME_PLACE(pulse__lane_rx, head, pulse_queue_lane_words, head);
+PULSE__SAME_PLACE(pulse__lane_rx, tail_seen, pulse_queue_lane_words, tail_seen);
+PULSE__SAME_PLACE(pulse__lane_rx, m.lane, pulse_queue_lane_words, published);
+PULSE__SAME_PLACE(pulse__lane_rx, m.data, pulse_queue_lane_words, slot);
+PULSE__SAME_PLACE(pulse__lane_rx, m.mask, pulse_queue_lane_words, mask);
+_Static_assert(offsetof(struct pulse__lane, tail) == 0 &&
+	       offsetof(struct pulse__lane, head) == PULSE_CACHE_PAIR,
+	       "the inlines find tail and head");
 
 #define PULSE__QUEUE_OBJ	0x51554555U	/* "QUEU" */
 #define PULSE__QUEUE_TX		0x51554554U

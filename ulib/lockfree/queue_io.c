@@ -3,6 +3,9 @@
  * queue_io.c - elements go in and come out. The protocol of a lane stands in
  * lane_inline.h; here is what to do with a full one, and whose turn it is.
  */
+/* The inline functions of queue.h have their exported twins here. */
+#define PULSE__QUEUE_TWINS
+
 #include "lockfree/queue_int.h"
 
 #define PULSE__DROP_TRIES 64
@@ -93,6 +96,20 @@ int pulse_queue_push(struct pulse_queue_tx *tx, const void *elem, size_t bytes)
 	return 0;
 }
 
+int pulse_queue_push_word_slow(struct pulse_queue_tx *tx, uint64_t word)
+{
+	if (unlikely(!tx))
+		return -EINVAL;
+	if (unlikely(tx->t.m.elem_bytes != sizeof(word)))
+		return -EMSGSIZE;
+	return pulse_queue_push(tx, &word, sizeof(word));
+}
+
+void pulse_queue_push_heard(struct pulse_queue_tx *tx)
+{
+	pulse__queue_wake(tx->q, &tx->q->shm->rx_wait);
+}
+
 /* @nr, but no more than a lane has entries, which an int can tell. */
 static unsigned int pulse__lane_most(const struct pulse__lane_map *m,
 				     unsigned int nr)
@@ -170,16 +187,17 @@ int pulse_queue_commit(struct pulse_queue_tx *tx, unsigned int nr)
 
 /* ---- out --------------------------------------------------------------- */
 
-/* Up to @nr elements of a lane. How many; 0 none; -EPROTO. */
-static inline int pulse__lane_take(struct pulse_queue *q,
+/* Up to @nr elements of the lane. How many; 0 none; -EPROTO. */
+static inline int pulse__lane_take(struct pulse_queue_rx *rx,
 				   struct pulse__lane_rx *r, void *elems,
 				   unsigned int nr)
 {
 	int64_t ready;
 	int n;
 
-	if (q->claims)
-		return pulse__lane_claim(r, elems, nr);
+	if (rx->q->claims)
+		return pulse__lane_claim(r, elems, nr,
+					 rx->biased ? &rx->gate : NULL);
 	ready = pulse__lane_ready(r, nr);
 	if (ready <= 0)
 		return (int)ready;
@@ -210,7 +228,7 @@ static inline int pulse__queue_take_n(struct pulse_queue_rx *rx, void *elems,
 	if (!rx->left)
 		pulse__queue_next_lane(rx);
 	for (uint32_t i = 0; i < q->lanes; i++) {
-		n = pulse__lane_take(q, &rx->r[rx->cur], elems, nr);
+		n = pulse__lane_take(rx, &rx->r[rx->cur], elems, nr);
 		if (likely(n > 0))
 			break;
 		if (n < 0)
@@ -253,6 +271,44 @@ int pulse_queue_pop(struct pulse_queue_rx *rx, void *elem, size_t *bytes)
 	if (bytes)
 		*bytes = rx->elem_bytes;
 	return 0;
+}
+
+/*
+ * As pulse__queue_take_n(), for one word of the lane whose turn it is. False:
+ * it is not to be had like this, or there is none.
+ */
+static inline bool pulse__queue_take_alone(struct pulse_queue_rx *rx,
+					   uint64_t *word)
+{
+	struct pulse__lane_rx *r = &rx->r[rx->cur];
+	uint64_t *at = &r->m.lane->head;
+	uint64_t head = READ_ONCE(*at), value;
+
+	if (r->tail_seen - head - 1 > r->m.mask) {
+		/* B: pairs with A in pulse__lane_publish. litmus: lane_push */
+		r->tail_seen = pulse__load_acquire(&r->m.lane->tail);
+		if (r->tail_seen - head - 1 > r->m.mask)
+			return false;
+	}
+	value = pulse__lane_get_word(&r->m, head);
+	if (unlikely(!pulse__rseq_store(&rx->gate, at, head + 1)))
+		return false;
+	*word = value;
+	rx->left--;
+	rx->peeked = 0;
+	return true;
+}
+
+int pulse_queue_pop_word_slow(struct pulse_queue_rx *rx, uint64_t *word)
+{
+	if (unlikely(!rx))
+		return -EINVAL;
+	if (rx->words_alone && word && rx->left &&
+	    !pulse__forked(rx->fork_gen) && pulse__queue_take_alone(rx, word))
+		return 0;
+	if (unlikely(rx->elem_bytes != sizeof(*word)))
+		return -EMSGSIZE;
+	return pulse_queue_pop(rx, word, NULL);
 }
 
 int pulse_queue_pop_n(struct pulse_queue_rx *rx, void *elems, unsigned int nr)

@@ -60,6 +60,10 @@ int pulse_queue_tx_open(struct pulse_queue *q, struct pulse_queue_tx **out)
 	}
 	tx->q = q;
 	tx->fork_gen = q->fork_gen;
+	tx->fork = &pulse__fork_gen;
+	tx->waits = &q->shm->rx_wait;
+	tx->word_made = q->light && q->elem_bytes == sizeof(uint64_t) ?
+			q->fork_gen : ~q->fork_gen;
 	tx->magic = PULSE__QUEUE_TX;
 	tx->overflow = q->overflow;
 	tx->t.m = pulse__queue_map(q, i - 1);
@@ -94,6 +98,41 @@ int pulse_queue_tx_close(struct pulse_queue_tx *tx)
 	return 0;
 }
 
+/*
+ * One more receiver of a queue for many. The first is alone, and where it may
+ * has a gate that is open. The second shuts that.
+ */
+static int pulse__queue_join(struct pulse_queue *q, struct pulse_queue_rx *rx)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&q->rx_lock);
+	if (!q->receivers && q->bias) {
+		rx->biased = true;
+		rx->gate = 1;
+		q->alone = rx;
+	} else if (q->alone) {
+		WRITE_ONCE(q->alone->gate, 0);
+		/* B: pairs with A in base/rseq.h */
+		err = pulse__rseq_fence();
+		if (!err)
+			q->alone = NULL;
+	}
+	if (!err)
+		q->receivers++;
+	pthread_mutex_unlock(&q->rx_lock);
+	return err;
+}
+
+static void pulse__queue_part(struct pulse_queue *q, struct pulse_queue_rx *rx)
+{
+	pthread_mutex_lock(&q->rx_lock);
+	if (q->alone == rx)
+		q->alone = NULL;
+	q->receivers--;
+	pthread_mutex_unlock(&q->rx_lock);
+}
+
 int pulse_queue_rx_open(struct pulse_queue *q, struct pulse_queue_rx **out)
 {
 	struct pulse_queue_rx *rx;
@@ -110,13 +149,11 @@ int pulse_queue_rx_open(struct pulse_queue *q, struct pulse_queue_rx **out)
 				  q->lanes * sizeof(rx->r[0]));
 	if (!rx)
 		return -ENOMEM;
-	if (q->kind != PULSE_QUEUE_MPMC) {
-		err = pulse__queue_take(&q->shm->receiver,
-					pulse__owner_self());
-		if (err < 0) {
-			pulse__free(rx);
-			return err;
-		}
+	err = q->kind == PULSE_QUEUE_MPMC ? pulse__queue_join(q, rx) :
+	      pulse__queue_take(&q->shm->receiver, pulse__owner_self());
+	if (err < 0) {
+		pulse__free(rx);
+		return err;
 	}
 	rx->q = q;
 	rx->fork_gen = q->fork_gen;
@@ -132,6 +169,12 @@ int pulse_queue_rx_open(struct pulse_queue *q, struct pulse_queue_rx **out)
 	rx->elem_bytes = q->elem_bytes;
 	rx->plain = q->lanes == 1 && !q->claims &&
 		    q->overflow != PULSE_QUEUE_BLOCK;
+	rx->lane = &rx->r[0];
+	rx->fork = &pulse__fork_gen;
+	rx->word_made = rx->plain && q->elem_bytes == sizeof(uint64_t) ?
+			q->fork_gen : ~q->fork_gen;
+	rx->words_alone = rx->biased && q->elem_bytes == sizeof(uint64_t) &&
+			  q->overflow != PULSE_QUEUE_BLOCK;
 	*out = rx;
 	return 0;
 }
@@ -143,7 +186,9 @@ int pulse_queue_rx_close(struct pulse_queue_rx *rx)
 	pulse__obj_check(rx, PULSE__QUEUE_RX, "pulse_queue_rx_close");
 	rx->magic = PULSE__MAGIC_DEAD;
 	if (!pulse__forked(rx->fork_gen)) {
-		if (rx->q->kind != PULSE_QUEUE_MPMC)
+		if (rx->q->kind == PULSE_QUEUE_MPMC)
+			pulse__queue_part(rx->q, rx);
+		else
 			pulse__queue_yield(&rx->q->shm->receiver,
 					   pulse__owner_self());
 		__atomic_fetch_sub(&rx->q->open, 1, __ATOMIC_RELAXED);

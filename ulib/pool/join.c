@@ -18,9 +18,6 @@
 #include "pool/pool.h"
 #include "pool/work.h"
 
-/* Looks at the clock once in so many pauses while it waits. */
-#define PULSE__PAUSES 32
-
 /* Never called: its address says that data is a shared job. */
 void pulse__fork_taken(void *job)
 {

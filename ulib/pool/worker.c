@@ -19,9 +19,6 @@
 __thread struct pulse__worker *pulse__pool_self
 	__attribute__((tls_model("initial-exec")));
 
-/* Looks at the clock once in so many pauses while it searches. */
-#define PULSE__PAUSES 32
-
 void pulse__task_free(struct pulse_pool *pool, struct pulse__worker *w,
 		      struct pulse__task *t)
 {

@@ -150,11 +150,34 @@ KT_TEST(a_failed_allocation_leaves_it_as_it_was)
 
 struct heist {
 	struct pulse__deque d;
+	struct pulse_deque *handle;	/* in place of it, where not NULL */
 	bool over;
 	struct checksum loot[THIEVES];
 	pthread_t thread[THIEVES];
 	int next;
 };
+
+/* The exported twins, as another language calls them. */
+static int (*volatile push_twin)(struct pulse_deque *deque, void *item) =
+	pulse_deque_push;
+static void *(*volatile take_twin)(struct pulse_deque *deque) =
+	pulse_deque_take;
+
+/* Of a handle: inline and not, as it comes. */
+static int heist_push(struct heist *h, uint64_t value)
+{
+	if (!h->handle)
+		return pulse__deque_push(&h->d, item_of(value));
+	return value & 4 ? pulse_deque_push(h->handle, item_of(value)) :
+			   push_twin(h->handle, item_of(value));
+}
+
+static void *heist_take(struct heist *h, bool twin)
+{
+	if (!h->handle)
+		return pulse__deque_take(&h->d);
+	return twin ? take_twin(h->handle) : pulse_deque_take(h->handle);
+}
 
 static void *thief(void *arg)
 {
@@ -166,7 +189,8 @@ static void *thief(void *arg)
 	for (;;) {
 		bool over = pulse__load_acquire(&h->over);
 		void *item;
-		int err = pulse__deque_steal(&h->d, &item);
+		int err = h->handle ? pulse_deque_steal(h->handle, &item) :
+				      pulse__deque_steal(&h->d, &item);
 
 		if (!err)
 			checksum_add(mine, value_of(item));
@@ -182,9 +206,15 @@ static bool heist_asym;		/* the thieves pay */
 static void heist_begin(struct heist *h, uint64_t capacity, uint64_t max,
 			uint64_t start)
 {
+	PULSE_OPTS(pulse_deque_opts, opts, .capacity = (uint32_t)capacity,
+		   .max_capacity = (uint32_t)max, .start = start,
+		   .flags = PULSE_DEQUE_ASYMMETRIC);
+
 	memset(h, 0, sizeof(*h));
-	KT_EQ(pulse__deque_init(&h->d, capacity, max, start), 0);
-	h->d.asym = heist_asym;
+	if (heist_asym)
+		KT_EQ(pulse_deque_create(&opts, &h->handle), 0);
+	else
+		KT_EQ(pulse__deque_init(&h->d, capacity, max, start), 0);
 	for (int i = 0; i < THIEVES; i++)
 		KT_EQ(pthread_create(&h->thread[i], NULL, thief, h), 0);
 	/* A head start for nobody. */
@@ -198,7 +228,7 @@ static void heist_end(struct heist *h, const struct checksum *in,
 	uint64_t stolen = 0;
 	void *item;
 
-	while ((item = pulse__deque_take(&h->d)))
+	while ((item = heist_take(h, false)))
 		checksum_add(owner, value_of(item));
 	pulse__store_release(&h->over, true);
 	for (int i = 0; i < THIEVES; i++)
@@ -212,7 +242,10 @@ static void heist_end(struct heist *h, const struct checksum *in,
 		kt_note("%llu items, %.1f %% stolen",
 			(unsigned long long)in->nr,
 			100.0 * (double)stolen / (double)in->nr);
-	pulse__deque_fini(&h->d);
+	if (h->handle)
+		KT_EQ(pulse_deque_destroy(h->handle), 0);
+	else
+		pulse__deque_fini(&h->d);
 }
 
 /* U10: pushes and takes in bursts, three thieves. */
@@ -237,13 +270,13 @@ static void owner_and_thieves(uint64_t items, uint64_t capacity, uint64_t max,
 		if (!(random >> 54))	/* now and then, and no oftener */
 			sched_yield();
 		while (pushes-- && value < items) {
-			if (pulse__deque_push(&h.d, item_of(value + 1))) {
+			if (heist_push(&h, value + 1)) {
 				give_way(&misses);
 				break;
 			}
 			checksum_add(&in, ++value);
 		}
-		while (takes-- && (item = pulse__deque_take(&h.d)))
+		while (takes-- && (item = heist_take(&h, takes & 1)))
 			checksum_add(&owner, value_of(item));
 	}
 	heist_end(&h, &in, &owner);
