@@ -30,6 +30,7 @@
 
 #define PULSE__FOR_WORKERS	1U	/* bits of the futex */
 #define PULSE__FOR_WAITERS	2U
+#define PULSE__WAITER_LOOK_NS	PULSE__NSEC_PER_SEC
 
 __thread struct pulse__sworker *pulse__shared_self;
 
@@ -161,6 +162,7 @@ static bool pulse__shared_waiter_look(void *arg)
 int pulse_shared_pool_wait(struct pulse_shared_pool *pool, int64_t deadline_ns)
 {
 	int err = pulse__shared_check(pool), index = -1;
+	int64_t until = deadline_ns;
 	bool drained;
 
 	if (err)
@@ -178,16 +180,21 @@ int pulse_shared_pool_wait(struct pulse_shared_pool *pool, int64_t deadline_ns)
 		__atomic_fetch_add(&pool->me->waiters, 1, __ATOMIC_SEQ_CST);
 	}
 	do {
-		err = pulse__shared_sleep(pool, index, PULSE__FOR_WAITERS,
-					  deadline_ns, pulse__shared_waiter_look,
-					  pool);
+		/* A process that lost its descriptor can wake nobody elsewhere. */
+		if (pool->ctx)
+			until = pulse__deadline_after(pulse_now_ns(),
+						      PULSE__WAITER_LOOK_NS);
+		if (until > deadline_ns)
+			until = deadline_ns;
+		err = pulse__shared_sleep(pool, index, PULSE__FOR_WAITERS, until,
+					  pulse__shared_waiter_look, pool);
 		/* In the context waiters are parked like workers: it was theirs. */
 		if (pool->ctx && err != -ETIMEDOUT &&
 		    pulse__shared_any_ready(pool))
 			pulse__shared_wake_all(pool);
 		/* A moment when there is nothing may be a short one. */
 		drained = err == 1 || pulse__shared_drained(pool);
-	} while (!drained && err != -ETIMEDOUT);
+	} while (!drained && (err != -ETIMEDOUT || until < deadline_ns));
 	if (pool->ctx) {
 		__atomic_fetch_sub(&pool->me->waiters, 1, __ATOMIC_SEQ_CST);
 		pulse_worker_unregister(pool->ctx, index);

@@ -5,8 +5,10 @@
  */
 #include <dlfcn.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <pulse-u/shared_pool.h>
 #include <pulse-u/task.h>
 
 #include "helpers.h"
@@ -78,6 +80,58 @@ KT_TEST(a_thread_that_cannot_be_had_unwinds_the_rest)
 		KT_EQ(ATOMIC_GET(create_fails_at), 0);
 		KT_CHECK(EVENTUALLY(threads_of_this_process() <= before));
 	}
+}
+
+static void run_nothing(void *arg, const struct pulse_shared_run *run)
+{
+	(void)arg;
+	(void)run;
+}
+
+static int shared_pool_of(int workers, struct pulse_shared_pool **pool)
+{
+	static const struct pulse_shared_fn fn = { run_nothing, NULL, 1, 0 };
+	PULSE_OPTS(pulse_shared_pool_opts, opts, .functions = &fn,
+		   .nr_functions = 1, .num_workers = workers, .entries = 64);
+
+	return pulse_shared_pool_create(&opts, pool);
+}
+
+/* U05: workers, and the keeper before them. */
+KT_TEST(a_shared_pool_without_threads_is_none)
+{
+	struct pulse_shared_pool *pool;
+	int before = threads_of_this_process();
+
+	for (int i = 1; i <= 4; i++) {
+		ATOMIC_SET(create_fails_at, i);
+		KT_EQ(shared_pool_of(3, &pool), -EAGAIN);
+		KT_CHECK(!pool);
+		KT_EQ(ATOMIC_GET(create_fails_at), 0);
+		KT_CHECK(EVENTUALLY(threads_of_this_process() <= before));
+	}
+	KT_EQ(shared_pool_of(3, &pool), 0);
+	KT_EQ(pulse_shared_pool_destroy(pool), 0);
+}
+
+/* U05 */
+KT_TEST(a_shared_pool_without_descriptors_is_none)
+{
+	struct pulse_shared_pool *pool = NULL;
+	struct rlimit was, limit;
+	int err = -EMFILE;
+
+	KT_EQ(getrlimit(RLIMIT_NOFILE, &was), 0);
+	limit = was;
+	for (rlim_t n = 0; n < 64 && err; n++) {
+		limit.rlim_cur = n;
+		KT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		err = shared_pool_of(1, &pool);
+		KT_EQ(setrlimit(RLIMIT_NOFILE, &was), 0);
+		KT_CHECKF(!err || err == -EMFILE, "%s", pulse_strerror(err));
+	}
+	KT_REQUIRE(!err);
+	KT_EQ(pulse_shared_pool_destroy(pool), 0);
 }
 
 /* U05: not a worker, but who watches over them, and who keeps the time. */

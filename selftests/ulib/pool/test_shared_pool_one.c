@@ -151,6 +151,25 @@ KT_TEST(no_wake_up_is_lost_among_submitters_and_waiters)
 	board_end();
 }
 
+/* U12, as far as a process can do it to itself */
+KT_TEST(a_lost_descriptor_does_not_stop_a_shared_pool)
+{
+	board_new(0);
+	KT_REQUIRE(!make(2, 64, 0));
+	nap_us(2000);
+	close(pulse_shared_pool_fd(pool));
+	for (int i = 0; i < 500; i++) {
+		while (put(ADD, 1, 0) == -EAGAIN)
+			nap_us(50);
+		if (i % 50 == 0)
+			wait_all();
+	}
+	wait_all();
+	KT_EQ(b->sum, 500);
+	KT_EQ(pulse_shared_pool_destroy(pool), 0);
+	board_end();
+}
+
 /* ---- what is refused ------------------------------------------------------------- */
 
 /* U01, U02 */
