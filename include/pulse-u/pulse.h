@@ -27,6 +27,7 @@
 #include <pulse-u/fork.h>
 #include <pulse-u/task.h>
 #include <pulse-u/pool_stats.h>
+#include <pulse-u/shared_pool.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>

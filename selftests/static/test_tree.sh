@@ -42,6 +42,7 @@ point "a folder includes only folders below it" scripts/check-layers
 point "files have a licence, are not too long and leave nothing undone" scripts/check-size
 point "public headers compile on their own in C99, C11, C17 and C++17" scripts/check-headers
 point "symbol map, public headers and library agree" scripts/check-map
+point "manual pages agree with the headers" scripts/check-man
 point "no package mirror is named" no_mirror_host
 point "each fault of the list is named by a test" faults_have_tests
 point "the kernel's checkpatch has nothing against the module" scripts/check-style

@@ -297,6 +297,8 @@ void pulse__ctx_lost_fd(struct pulse_ctx *ctx);
 
 /* ---- futex.c ----------------------------------------------------------- */
 
+/* Memory for others to map, of a size that stays; a descriptor or -errno. */
+int pulse__memfd(off_t bytes);
 int pulse__futex_wait(uint32_t *word, uint32_t value, int64_t deadline_ns);
 int pulse__futex_wake(uint32_t *word, int nr);
 int pulse__futex_prepare(struct pulse_ctx *ctx, uint32_t index, uint32_t word,

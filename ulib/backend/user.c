@@ -18,7 +18,7 @@
 
 #include "backend/events.h"
 
-static int pulse__memfd(off_t bytes)
+int pulse__memfd(off_t bytes)
 {
 	int fd, err = 0;
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lockfree/queue_int.h"
@@ -67,4 +68,21 @@ bool pulse__owner_dead(uint64_t owner)
 		       ((uint32_t)owner && start != (uint32_t)owner);
 	/* EPERM: it is there, /proc only does not show it. */
 	return kill(pid, 0) && errno == ESRCH;
+}
+
+int pulse__owner_pidfd(uint64_t owner)
+{
+	int fd = (int)syscall(SYS_pidfd_open, (int)(owner >> 32), 0);
+	uint32_t start;
+	char state;
+
+	/* EINVAL: the number is a thread's by now. */
+	if (fd < 0)
+		return errno == EINVAL ? -ESRCH : -errno;
+	if (!(uint32_t)owner ||
+	    !pulse__proc_stat((int)(owner >> 32), &state, &start) ||
+	    start == (uint32_t)owner)
+		return fd;
+	close(fd);
+	return -ESRCH;
 }

@@ -152,6 +152,8 @@ static inline PULSE__UNUSED int pulse__queue_eproto(struct pulse_queue *q)
 uint64_t pulse__owner_self(void);
 /* Is it certain that the process ended? */
 bool pulse__owner_dead(uint64_t owner);
+/* Its pidfd, readable once its last thread ended; -ESRCH it is gone; -errno. */
+int pulse__owner_pidfd(uint64_t owner);
 
 /* queue_wait.c */
 

@@ -15,12 +15,24 @@
 #include "pool/predict.h"
 
 #define PULSE__LEARN_RUNS	8U	/* before that nothing is known */
-/* Handing a task to another worker costs about as much as this. */
+/*
+ * Handing a task over costs its giver about HOT_NS where the workers are awake,
+ * and as much as INLINE_NS where one must be woken. But who gives one task after
+ * another should have it woken, once: a stream is what comes within STREAM_NS.
+ */
+#define PULSE__HOT_NS		150U
 #define PULSE__INLINE_NS	2000U
+#define PULSE__STREAM_NS	50000
 /* From here on it pays that an idle worker need not steal it. */
 #define PULSE__REMOTE_NS	200000U
-/* One in so many is submitted all the same: an inline one may have grown. */
+/* One in so many that are timed is submitted all the same. */
 #define PULSE__PROBE_MASK	63U
+/*
+ * Once a kind is known, one in so many is timed: of those that are run in place,
+ * which must not go on when they have grown, and of those that go to workers.
+ */
+#define PULSE__TIME_INLINE	7U
+#define PULSE__TIME_LOCAL	63U
 
 #define PULSE__EURO_MIN_CUTOFF	0.05
 #define PULSE__EURO_BETA	0.5
@@ -34,6 +46,7 @@ struct pulse__kind {
 } PULSE__ALIGNED(PULSE_CACHE_LINE);
 
 struct pulse__predict {
+	int64_t last_ns PULSE__PAIR_ALIGNED;	/* when somebody was asleep; atomic */
 	struct pulse__kind kind[PULSE_TASK_TYPES];
 };
 
@@ -150,6 +163,32 @@ void pulse__steered_cancel(struct pulse_pool *pool, void *arg)
 		pool->on_cancel(pool->hook_arg, s.fn, s.data);
 }
 
+/* Is running it here cheaper for the caller, and no loss for the whole? */
+static bool pulse__pays_inline(struct pulse_pool *pool, uint64_t ns)
+{
+	struct pulse__predict *p = pool->predict;
+	int64_t now, last;
+
+	if (ns <= PULSE__HOT_NS)
+		return true;
+	if (ns > PULSE__INLINE_NS || READ_ONCE(pool->search) ||
+	    !pulse__any_idle(pool->ctx, pool->members))
+		return false;
+	now = pulse_now_ns();
+	last = READ_ONCE(p->last_ns);
+	WRITE_ONCE(p->last_ns, now);
+	return now - last >= PULSE__STREAM_NS;
+}
+
+/* Drawn, not counted: kinds may take turns. */
+static bool pulse__time_this(bool here)
+{
+	static __thread uint32_t state;
+
+	state = state * 1664525U + 1013904223U;
+	return !(state >> 16 & (here ? PULSE__TIME_INLINE : PULSE__TIME_LOCAL));
+}
+
 int pulse_pool_run_or_submit(struct pulse_pool *pool, unsigned int type,
 			     pulse_task_fn fn, void *data)
 {
@@ -174,9 +213,19 @@ int pulse_pool_run_or_submit(struct pulse_pool *pool, unsigned int type,
 	runs = READ_ONCE(k->runs);
 	ns = READ_ONCE(k->estimate_ns);
 	if (runs >= PULSE__LEARN_RUNS) {
-		if (ns <= PULSE__INLINE_NS && (runs & PULSE__PROBE_MASK)) {
-			pulse__run_timed(pool, type, fn, data);
+		bool here = pulse__pays_inline(pool, ns);
+		bool timed = ns >= PULSE__REMOTE_NS || pulse__time_this(here);
+
+		if (here && !(timed && !(runs & PULSE__PROBE_MASK))) {
+			if (timed)
+				pulse__run_timed(pool, type, fn, data);
+			else
+				fn(data);
 			return PULSE_STEERED_INLINE;
+		}
+		if (!timed) {
+			err = pulse_pool_submit(pool, fn, data);
+			return err ? err : PULSE_STEERED_LOCAL;
 		}
 		if (ns >= PULSE__REMOTE_NS)
 			how = PULSE_STEERED_REMOTE;

@@ -7,10 +7,10 @@
  * The successor joins its predecessor first, so that one thread at a time is
  * the owner.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "pool/det.h"
 #include "pool/measure.h"
 #include "pool/pool.h"
@@ -407,21 +407,5 @@ void *pulse__worker_main(void *arg)
 
 int pulse__worker_spawn(struct pulse__worker *w, pthread_t *thread)
 {
-	sigset_t all, old;
-	int err;
-
-	/* The program's signals go to the program's threads. */
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGABRT);
-	sigdelset(&all, SIGTRAP);
-	sigdelset(&all, SIGSYS);
-	sigdelset(&all, SIGPROF);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(thread, NULL, pulse__worker_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -err;
+	return pulse__thread_create(thread, pulse__worker_main, w);
 }

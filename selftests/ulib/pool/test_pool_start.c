@@ -5,12 +5,21 @@
  */
 #include <dlfcn.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <pulse-u/shared_pool.h>
 #include <pulse-u/task.h>
 
 #include "helpers.h"
 #include "pool/pool.h"
+
+/* Sanitizers map terabytes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KT_ADDRESS_SPACE_IS_OURS 0
+#else
+#define KT_ADDRESS_SPACE_IS_OURS 1
+#endif
 
 /* Stands before libc's; the library's calls come here too. */
 static int create_fails_at;	/* 1 = the next one; 0 = never */
@@ -78,6 +87,147 @@ KT_TEST(a_thread_that_cannot_be_had_unwinds_the_rest)
 		KT_EQ(ATOMIC_GET(create_fails_at), 0);
 		KT_CHECK(EVENTUALLY(threads_of_this_process() <= before));
 	}
+}
+
+static void run_nothing(void *arg, const struct pulse_shared_run *run)
+{
+	(void)arg;
+	(void)run;
+}
+
+static int shared_pool_of(int workers, struct pulse_shared_pool **pool)
+{
+	static const struct pulse_shared_fn fn = { run_nothing, NULL, 1, 0 };
+	PULSE_OPTS(pulse_shared_pool_opts, opts, .functions = &fn,
+		   .nr_functions = 1, .num_workers = workers, .entries = 64);
+
+	return pulse_shared_pool_create(&opts, pool);
+}
+
+/* U05: workers, and the keeper before them. */
+KT_TEST(a_shared_pool_without_threads_is_none)
+{
+	struct pulse_shared_pool *pool;
+	int before = threads_of_this_process();
+
+	for (int i = 1; i <= 4; i++) {
+		ATOMIC_SET(create_fails_at, i);
+		KT_EQ(shared_pool_of(3, &pool), -EAGAIN);
+		KT_CHECK(!pool);
+		KT_EQ(ATOMIC_GET(create_fails_at), 0);
+		KT_CHECK(EVENTUALLY(threads_of_this_process() <= before));
+	}
+	KT_EQ(shared_pool_of(3, &pool), 0);
+	KT_EQ(pulse_shared_pool_destroy(pool), 0);
+}
+
+/* U05 */
+KT_TEST(a_shared_pool_without_descriptors_is_none)
+{
+	struct pulse_shared_pool *pool = NULL;
+	struct rlimit was, limit;
+	int err = -EMFILE;
+
+	KT_EQ(getrlimit(RLIMIT_NOFILE, &was), 0);
+	limit = was;
+	for (rlim_t n = 0; n < 64 && err; n++) {
+		limit.rlim_cur = n;
+		KT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		err = shared_pool_of(1, &pool);
+		KT_EQ(setrlimit(RLIMIT_NOFILE, &was), 0);
+		KT_CHECKF(!err || err == -EMFILE, "%s", pulse_strerror(err));
+	}
+	KT_REQUIRE(!err);
+	KT_EQ(pulse_shared_pool_destroy(pool), 0);
+}
+
+/* ---- little memory ---------------------------------------------------------- */
+
+#define MANY	1000000
+
+static struct pulse_pool *tight;
+static long ran, accepted;
+
+static void submit_many(void *arg)
+{
+	int err = 0;
+	long in = 0;
+
+	(void)arg;
+	for (long i = 0; i < MANY; i++) {
+		err = pulse_pool_submit(tight, count_task, &ran);
+		if (err)
+			break;
+		in++;
+	}
+	/* Full, or all of them fit: nothing else. */
+	KT_CHECKF(!err || err == -EAGAIN, "%s", pulse_strerror(err));
+	__atomic_fetch_add(&accepted, in, __ATOMIC_SEQ_CST);
+}
+
+static void spawn_many(void)
+{
+	PULSE_OPTS(pulse_work, work, .fn = gives_nothing);
+	struct pulse_future *f;
+	int err = 0;
+
+	for (long i = 0; i < MANY && !err; i++) {
+		err = pulse_pool_spawn(tight, &work, &f);
+		if (!err)
+			pulse_future_put(f);
+	}
+	KT_CHECKF(err == -EAGAIN || err == -ENOMEM, "%s", pulse_strerror(err));
+}
+
+static void leave_room(rlim_t bytes)
+{
+	struct rlimit limit;
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	KT_CHECK(f && fscanf(f, "%ld", &pages) == 1);
+	if (f)
+		fclose(f);
+	KT_EQ(getrlimit(RLIMIT_AS, &limit), 0);
+	limit.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + bytes;
+	KT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+static int in_32_mib(void *arg)
+{
+	const long had = kt_failed;
+	struct gate g;
+
+	tight = pool_of(2, *(uint32_t *)arg);
+	if (!tight)
+		return 1;
+	leave_room(32UL << 20);
+	/* From inside, where the deque would grow; then the queues, from outside. */
+	if (pulse_pool_submit(tight, submit_many, NULL))
+		return 2;
+	pulse_pool_wait(tight);
+	if (!gate_close(&g, tight))
+		return 3;
+	submit_many(NULL);
+	spawn_many();
+	gate_open(&g, tight);
+	if (pulse_pool_wait(tight) || pulse_pool_destroy(tight))
+		return 4;
+	kt_note("%ld tasks at once were accepted", accepted);
+	return kt_failed != had || ran != accepted ? 5 : 0;
+}
+
+/* U14, as far as an address space is a limit: a million are queued. */
+KT_TEST(with_little_memory_a_million_tasks_meet_back_pressure)
+{
+	uint32_t sizes[] = { 1024, 1 << 20 };
+
+	if (!KT_ADDRESS_SPACE_IS_OURS) {
+		KT_CHECK(1);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		KT_EQ(in_child(in_32_mib, &sizes[i]), 0);
 }
 
 /* U05: not a worker, but who watches over them, and who keeps the time. */
