@@ -29,6 +29,8 @@
 #include <pulse-u/pool_stats.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
+#include <pulse-u/child.h>
+#include <pulse-u/supervisor.h>
 #include <pulse-u/ws.h>
 
 #endif /* PULSE_U_PULSE_H */
