@@ -31,6 +31,7 @@
 #include <pulse-u/transport.h>
 #include <pulse-u/child.h>
 #include <pulse-u/supervisor.h>
+#include <pulse-u/app.h>
 #include <pulse-u/ws.h>
 
 #endif /* PULSE_U_PULSE_H */
