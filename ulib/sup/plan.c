@@ -101,7 +101,8 @@ static void begin_stop(struct pulse__plan *p, struct pulse_sup *sup)
 
 static void begin_end(struct pulse_sup *sup)
 {
-	struct pulse__cmd *cmd = sup->plan.cmd;
+	/* Of a plan that is done nothing may be touched. */
+	struct pulse__cmd *cmd = sup->plan.kind ? sup->plan.cmd : NULL;
 	struct pulse__plan *p;
 
 	/* The start of a root answers when all is over. */

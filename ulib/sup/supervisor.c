@@ -307,7 +307,7 @@ int pulse_sup_start_child(struct pulse_sup *sup,
 {
 	struct pulse__spec *spec;
 	int err = sup_check(sup);
-	bool idle;
+	bool idle, adopted;
 
 	if (err)
 		return err;
@@ -326,16 +326,18 @@ int pulse_sup_start_child(struct pulse_sup *sup,
 	if (err)
 		return err;
 	err = adopt(sup, spec);
+	adopted = !err && spec->s.kind == PULSE_CHILD_SUPERVISOR;
+	/* It may be over before we look again. */
+	spec->owns_arg = !(idle && sup->o.strategy == PULSE_SIMPLE_ONE_FOR_ONE);
 	if (!err)
 		err = idle ? add_spec(sup, spec) : start_now(sup, spec, id);
 	if (err) {
-		if (spec->s.kind == PULSE_CHILD_SUPERVISOR &&
-		    spec->s.supervisor->above == sup && !spec->owns_arg)
+		if (adopted)
 			move_to(spec->s.supervisor, NULL);
+		spec->owns_arg = false;
 		pulse__spec_put(spec);
 		return err;
 	}
-	spec->owns_arg = !(idle && sup->o.strategy == PULSE_SIMPLE_ONE_FOR_ONE);
 	if (idle && id)
 		*id = spec->s.id;
 	if (!idle)
