@@ -30,6 +30,9 @@
 #include <pulse-u/shared_pool.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
+#include <pulse-u/child.h>
+#include <pulse-u/supervisor.h>
+#include <pulse-u/app.h>
 #include <pulse-u/ws.h>
 
 #endif /* PULSE_U_PULSE_H */
