@@ -30,6 +30,7 @@
 #include <pulse-u/message.h>
 #include <pulse-u/mailbox.h>
 #include <pulse-u/inbox.h>
+#include <pulse-u/mailbox_shared.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>
