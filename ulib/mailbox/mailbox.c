@@ -46,6 +46,7 @@ int pulse_mailbox_create(const struct pulse_mailbox_opts *opts,
 		return -ENOMEM;
 	mb->capacity = o.capacity == PULSE_MAILBOX_UNBOUNDED ? UINT64_MAX :
 		       o.capacity;
+	mb->low = mb->capacity - (o.capacity < 8 ? 1 : mb->capacity / 4);
 	if (o.flags & PULSE_MAILBOX_UNIQUE) {
 		err = pulse__ids_create(mb->capacity, &mb->ids);
 		if (err) {
@@ -149,7 +150,7 @@ int pulse_mailbox_close(struct pulse_mailbox *mb)
 	if (tags)
 		pulse__mailbox_wake(mb, tags);
 	/* pairs with pulse__mailbox_wait_room: raised after it was closed */
-	pulse__full_barrier();
+	__atomic_store_n(&mb->room_wait, 1, __ATOMIC_RELEASE);
 	pulse__mailbox_wake_senders(mb);
 	return 0;
 }

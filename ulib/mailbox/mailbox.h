@@ -14,9 +14,12 @@
  *   --------                          ------
  *   got is raised                     room_seq is noted
  *   light barrier          (D)        room_wait = 1
- *   room_wait: take it to 0, raise    heavy barrier          (E)
- *   room_seq, wake all                looks at got: still no room: sleeps
- *                                     while room_seq is as noted
+ *   room_wait, and room for a few:    heavy barrier          (E)
+ *   take it to 0, raise room_seq,     looks at got: still no room: sleeps
+ *   wake all                          while room_seq is as noted, for a nap
+ *
+ * A switch to and fro for each place would cost more than the messages: senders
+ * are woken when a quarter of the places is free, and look now and then.
  *
  * D pairs with E (asym.h): not both miss. spin: asym_wake
  *
@@ -60,11 +63,12 @@ struct pulse_mailbox {
 	pthread_mutex_t lock PULSE__PAIR_ALIGNED;	/* the receiver's part */
 	uint32_t seq;			/* futex: receivers */
 	uint32_t room_seq;		/* futex: senders */
-	uint32_t room_wait;		/* atomic: senders sleep */
+	uint32_t room_wait;		/* atomic: senders wait */
 	uint32_t refs;			/* atomic */
 
 	/* Never written after create, but for the worker (by its thread). */
 	uint64_t capacity;		/* UINT64_MAX: no limit */
+	uint64_t low;			/* senders are woken at so many or less */
 	int64_t block_ns;
 	int64_t default_ttl_ns;
 	uint64_t max_bytes;

@@ -45,23 +45,28 @@ static int pulse__message_size(const struct pulse_message_opts *o, size_t *all,
 	return 0;
 }
 
+/* *@opts as they are to be read: the caller's own, where they are of this version. */
 static int pulse__message_opts(struct pulse_message_opts *o,
-			       const struct pulse_message_opts *opts)
+			       const struct pulse_message_opts **opts)
 {
-	int err = pulse__opts_load(o, sizeof(*o),
-				   pulse__size_to(typeof(*o), reserved), opts);
+	const struct pulse_message_opts *from = *opts;
 	bool over;
+	int err;
 
-	if (err)
-		return err;
-	over = o->flags & PULSE_MESSAGE_HAND_OVER;
-	if (!o->priority)
-		o->priority = PULSE_MESSAGE_NORMAL;
-	if (o->priority > PULSE_MESSAGE_BATCH || o->ttl_ns < 0 ||
-	    o->signal > PULSE_SIGNAL_MAX || o->reserved ||
-	    o->flags & ~(PULSE_MESSAGE_HAND_OVER | PULSE_MESSAGE_UNTIMED) ||
-	    (o->payload && !o->payload_bytes && !over) ||
-	    (over ? !o->payload : o->release || o->release_arg))
+	if (unlikely(!from || from->sz != sizeof(*o))) {
+		err = pulse__opts_load(o, sizeof(*o),
+				       pulse__size_to(typeof(*o), reserved),
+				       from);
+		if (err)
+			return err;
+		*opts = from = o;
+	}
+	over = from->flags & PULSE_MESSAGE_HAND_OVER;
+	if (from->priority > PULSE_MESSAGE_BATCH || from->ttl_ns < 0 ||
+	    from->signal > PULSE_SIGNAL_MAX || from->reserved ||
+	    from->flags & ~(PULSE_MESSAGE_HAND_OVER | PULSE_MESSAGE_UNTIMED) ||
+	    (from->payload && !from->payload_bytes && !over) ||
+	    (over ? !from->payload : from->release || from->release_arg))
 		return -EINVAL;
 	return 0;
 }
@@ -109,7 +114,8 @@ int pulse__message_make(const struct pulse_message_opts *o, int64_t now_ns,
 	msg->ttl_ns = o->ttl_ns;
 	msg->tag = o->tag;
 	msg->signal = (uint16_t)o->signal;
-	msg->queue = (uint8_t)(o->priority - 1);
+	msg->queue = (uint8_t)((o->priority ? o->priority :
+				PULSE_MESSAGE_NORMAL) - 1);
 	msg->bytes = (uint32_t)o->payload_bytes;
 	at = msg->data;
 	if (o->flags & PULSE_MESSAGE_HAND_OVER) {
@@ -148,14 +154,14 @@ int pulse_message_create(const struct pulse_message_opts *opts,
 	if (!out)
 		return -EINVAL;
 	*out = NULL;
-	err = pulse__message_opts(&o, opts);
+	err = pulse__message_opts(&o, &opts);
 	if (err)
 		return err;
-	if (o.ttl_ns || !(o.flags & PULSE_MESSAGE_UNTIMED))
+	if (opts->ttl_ns || !(opts->flags & PULSE_MESSAGE_UNTIMED))
 		now = pulse_now_ns();
-	err = pulse__message_make(&o, now, out);
-	if (!err && o.ttl_ns)
-		(*out)->expires_ns = pulse__deadline_after(now, o.ttl_ns);
+	err = pulse__message_make(opts, now, out);
+	if (!err && opts->ttl_ns)
+		(*out)->expires_ns = pulse__deadline_after(now, opts->ttl_ns);
 	return err;
 }
 
@@ -164,8 +170,8 @@ size_t pulse_message_bytes(const struct pulse_message_opts *opts)
 	size_t bytes, len[PULSE__TEXTS];
 	struct pulse_message_opts o;
 
-	if (pulse__message_opts(&o, opts) ||
-	    pulse__message_size(&o, &bytes, len))
+	if (pulse__message_opts(&o, &opts) ||
+	    pulse__message_size(opts, &bytes, len))
 		return 0;
 	return bytes;
 }

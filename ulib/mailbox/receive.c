@@ -53,7 +53,8 @@ static inline void pulse__mailbox_gave(struct pulse_mailbox *mb)
 		pulse__asym_light();
 	else
 		pulse__full_barrier();
-	if (unlikely(READ_ONCE(mb->room_wait)))
+	if (unlikely(READ_ONCE(mb->room_wait)) &&
+	    READ_ONCE(mb->put) - mb->got <= mb->low)
 		pulse__mailbox_wake_senders(mb);
 }
 

@@ -6,6 +6,10 @@
 #include "backend/backend.h"
 #include "mailbox/mailbox.h"
 
+/* A sender that waits looks by itself too, for the room is not told at once. */
+#define PULSE__ROOM_NAP_NS	PULSE__NSEC_PER_MSEC
+#define PULSE__ROOM_NAP_MAX_NS	(16 * PULSE__NSEC_PER_MSEC)
+
 /* ---- receivers --------------------------------------------------------- */
 
 PULSE__COLD void pulse__mailbox_wake(struct pulse_mailbox *mb, int tags)
@@ -95,9 +99,12 @@ PULSE__COLD void pulse__mailbox_wake_senders(struct pulse_mailbox *mb)
 
 int pulse__mailbox_wait_room(struct pulse_mailbox *mb, int64_t deadline_ns)
 {
+	int64_t nap = PULSE__ROOM_NAP_NS;
+
 	for (;;) {
 		/* Before all that is looked at: who changes it raises this. */
 		uint32_t seq = pulse__load_acquire(&mb->room_seq);
+		int64_t now, until;
 
 		WRITE_ONCE(mb->room_wait, 1);
 		/* E: pairs with D in pulse__mailbox_gave. spin: asym_wake */
@@ -109,10 +116,14 @@ int pulse__mailbox_wait_room(struct pulse_mailbox *mb, int64_t deadline_ns)
 			return -ESRCH;
 		if (pulse__mailbox_room(mb))
 			return 0;
-		if (deadline_ns != PULSE_FOREVER &&
-		    pulse_now_ns() >= deadline_ns)
+		now = pulse_now_ns();
+		if (deadline_ns != PULSE_FOREVER && now >= deadline_ns)
 			return -ETIMEDOUT;
 		pulse__add_relaxed(&mb->blocked, 1);
-		pulse__futex_wait(&mb->room_seq, seq, deadline_ns);
+		until = now + nap;
+		pulse__futex_wait(&mb->room_seq, seq,
+				  until < deadline_ns ? until : deadline_ns);
+		if (nap < PULSE__ROOM_NAP_MAX_NS)
+			nap *= 2;
 	}
 }
