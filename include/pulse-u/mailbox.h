@@ -172,8 +172,9 @@ PULSE_API int pulse_mailbox_bind(struct pulse_mailbox *mb,
  * Return: 0 it was sent, or dropped as the mailbox's policy says; -EAGAIN full;
  * -ETIMEDOUT still full after block_ns; -ETIME it has expired; -EMSGSIZE its
  * payload is longer than the mailbox takes; -EEXIST a message of its id is in
- * it; -ESRCH the mailbox is closed; -EBUSY @msg lies in a mailbox; -ENOMEM;
- * -EINVAL; -EOWNERDEAD in a forked child.
+ * it; -ESRCH the mailbox is closed; -EBUSY @msg lies in a mailbox; -EDEADLK it
+ * would wait for room, and the caller is the one receiver; -ENOMEM; -EINVAL;
+ * -EOWNERDEAD in a forked child.
  */
 PULSE_API int pulse_mailbox_send(struct pulse_mailbox *mb,
 				 struct pulse_message *msg);

@@ -148,7 +148,10 @@ int pulse_mailbox_close(struct pulse_mailbox *mb)
 	if (tags & (int)PULSE__BOX_CLOSED)
 		return -EALREADY;
 	if (tags)
-		pulse__mailbox_wake(mb, tags);
+		pulse__mailbox_wake(mb, tags, INT_MAX);
+	/* Some may sleep though the tag is gone: a message's wake-up is on its way. */
+	if (!mb->ctx)
+		pulse__mailbox_wake_receivers(mb, INT_MAX);
 	/* pairs with pulse__mailbox_wait_room: raised after it was closed */
 	__atomic_store_n(&mb->room_wait, 1, __ATOMIC_RELEASE);
 	pulse__mailbox_wake_senders(mb);

@@ -6,6 +6,10 @@
  * the queues, one a priority, and takes from these: that is the receiver's part,
  * under the lock, or without one where the mailbox has one receiver.
  *
+ * Where many receive, a message wakes one of those that sleep. Whoever takes one
+ * then sees to the rest: are there more messages, it wakes the next; if not, it
+ * announces those that sleep once more (box_inline.h, 2). spin: mailbox
+ *
  * Room: a send takes a place before it pushes (put, by compare-exchange), and the
  * receiver's part gives it back (got). A sender that finds none sleeps on
  * room_seq:
@@ -59,6 +63,9 @@ struct pulse_mailbox {
 	uint64_t total_bytes;
 	uint64_t held_bytes;
 	uint64_t waits;
+	uint32_t waiters;		/* receivers that sleep or are about to */
+	uint32_t choosy;		/* ... of those by selector; atomic */
+	const void *receiver;		/* atomic: with one receiver, its thread */
 
 	pthread_mutex_t lock PULSE__PAIR_ALIGNED;	/* the receiver's part */
 	uint32_t seq;			/* futex: receivers */
@@ -124,18 +131,28 @@ static inline void pulse__mailbox_unlock(struct pulse_mailbox *mb)
 		pthread_mutex_unlock(&mb->lock);
 }
 
+/* The calling thread, by an address of its own; never dereferenced. */
+static inline const void *pulse__mailbox_me(void)
+{
+	return (const void *)pthread_self();
+}
+
 /* A counter that only the receiver's part writes. */
 #define pulse__mailbox_add(counter, n)	WRITE_ONCE(counter, (counter) + (n))
 
 /* wake.c */
 
-/* After a push or a close that took @tags away. */
-void pulse__mailbox_wake(struct pulse_mailbox *mb, int tags);
+/* After a push or a close that took @tags away; @nr receivers at most. */
+void pulse__mailbox_wake(struct pulse_mailbox *mb, int tags, int nr);
+/* So many receivers look again, though nobody took a tag away. */
+void pulse__mailbox_wake_receivers(struct pulse_mailbox *mb, int nr);
+/* How many to wake for a message: one, unless it may not be wanted there. */
+int pulse__mailbox_wake_nr(const struct pulse_mailbox *mb);
 void pulse__mailbox_wake_senders(struct pulse_mailbox *mb);
 /* The receiver sleeps until WAITED goes, spuriously perhaps. 0 or an error. */
 int pulse__mailbox_sleep(struct pulse_mailbox *mb, uint32_t seq,
 			 int64_t deadline_ns);
-/* A place in the mailbox: 0, -ESRCH closed, -ETIMEDOUT. */
+/* A place in the mailbox: 0, -ESRCH closed, -ETIMEDOUT, -EDEADLK its own. */
 int pulse__mailbox_wait_room(struct pulse_mailbox *mb, int64_t deadline_ns);
 /* A place, without waiting. */
 bool pulse__mailbox_room(struct pulse_mailbox *mb);

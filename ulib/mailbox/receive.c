@@ -10,6 +10,7 @@ struct pulse__taking {
 	struct pulse_selector *sel;	/* NULL: any */
 	struct pulse_message **msgs;
 	unsigned int max;
+	const void *me;
 	struct pulse__list gone;	/* the expired, to be buried */
 	int64_t now_ns;			/* 0: not known yet */
 };
@@ -161,11 +162,59 @@ static unsigned int pulse__mailbox_look(struct pulse_mailbox *mb,
 	       pulse__mailbox_pick(mb, t);
 }
 
+/*
+ * With the lock, after a message was taken, while others sleep: true: the next
+ * is to be woken; false: they are announced, or nothing will come.
+ */
+static bool pulse__mailbox_pass_on(struct pulse_mailbox *mb)
+{
+	for (int i = 0; i < PULSE_MESSAGE_PRIORITIES; i++) {
+		if (!pulse__list_empty(&mb->queue[i]))
+			return true;
+	}
+	return pulse__box_announce(&mb->box, PULSE__BOX_WAITED) == -EAGAIN;
+}
+
+/*
+ * With the lock, where nothing was found: (2) of box_inline.h. 0 announced, to
+ * sleep; or why not.
+ */
+static int pulse__mailbox_announce(struct pulse_mailbox *mb,
+				   const struct pulse__taking *t,
+				   int64_t deadline_ns)
+{
+	int err;
+
+	if (!deadline_ns) {
+		err = pulse__box_announce(&mb->box, 0);
+		return err ? err : -ENODATA;
+	}
+	/* Before it is announced: who takes the tag away then sees it. */
+	mb->waiters++;
+	if (t->sel)
+		WRITE_ONCE(mb->choosy, mb->choosy + 1);
+	err = pulse__box_announce(&mb->box, PULSE__BOX_WAITED);
+	if (!err && deadline_ns != PULSE_FOREVER &&
+	    pulse_now_ns() >= deadline_ns)
+		err = -ETIMEDOUT;
+	if (!err)
+		pulse__mailbox_add(mb->waits, 1);
+	return err;
+}
+
+static void pulse__mailbox_back(struct pulse_mailbox *mb,
+				const struct pulse__taking *t)
+{
+	mb->waiters--;
+	if (t->sel)
+		WRITE_ONCE(mb->choosy, mb->choosy - 1);
+}
+
 /* How many were taken, at least 1; or an error. */
 static int pulse__mailbox_take(struct pulse_mailbox *mb,
 			       struct pulse__taking *t, int64_t deadline_ns)
 {
-	bool held = false;
+	bool held = false, waiting = false, next;
 	unsigned int nr;
 	int err;
 
@@ -176,16 +225,26 @@ static int pulse__mailbox_take(struct pulse_mailbox *mb,
 		uint32_t seq = pulse__load_acquire(&mb->seq);
 
 		pulse__mailbox_lock(mb);
+		if (!mb->locked && READ_ONCE(mb->receiver) != t->me)
+			WRITE_ONCE(mb->receiver, t->me);
+		if (waiting)
+			pulse__mailbox_back(mb, t);
+		waiting = false;
 		nr = pulse__mailbox_look(mb, t);
 		err = 0;
+		next = false;
 		if (!nr) {
-			/* (2); who does not wait only asks. */
-			err = pulse__box_announce(&mb->box, deadline_ns ?
-						  PULSE__BOX_WAITED : 0);
-			if (!err && deadline_ns)
-				pulse__mailbox_add(mb->waits, 1);
+			err = pulse__mailbox_announce(mb, t, deadline_ns);
+			waiting = !err;
+			if (err && deadline_ns)
+				pulse__mailbox_back(mb, t);
+		} else if (unlikely(mb->waiters)) {
+			next = pulse__mailbox_pass_on(mb);
 		}
 		pulse__mailbox_unlock(mb);
+		if (unlikely(next))
+			pulse__mailbox_wake_receivers(mb,
+						      pulse__mailbox_wake_nr(mb));
 		if (unlikely(!pulse__list_empty(&t->gone)))
 			pulse__mailbox_bury_all(mb, &t->gone,
 						PULSE_DEAD_EXPIRED);
@@ -193,8 +252,6 @@ static int pulse__mailbox_take(struct pulse_mailbox *mb,
 			break;
 		if (err == -EAGAIN)
 			continue;	/* one came meanwhile */
-		if (!err && !deadline_ns)
-			err = -EAGAIN;
 		if (!err && !held) {
 			/* Others may give it up while this one sleeps. */
 			err = pulse_mailbox_get(mb);
@@ -202,15 +259,19 @@ static int pulse__mailbox_take(struct pulse_mailbox *mb,
 		}
 		if (!err)
 			err = pulse__mailbox_sleep(mb, seq, deadline_ns);
-		if (!err && deadline_ns != PULSE_FOREVER &&
-		    !pulse__box_any(&mb->box) && pulse_now_ns() >= deadline_ns)
-			err = -ETIMEDOUT;
 		if (err)
 			break;
 	}
+	if (unlikely(waiting)) {
+		pulse__mailbox_lock(mb);
+		pulse__mailbox_back(mb, t);
+		pulse__mailbox_unlock(mb);
+	}
 	if (unlikely(held))
 		pulse_mailbox_put(mb);
-	return nr ? (int)nr : err;
+	if (nr)
+		return (int)nr;
+	return err == -ENODATA ? -EAGAIN : err;
 }
 
 static int pulse__mailbox_receive(struct pulse_mailbox *mb,
@@ -218,7 +279,8 @@ static int pulse__mailbox_receive(struct pulse_mailbox *mb,
 				  int64_t deadline_ns,
 				  struct pulse_message **msg)
 {
-	struct pulse__taking t = { .sel = sel, .msgs = msg, .max = 1 };
+	struct pulse__taking t = { .sel = sel, .msgs = msg, .max = 1,
+				   .me = pulse__mailbox_me() };
 	int err;
 
 	if (unlikely(!msg))
@@ -254,7 +316,8 @@ int pulse_mailbox_receive_n(struct pulse_mailbox *mb,
 			    struct pulse_message **msgs, unsigned int max,
 			    int64_t deadline_ns)
 {
-	struct pulse__taking t = { .msgs = msgs, .max = max };
+	struct pulse__taking t = { .msgs = msgs, .max = max,
+				   .me = pulse__mailbox_me() };
 	int err = pulse__mailbox_check(mb);
 
 	if (err)

@@ -173,7 +173,8 @@ static int pulse__mailbox_send(struct pulse_mailbox *mb,
 		if (unlikely(err < 0 && bounded))
 			__atomic_fetch_sub(&mb->put, 1, __ATOMIC_RELAXED);
 		else if (unlikely(err > 0))
-			pulse__mailbox_wake(mb, err);
+			pulse__mailbox_wake(mb, err,
+					    pulse__mailbox_wake_nr(mb));
 		if (likely(err >= 0))
 			goto out;
 	}

@@ -12,17 +12,26 @@
 
 /* ---- receivers --------------------------------------------------------- */
 
-PULSE__COLD void pulse__mailbox_wake(struct pulse_mailbox *mb, int tags)
+void pulse__mailbox_wake_receivers(struct pulse_mailbox *mb, int nr)
+{
+	/* Noted before WAITED was set (A and B): differs now. */
+	__atomic_fetch_add(&mb->seq, 1, __ATOMIC_RELEASE);
+	pulse__futex_wake(&mb->seq, nr);
+}
+
+int pulse__mailbox_wake_nr(const struct pulse_mailbox *mb)
+{
+	return READ_ONCE(mb->choosy) ? INT_MAX : 1;
+}
+
+PULSE__COLD void pulse__mailbox_wake(struct pulse_mailbox *mb, int tags, int nr)
 {
 	pulse__add_relaxed(&mb->wakeups, 1);
 	if (tags & (int)PULSE__BOX_WAITED) {
-		if (mb->ctx) {
+		if (mb->ctx)
 			pulse_worker_wake(mb->ctx, &mb->worker, 1);
-		} else {
-			/* Noted before WAITED was set (A and B): differs now. */
-			__atomic_fetch_add(&mb->seq, 1, __ATOMIC_RELEASE);
-			pulse__futex_wake(&mb->seq, INT_MAX);
-		}
+		else
+			pulse__mailbox_wake_receivers(mb, nr);
 	}
 	if (tags & (int)PULSE__BOX_ARMED)
 		mb->notify(mb, mb->notify_arg);
@@ -101,6 +110,9 @@ int pulse__mailbox_wait_room(struct pulse_mailbox *mb, int64_t deadline_ns)
 {
 	int64_t nap = PULSE__ROOM_NAP_NS;
 
+	/* Nobody else would ever take something out. */
+	if (READ_ONCE(mb->receiver) == pulse__mailbox_me() && !mb->notify)
+		return -EDEADLK;
 	for (;;) {
 		/* Before all that is looked at: who changes it raises this. */
 		uint32_t seq = pulse__load_acquire(&mb->room_seq);

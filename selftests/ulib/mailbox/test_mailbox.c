@@ -527,6 +527,24 @@ KT_TEST(a_hundred_thousand_that_are_not_wanted_are_looked_at_once)
 	KT_CHECK(looks[1] * 2 <= looks[0] * 5);
 }
 
+/* V14, of mailboxes */
+KT_TEST(who_would_wait_for_itself_is_told)
+{
+	PULSE_OPTS(pulse_mailbox_opts, opts, .capacity = 1,
+		   .overflow = PULSE_MAILBOX_BLOCK,
+		   .flags = PULSE_MAILBOX_ONE_RECEIVER);
+	struct pulse_mailbox *mb;
+
+	KT_REQUIRE(!pulse_mailbox_create(&opts, &mb));
+	KT_EQ(next_tag(mb), -EAGAIN);
+	KT_EQ(send_tag(mb, 1, 0), 0);
+	KT_EQ(send_tag(mb, 2, 0), -EDEADLK);
+	KT_EQ(next_tag(mb), 1);
+	KT_EQ(send_tag(mb, 3, 0), 0);
+	KT_EQ(next_tag(mb), 3);
+	pulse_mailbox_destroy(mb);
+}
+
 static void notified(struct pulse_mailbox *mb, void *arg)
 {
 	(void)mb;

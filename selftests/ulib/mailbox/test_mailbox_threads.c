@@ -275,6 +275,43 @@ KT_TEST(close_wakes_all_who_wait_and_says_so)
 	}
 }
 
+static void *receive_one(void *arg)
+{
+	struct receiver *r = arg;
+	struct pulse_message *msg;
+
+	r->end = pulse_mailbox_receive(r->mb, &msg);
+	if (!r->end)
+		pulse_message_put(msg);
+	return NULL;
+}
+
+KT_TEST(as_many_sleepers_wake_as_there_are_messages)
+{
+	for (int round = 0; round < (int)messages(200); round++) {
+		struct receiver r[6] = { 0 };
+		struct pulse_mailbox *mb;
+
+		KT_REQUIRE(!pulse_mailbox_create(NULL, &mb));
+		for (int i = 0; i < 6; i++) {
+			r[i] = (struct receiver){ .mb = mb };
+			KT_EQ(pthread_create(&r[i].thread, NULL, receive_one,
+					     &r[i]), 0);
+		}
+		if (round % 2)
+			EVENTUALLY(stats_of(mb).waits >= 6);
+		/* Each takes one and goes: nobody comes again for the rest. */
+		for (int i = 0; i < 4; i++)
+			KT_EQ(send_tag(mb, (uint64_t)i, 0), 0);
+		EVENTUALLY(stats_of(mb).messages_received == 4);
+		pulse_mailbox_close(mb);
+		for (int i = 0; i < 6; i++)
+			pthread_join(r[i].thread, NULL);
+		balanced(mb);
+		pulse_mailbox_destroy(mb);
+	}
+}
+
 static void *destroy_soon(void *arg)
 {
 	struct pulse_mailbox *mb = arg;
