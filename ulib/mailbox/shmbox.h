@@ -99,6 +99,7 @@ struct pulse_shmbox_rx {
 	struct pulse_queue_rx *rx[PULSE_MESSAGE_PRIORITIES];
 	struct pulse_queue_rx *in_hand;	/* whose element is looked at; or NULL */
 	int worker;			/* -1: none */
+	bool popped;			/* slot holds one that there was no memory for */
 	uint32_t fork_gen;
 	uint32_t magic;
 	unsigned char slot[] PULSE__ALIGNED(16);

@@ -192,6 +192,10 @@ static int pulse__shmbox_fetch(struct pulse_shmbox_rx *rx,
 
 	/* Dropped as the oldest perhaps, while it is looked at: not in place. */
 	if (mb->overflow == PULSE_MAILBOX_DROP_OLD) {
+		if (rx->popped) {
+			rx->popped = false;
+			return (int)mb->slot_bytes;
+		}
 		err = pulse_queue_pop(queue, rx->slot, NULL);
 		return err ? err : (int)mb->slot_bytes;
 	}
@@ -224,6 +228,8 @@ static int pulse__shmbox_take(struct pulse_shmbox_rx *rx,
 				/* Not done, and not in hand either. */
 				if (rx->in_hand)
 					pulse_queue_release(rx->in_hand, 0);
+				else
+					rx->popped = true;
 				rx->in_hand = NULL;
 				return err;
 			}

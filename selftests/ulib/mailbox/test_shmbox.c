@@ -252,6 +252,28 @@ KT_TEST(the_expired_of_a_shared_mailbox_are_not_given_out)
 	ends_close(&e);
 }
 
+KT_TEST(a_message_for_which_there_is_no_memory_stays)
+{
+	for (uint32_t policy = 0; policy <= PULSE_MAILBOX_BLOCK; policy++) {
+		PULSE_OPTS(pulse_shmbox_opts, opts, .overflow = policy);
+		bool old = policy == PULSE_MAILBOX_DROP_OLD;
+		struct ends e;
+
+		KT_REQUIRE(ends_open(&e, &opts));
+		KT_EQ(put_tag(e.tx, 1, 0, 10), 0);
+		KT_EQ(put_tag(e.tx, 2, 0, 10), 0);
+		pulse__alloc_fail_at(1);
+		KT_EQ(get_tag(e.rx, 0), -ENOMEM);
+		pulse__alloc_fail_at(0);
+		KT_EQ(pulse_shmbox_ack(e.rx), -ENOENT);
+		KT_EQ(get_tag(e.rx, 0), 1);
+		KT_EQ(pulse_shmbox_ack(e.rx), old ? -ENOENT : 0);
+		KT_EQ(get_tag(e.rx, 0), 2);
+		KT_EQ(get_tag(e.rx, 0), -EAGAIN);
+		ends_close(&e);
+	}
+}
+
 /* ---- processes --------------------------------------------------------- */
 
 #define SENDERS 3
