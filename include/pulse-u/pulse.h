@@ -27,6 +27,10 @@
 #include <pulse-u/fork.h>
 #include <pulse-u/task.h>
 #include <pulse-u/pool_stats.h>
+#include <pulse-u/inbox.h>
+#include <pulse-u/mailbox.h>
+#include <pulse-u/mailbox_shared.h>
+#include <pulse-u/message.h>
 #include <pulse-u/shared_pool.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * shmbox.c - a mailbox between processes is made, attached to and given back;
+ * its figures. What is where stands in shmbox.h.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/pulse.h>
+
+#include "backend/backend.h"
+#include "mailbox/shmbox.h"
+
+#define PULSE__SHMBOX_SLOTS	64U
+#define PULSE__SHMBOX_SLOT	1024U
+#define PULSE__SHMBOX_SENDERS	8U
+
+/* Fills the defaults in; the options of each queue follow. 0, -EINVAL. */
+static int pulse__shmbox_sizes(struct pulse_shmbox_opts *o,
+			       struct pulse_queue_opts *qo)
+{
+	if (!o->slots)
+		o->slots = PULSE__SHMBOX_SLOTS;
+	if (!o->slot_bytes)
+		o->slot_bytes = PULSE__SHMBOX_SLOT;
+	if (!o->senders)
+		o->senders = PULSE__SHMBOX_SENDERS;
+	if (o->slots > 65536 || o->slot_bytes < 128 ||
+	    o->overflow > PULSE_MAILBOX_BLOCK || o->block_ns < 0 ||
+	    (o->block_ns && o->overflow != PULSE_MAILBOX_BLOCK) ||
+	    o->default_ttl_ns < 0)
+		return -EINVAL;
+	*qo = (struct pulse_queue_opts){
+		.sz = sizeof(*qo),
+		.kind = PULSE_QUEUE_MPSC,
+		.overflow = o->overflow == PULSE_MAILBOX_DROP_NEW ?
+			    PULSE_QUEUE_DROP_NEW :
+			    o->overflow == PULSE_MAILBOX_DROP_OLD ?
+			    PULSE_QUEUE_DROP_OLD : PULSE_QUEUE_ERROR,
+		.entries = o->slots,
+		.elem_bytes = o->slot_bytes,
+		.lanes = o->senders,
+	};
+	return pulse_queue_bytes(qo) ? 0 : -EINVAL;
+}
+
+static size_t pulse__shmbox_queue_bytes(const struct pulse_queue_opts *qo)
+{
+	return pulse__align_up(pulse_queue_bytes(qo), PULSE_CACHE_PAIR);
+}
+
+static size_t pulse__shmbox_need(const struct pulse_queue_opts *qo)
+{
+	return sizeof(struct pulse__shmbox_shm) + PULSE_MESSAGE_PRIORITIES *
+	       pulse__shmbox_queue_bytes(qo);
+}
+
+static int pulse__shmbox_opts(struct pulse_shmbox_opts *o,
+			      struct pulse_queue_opts *qo,
+			      const struct pulse_shmbox_opts *opts)
+{
+	int err = pulse__opts_load(o, sizeof(*o),
+				   pulse__size_to(typeof(*o), default_ttl_ns),
+				   opts);
+
+	return err ? err : pulse__shmbox_sizes(o, qo);
+}
+
+size_t pulse_shmbox_bytes(const struct pulse_shmbox_opts *opts)
+{
+	struct pulse_shmbox_opts o;
+	struct pulse_queue_opts qo;
+
+	return pulse__shmbox_opts(&o, &qo, opts) ? 0 : pulse__shmbox_need(&qo);
+}
+
+static void pulse__shmbox_free(struct pulse_shmbox *mb)
+{
+	for (int i = 0; i < PULSE_MESSAGE_PRIORITIES; i++)
+		pulse_queue_destroy(mb->queue[i]);
+	mb->magic = PULSE__MAGIC_DEAD;
+	pulse__free(mb);
+}
+
+/* A handle on @mem, whose sizes are checked; its queues are made, or found. */
+static int pulse__shmbox_new(void *mem, const struct pulse_shmbox_opts *o,
+			     const struct pulse_queue_opts *qo, bool format,
+			     struct pulse_shmbox **out)
+{
+	size_t each = pulse__shmbox_queue_bytes(qo);
+	unsigned char *at = (unsigned char *)mem +
+			    sizeof(struct pulse__shmbox_shm);
+	struct pulse_shmbox *mb;
+	int err = 0;
+
+	mb = pulse__calloc(1, sizeof(*mb));
+	if (!mb)
+		return -ENOMEM;
+	mb->shm = mem;
+	mb->slot_bytes = o->slot_bytes;
+	mb->overflow = o->overflow;
+	mb->block_ns = o->block_ns ? o->block_ns : PULSE_FOREVER;
+	mb->default_ttl_ns = o->default_ttl_ns;
+	mb->fd = -1;
+	mb->fork_gen = pulse__fork_generation();
+	mb->magic = PULSE__SHMBOX_MAGIC;
+	for (int i = 0; i < PULSE_MESSAGE_PRIORITIES && !err; i++, at += each) {
+		if (format)
+			err = pulse_queue_format(at, each, qo, &mb->queue[i]);
+		else
+			err = pulse_queue_attach(at, each, &mb->queue[i]);
+		if (!err && (pulse_queue_elem_bytes(mb->queue[i]) !=
+			     o->slot_bytes ||
+			     pulse_queue_capacity(mb->queue[i]) != o->slots))
+			err = -EPROTO;
+	}
+	if (err) {
+		pulse__shmbox_free(mb);
+		return err;
+	}
+	*out = mb;
+	return 0;
+}
+
+int pulse_shmbox_format(void *mem, size_t bytes,
+			const struct pulse_shmbox_opts *opts,
+			struct pulse_shmbox **out)
+{
+	struct pulse__shmbox_shm *shm = mem;
+	struct pulse_shmbox_opts o;
+	struct pulse_queue_opts qo;
+	int err;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	err = pulse__shmbox_opts(&o, &qo, opts);
+	if (err)
+		return err;
+	if (!mem || !pulse__is_aligned(mem, PULSE_CACHE_PAIR) ||
+	    bytes < pulse__shmbox_need(&qo))
+		return -EINVAL;
+	memset(shm, 0, sizeof(*shm));
+	shm->slots = o.slots;
+	shm->slot_bytes = o.slot_bytes;
+	shm->senders = o.senders;
+	shm->overflow = o.overflow;
+	shm->block_ns = o.block_ns;
+	shm->default_ttl_ns = o.default_ttl_ns;
+	shm->worker = -1;
+	err = pulse__shmbox_new(mem, &o, &qo, true, out);
+	/* pairs with pulse_shmbox_attach: all of it is there */
+	if (!err)
+		pulse__store_release(&shm->magic, PULSE__SHMBOX_SHM);
+	return err;
+}
+
+int pulse_shmbox_attach(void *mem, size_t bytes, struct pulse_shmbox **out)
+{
+	const struct pulse__shmbox_shm *shm = mem;
+	struct pulse_shmbox_opts o = { .sz = sizeof(o) };
+	struct pulse_queue_opts qo;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	if (!mem || !pulse__is_aligned(mem, PULSE_CACHE_PAIR))
+		return -EINVAL;
+	/* pairs with pulse_shmbox_format */
+	if (bytes < sizeof(*shm) ||
+	    pulse__load_acquire(&shm->magic) != PULSE__SHMBOX_SHM)
+		return -EPROTO;
+	/* Each word once: a peer may change it between check and use. */
+	o.slots = READ_ONCE(shm->slots);
+	o.slot_bytes = READ_ONCE(shm->slot_bytes);
+	o.senders = READ_ONCE(shm->senders);
+	o.overflow = READ_ONCE(shm->overflow);
+	o.block_ns = READ_ONCE(shm->block_ns);
+	o.default_ttl_ns = READ_ONCE(shm->default_ttl_ns);
+	if (!o.slots || !o.slot_bytes || !o.senders ||
+	    pulse__shmbox_sizes(&o, &qo) || bytes < pulse__shmbox_need(&qo))
+		return -EPROTO;
+	return pulse__shmbox_new(mem, &o, &qo, false, out);
+}
+
+/* ---- in a memfd -------------------------------------------------------- */
+
+int pulse_shmbox_create(const struct pulse_shmbox_opts *opts,
+			struct pulse_shmbox **out)
+{
+	size_t bytes;
+	void *mem;
+	int fd, err;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	bytes = pulse_shmbox_bytes(opts);
+	if (!bytes) {
+		/* Why not says the check that format would do. */
+		struct pulse_shmbox_opts o;
+		struct pulse_queue_opts qo;
+
+		return pulse__shmbox_opts(&o, &qo, opts);
+	}
+	if (pulse__alloc_fault())
+		return -ENOMEM;
+	fd = memfd_create("pulse-mailbox", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	mem = MAP_FAILED;
+	if (!ftruncate(fd, (off_t)bytes) &&
+	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			   0);
+	if (mem == MAP_FAILED) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	err = pulse_shmbox_format(mem, bytes, opts, out);
+	if (err) {
+		munmap(mem, bytes);
+		close(fd);
+		return err;
+	}
+	(*out)->fd = fd;
+	(*out)->mapped = bytes;
+	return 0;
+}
+
+int pulse_shmbox_open(int fd, struct pulse_shmbox **out)
+{
+	struct stat st;
+	void *mem;
+	int seals, err;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || fstat(fd, &st))
+		return -EINVAL;
+	if (!(seals & F_SEAL_SHRINK))
+		return -EPERM;
+	if (st.st_size < (off_t)sizeof(struct pulse__shmbox_shm))
+		return -EPROTO;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	mem = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   fd, 0);
+	if (mem == MAP_FAILED) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	err = pulse_shmbox_attach(mem, (size_t)st.st_size, out);
+	if (err) {
+		munmap(mem, (size_t)st.st_size);
+		close(fd);
+		return err;
+	}
+	(*out)->fd = fd;
+	(*out)->mapped = (size_t)st.st_size;
+	return 0;
+}
+
+int pulse_shmbox_fd(const struct pulse_shmbox *mb)
+{
+	if (!mb || mb->fd < 0)
+		return -EINVAL;
+	return pulse__forked(mb->fork_gen) ? -EOWNERDEAD : mb->fd;
+}
+
+/* ---- in a context ------------------------------------------------------ */
+
+/* The heap behind the node's ring, as <linux/pulse.h> lays it out. */
+static int pulse__shmbox_heap(struct pulse_ctx *ctx, int node, void **mem,
+			      size_t *bytes)
+{
+	size_t all, ring;
+	void *at;
+	int err = pulse_ctx_nring(ctx, node, &at, &all);
+
+	if (err)
+		return err;
+	ring = pulse__align_up(sizeof(struct pulse_nring_hdr) +
+			       (size_t)ctx->ring_entries *
+			       sizeof(struct pulse_nring_entry),
+			       (size_t)sysconf(_SC_PAGESIZE));
+	*mem = (unsigned char *)at + ring;
+	*bytes = all > ring ? all - ring : 0;
+	return 0;
+}
+
+int pulse_shmbox_format_on(struct pulse_ctx *ctx, int node,
+			   const struct pulse_shmbox_opts *opts,
+			   struct pulse_shmbox **out)
+{
+	size_t bytes;
+	void *mem;
+	int err;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	err = pulse__shmbox_heap(ctx, node, &mem, &bytes);
+	if (!err)
+		err = pulse_shmbox_format(mem, bytes, opts, out);
+	if (!err)
+		(*out)->ctx = ctx;
+	return err;
+}
+
+int pulse_shmbox_attach_on(struct pulse_ctx *ctx, int node,
+			   struct pulse_shmbox **out)
+{
+	size_t bytes;
+	void *mem;
+	int err;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	err = pulse__shmbox_heap(ctx, node, &mem, &bytes);
+	if (!err)
+		err = pulse_shmbox_attach(mem, bytes, out);
+	if (!err)
+		(*out)->ctx = ctx;
+	return err;
+}
+
+/* ---- the end ----------------------------------------------------------- */
+
+int pulse_shmbox_destroy(struct pulse_shmbox *mb)
+{
+	size_t mapped;
+	void *mem;
+	int fd;
+
+	if (!mb)
+		return -EINVAL;
+	pulse__obj_check(mb, PULSE__SHMBOX_MAGIC, "pulse_shmbox_destroy");
+	if (!pulse__forked(mb->fork_gen) && READ_ONCE(mb->open))
+		return -EBUSY;
+	mapped = mb->mapped;
+	mem = mb->shm;
+	fd = mb->fd;
+	pulse__shmbox_free(mb);
+	if (mapped)
+		munmap(mem, mapped);
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+int pulse_shmbox_close(struct pulse_shmbox *mb)
+{
+	if (!mb)
+		return -EINVAL;
+	if (pulse__forked(mb->fork_gen))
+		return -EOWNERDEAD;
+	if (__atomic_exchange_n(&mb->shm->closed, 1, __ATOMIC_SEQ_CST))
+		return -EALREADY;
+	pulse__shmbox_ring(mb);
+	pulse__shmbox_ring_room(mb);
+	return 0;
+}
+
+/* ---- figures ----------------------------------------------------------- */
+
+size_t pulse_shmbox_count(const struct pulse_shmbox *mb)
+{
+	size_t nr = 0;
+
+	for (int i = 0; mb && i < PULSE_MESSAGE_PRIORITIES; i++)
+		nr += pulse_queue_count(mb->queue[i]);
+	return nr;
+}
+
+int pulse_shmbox_stats(const struct pulse_shmbox *mb,
+		       struct pulse_shmbox_stats *out)
+{
+	struct pulse_queue_stats q = { .sz = sizeof(q) };
+	struct pulse_shmbox_stats s;
+	int err;
+
+	if (!mb)
+		return -EINVAL;
+	if (pulse__forked(mb->fork_gen))
+		return -EOWNERDEAD;
+	err = pulse__out_check(out, pulse__size_to(typeof(s), takeovers));
+	if (err)
+		return err;
+	memset(&s, 0, sizeof(s));
+	for (int i = 0; i < PULSE_MESSAGE_PRIORITIES; i++) {
+		pulse_queue_stats(mb->queue[i], &q);
+		s.sent += q.pushed;
+		s.done += q.popped;
+		s.dropped_new += q.dropped_new;
+		s.dropped_old += q.dropped_old;
+		s.takeovers += q.takeovers;
+	}
+	s.expired = READ_ONCE(mb->shm->expired);
+	s.malformed = READ_ONCE(mb->shm->malformed);
+	pulse__out_store(out, &s, sizeof(s));
+	return 0;
+}
