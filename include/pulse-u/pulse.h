@@ -30,5 +30,6 @@
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>
+#include <pulse-u/bus.h>
 
 #endif /* PULSE_U_PULSE_H */
