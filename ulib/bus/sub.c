@@ -27,6 +27,8 @@ void pulse__sub_wake(struct pulse_bus_sub *sub)
 {
 	if (likely(!sub->waiters))
 		return;
+	/* They are as good as gone: no call for each event until they run. */
+	WRITE_ONCE(sub->waiters, 0);
 	__atomic_fetch_add(&sub->seq, 1, __ATOMIC_RELAXED);
 	pulse__futex_wake(&sub->seq, INT_MAX);
 }
@@ -39,11 +41,13 @@ bool pulse__sub_sleep(struct pulse_bus_sub *sub, int64_t deadline_ns)
 
 	if (deadline_ns != PULSE_FOREVER && deadline_ns <= pulse_now_ns())
 		return false;
-	sub->waiters++;
+	WRITE_ONCE(sub->waiters, sub->waiters + 1);
 	pthread_mutex_unlock(&sub->lock);
 	over = pulse__futex_wait(&sub->seq, seq, deadline_ns) == -ETIMEDOUT;
 	pthread_mutex_lock(&sub->lock);
-	sub->waiters--;
+	/* Whoever moved seq has counted us out. */
+	if (READ_ONCE(sub->seq) == seq)
+		WRITE_ONCE(sub->waiters, sub->waiters - 1);
 	return !over;
 }
 
@@ -203,7 +207,7 @@ int pulse_bus_unsubscribe(struct pulse_bus_sub *sub)
 {
 	struct pulse_bus_event *batch[PULSE__BUS_BATCH];
 	struct pulse_bus *bus;
-	bool forked, over;
+	bool forked, inside, over;
 	uint32_t n;
 
 	if (!sub)
@@ -214,6 +218,9 @@ int pulse_bus_unsubscribe(struct pulse_bus_sub *sub)
 		goto out;
 	pthread_mutex_lock(&sub->lock);
 	WRITE_ONCE(sub->state, PULSE__SUB_GONE);
+	inside = pulse__bus_is_inside(bus, NULL);
+	/* Who waits says itself that it is over, before it returns. */
+	sub->end_called = !inside;
 	pulse__sub_wake(sub);
 	while ((n = pulse__sub_take(sub, batch, PULSE__BUS_BATCH))) {
 		sub->dropped += n;
@@ -222,15 +229,9 @@ int pulse_bus_unsubscribe(struct pulse_bus_sub *sub)
 			pulse_bus_event_put(batch[--n]);
 		pthread_mutex_lock(&sub->lock);
 	}
-	if (pulse__bus_is_inside(bus, NULL)) {
-		over = pulse__sub_over(sub);
-	} else {
-		/* Says itself that it is over, before it returns. */
-		sub->end_called = true;
-		over = sub->on_end;
-		while (sub->running)
-			pulse__sub_sleep(sub, PULSE_FOREVER);
-	}
+	while (!inside && sub->running)
+		pulse__sub_sleep(sub, PULSE_FOREVER);
+	over = inside ? pulse__sub_over(sub) : sub->on_end != NULL;
 	pthread_mutex_unlock(&sub->lock);
 
 	pthread_mutex_lock(&bus->lock);
