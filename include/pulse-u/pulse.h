@@ -31,5 +31,6 @@
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>
 #include <pulse-u/bus.h>
+#include <pulse-u/actor.h>
 
 #endif /* PULSE_U_PULSE_H */
