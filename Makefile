@@ -78,7 +78,8 @@ BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c) \
 	     $(wildcard selftests/bench/vm_*.c))
 BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
 # Peers that need a library to link with, where it is there.
-PEER_LIBS  = $(if $(findstring peer_fork,$(1)),$(shell pkg-config --libs tbb 2>/dev/null))
+PEER_LIBS  = $(if $(findstring peer_fork,$(1)),$(shell pkg-config --libs tbb 2>/dev/null))\
+	     $(if $(findstring peer_actor,$(1)),$(if $(wildcard /usr/include/caf/all.hpp),-lcaf_core))
 
 ULIB_OBJ  := $(ULIB_SRC:%.c=$(O)/obj/%.o)
 TOOL_BIN  := $(TOOL_SRC:tools/%.c=$(O)/bin/%)

@@ -74,6 +74,7 @@ typedef void (*pulse_actor_trace_fn)(const struct pulse_actor_route *route,
  * @num_workers: of that pool; default: the pool's own
  * @max_actors: alive at once; up to 16777216, the default
  * @seed: of that pool: not 0 is its deterministic mode, see <pulse-u/task.h>
+ *	and pulse_actors_wait()
  * @trace: called for each message that is routed by type, or NULL
  * @trace_arg: for @trace
  */
@@ -109,6 +110,18 @@ PULSE_API int pulse_actors_create(const struct pulse_actors_opts *opts,
  * -EOWNERDEAD in a forked child (what its threads had in hand stays).
  */
 PULSE_API int pulse_actors_destroy(struct pulse_actors *sys);
+
+/**
+ * pulse_actors_wait() - until the actors of the pool have nothing to do
+ * @sys: the system
+ * @deadline_ns: when to give up, absolute CLOCK_MONOTONIC, or PULSE_FOREVER
+ *
+ * As pulse_pool_wait_until() of the pool: what others send meanwhile does not
+ * count, and in its deterministic mode actors run only while somebody waits.
+ *
+ * Return: as pulse_pool_wait_until().
+ */
+PULSE_API int pulse_actors_wait(struct pulse_actors *sys, int64_t deadline_ns);
 
 /**
  * struct pulse_actor_thread - options of a thread of the system

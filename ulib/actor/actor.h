@@ -34,8 +34,9 @@
  * pool: an actor that is sent to while another runs. A worker that stays in one
  * handler does not come to its slot, so a timer looks after it (run.c).
  *
- * Locks: type->lock, sys->lock, sys->bonds, thread->lock: none inside another
- * but sys->bonds, inside which messages are sent.
+ * Locks: type->lock, sys->lock, sys->bonds, sys->over_lock, thread->lock: none
+ * inside another, and none while something goes to the pool (in whose
+ * deterministic mode that may let another worker go on).
  */
 #ifndef PULSE__ACTOR_H
 #define PULSE__ACTOR_H

@@ -4,7 +4,7 @@
  *
  * A bond hangs on both actors. When one of them ends it takes the bond off the
  * other one and, with the message that was made together with the bond, tells
- * it: so an end needs no memory. All of it under sys->bonds.
+ * it: so an end needs no memory. All of it under sys->bonds but the telling.
  */
 #include "actor/actor.h"
 
@@ -13,6 +13,7 @@ struct pulse__bond_side {
 	struct pulse_actor *actor;
 	uint64_t ref;
 	uint32_t side;			/* which of the two */
+	bool trap;			/* its type's, once the other one ended */
 };
 
 /* side[0] asked for it; a monitor tells only that one. */
@@ -87,21 +88,29 @@ void pulse__bonds_end(struct pulse_actor *a, uint64_t ref, int reason)
 {
 	struct pulse_actors *sys = a->sys;
 	struct pulse__bond_side *other;
-	struct pulse__list *at;
+	struct pulse__list ended, *at;
 	struct pulse__bond *b;
 
+	pulse__list_init(&ended);
 	pthread_mutex_lock(&sys->bonds);
 	a->ending = true;
 	while ((at = pulse__list_pop(&a->bonds))) {
+		pulse__bond_of(at, &other);
+		pulse__list_del(&other->link);
+		other->trap = other->actor->type->opts.flags &
+			      PULSE_ACTOR_TRAP_EXIT;
+		pulse__list_add_tail(&ended, at);
+	}
+	pthread_mutex_unlock(&sys->bonds);
+	/* They are nobody else's now. Who has ended meanwhile hears nothing. */
+	while ((at = pulse__list_pop(&ended))) {
 		b = pulse__bond_of(at, &other);
-		if (b->monitor ? !other->side :
-		    (other->actor->type->opts.flags & PULSE_ACTOR_TRAP_EXIT) != 0)
+		if (b->monitor ? !other->side : other->trap)
 			pulse__bond_tell(sys, b, other->ref, ref, reason);
 		else if (!b->monitor && reason)
 			pulse_actor_stop(sys, other->ref, reason);
 		pulse__bond_free(sys, b);
 	}
-	pthread_mutex_unlock(&sys->bonds);
 }
 
 /* Hangs it on both. Under the lock. -ESRCH: the other one is gone. */
@@ -181,7 +190,7 @@ int pulse_actor_monitor(struct pulse_actor *self, uint64_t ref,
 {
 	struct pulse_actors *sys;
 	struct pulse__bond *b;
-	int err;
+	int err, gone;
 
 	if (!self || !ref || ref == self->ref)
 		return -EINVAL;
@@ -193,11 +202,12 @@ int pulse_actor_monitor(struct pulse_actor *self, uint64_t ref,
 	b->monitor = ++sys->monitors;
 	if (monitor)
 		*monitor = b->monitor;
-	if (pulse__bond_tie(sys, b)) {
+	gone = pulse__bond_tie(sys, b);
+	pthread_mutex_unlock(&sys->bonds);
+	if (gone) {
 		pulse__bond_tell(sys, b, self->ref, ref, -ESRCH);
 		pulse__bond_free(sys, b);
 	}
-	pthread_mutex_unlock(&sys->bonds);
 	return 0;
 }
 

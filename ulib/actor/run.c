@@ -308,8 +308,10 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 
 	pulse__actor_self = a;
 	for (;;) {
-		if (unlikely(READ_ONCE(a->stop))) {
-			pulse__actor_die(a, PULSE__STOP_REASON(a->stop));
+		uint64_t stop = READ_ONCE(a->stop);
+
+		if (unlikely(stop)) {
+			pulse__actor_die(a, PULSE__STOP_REASON(stop));
 			break;
 		}
 		if (!a->local && !pulse__actor_fetch(a)) {

@@ -202,8 +202,13 @@ static void pulse__actors_end(struct pulse_actors *sys)
 		if (ref)
 			pulse_actor_stop(sys, ref, -ESHUTDOWN);
 	}
-	while ((nr = READ_ONCE(sys->nr)))
-		pulse__futex_wait(&sys->nr, nr, PULSE_FOREVER);
+	while ((nr = READ_ONCE(sys->nr))) {
+		/* Somebody has to wait in the pool for it to go on at all. */
+		if (sys->det)
+			pulse_pool_wait(sys->pool);
+		else
+			pulse__futex_wait(&sys->nr, nr, PULSE_FOREVER);
+	}
 	/* Whoever counted the last one out is out of the lock. */
 	pthread_mutex_lock(&sys->lock);
 	pthread_mutex_unlock(&sys->lock);
@@ -237,6 +242,18 @@ int pulse_actors_destroy(struct pulse_actors *sys)
 	pulse_timer_service_destroy(sys->timers);
 	pulse__actors_free(sys);
 	return 0;
+}
+
+int pulse_actors_wait(struct pulse_actors *sys, int64_t deadline_ns)
+{
+	int err = pulse__actors_check(sys);
+
+	if (err)
+		return err;
+	do {
+		err = pulse_pool_wait_until(sys->pool, deadline_ns);
+	} while (!err && READ_ONCE(sys->nr_over));
+	return err;
 }
 
 int pulse_actors_stats(struct pulse_actors *sys, struct pulse_actors_stats *out)

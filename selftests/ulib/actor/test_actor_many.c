@@ -618,7 +618,8 @@ KT_TEST(a_seed_says_who_runs_when)
 		for (int i = 0; i < 6; i++)
 			spawn_of(sys, "d", &names[i]);
 		KT_EQ(pulse_actor_send(sys, spawn_of(sys, "start", NULL), 0, NULL, 0), 0);
-		KT_CHECK(EVENTUALLY(ATOMIC_GET(order_at) == 60));
+		KT_EQ(pulse_actors_wait(sys, LATE()), 0);
+		KT_EQ(ATOMIC_GET(order_at), 60);
 		KT_EQ(pulse_actors_destroy(sys), 0);
 		if (!round)
 			memcpy(first, order, sizeof(first));
