@@ -14,6 +14,7 @@
  * usage: bench_actor [rounds]
  */
 #include <semaphore.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +61,7 @@ static void count_down(struct pulse_actor *self, const struct pulse_actor_msg *m
 		sem_post(&done);
 }
 
-/* A hundred, then itself again, as a process that has its time slice. */
+/* A hundred, then itself again, and twenty times that in a turn. */
 static void flood(struct pulse_actor *self, const struct pulse_actor_msg *m)
 {
 	struct peer *p = pulse_actor_state(self);
@@ -116,7 +117,8 @@ static void set_up(int workers)
 		exit(1);
 	for (int i = 0; i < 4; i++) {
 		PULSE_OPTS(pulse_actor_type, t, .name = types[i].name, .init = keep,
-			   .receive = types[i].fn, .budget = 300);
+			   .receive = types[i].fn,
+			   .budget = i == 2 ? 20 : 300);
 
 		if (pulse_actor_register(sys, &t))
 			exit(1);
@@ -196,10 +198,13 @@ static double peer_run(int peer, int what, int workers)
 	char cmd[1024], line[64] = "-1";
 	FILE *f;
 
-	snprintf(cmd, sizeof(cmd), peer == 1 ?
-		 "%s/peer_actor %s %d 2>/dev/null" :
-		 "ERL_FLAGS='+S %4$d:%4$d' escript %1$s/../../../selftests/bench/peer_actor.escript %2$s 2>/dev/null",
-		 here, names[what], workers, workers);
+	if (peer == 1)
+		snprintf(cmd, sizeof(cmd), "%s/peer_actor %s %d 2>/dev/null",
+			 here, names[what], workers);
+	else
+		snprintf(cmd, sizeof(cmd),
+			 "ERL_FLAGS='+S %d:%d' escript %s/../../../selftests/bench/peer_actor.escript %s 2>/dev/null",
+			 workers, workers, here, names[what]);
 	f = popen(cmd, "r");
 	if (!f)
 		return -1;

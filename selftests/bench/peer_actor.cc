@@ -101,9 +101,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 3)
 		return 2;
-	core::init_global_meta_objects();
 	actor_system_config cfg;
-	cfg.set("caf.scheduler.max-threads", (size_t)atoi(argv[2]));
+	cfg.set("scheduler.max-threads", (size_t)atoi(argv[2]));
 	actor_system sys{cfg};
 	const char *what = argv[1];
 	double begin = now_ns(), per = 0;

@@ -25,10 +25,9 @@
  * stop is a flag beside the mailbox, so that stopping takes no memory:
  *	who stops			the runner
  *	stop = reason			inbox: 0 -> REST
- *	full barrier		(A)	full barrier		(B)
- *	inbox: REST -> 0, then		stop set? inbox: REST -> 0, then
- *	it runs it			it goes on
- * A pairs with B: one of them sees the other.
+ *	inbox: REST -> 0, then	(A)	stop set?		(B)
+ *	it runs it			inbox: REST -> 0, then it goes on
+ * All of these are seq_cst: A or B sees what the other one did before it.
  *
  * A worker of the pool has a slot for one actor that it runs next, without the
  * pool: an actor that is sent to while another runs. A worker that stays in one
@@ -69,8 +68,11 @@ enum pulse__actor_run {
 	PULSE__RUN_MUTED,
 };
 
-/* Bytes of data that the two slabs have room for. */
-#define PULSE__MSG_SMALL	32U
+/*
+ * Bytes of data that two of the slabs have room for; the third, tiny, has none: a
+ * message that is a tag alone is one cache line.
+ */
+#define PULSE__MSG_SMALL	64U
 #define PULSE__MSG_MIDDLE	192U
 
 struct pulse__amsg {
@@ -180,7 +182,7 @@ struct pulse_actors {
 	uint32_t max_actors;
 	uint32_t nr_runners;
 	struct pulse__arunner *runner;
-	struct pulse_slab *small, *middle;
+	struct pulse_slab *tiny, *small, *middle;
 	struct pulse_timer_service *timers;
 	pulse_actor_trace_fn trace;
 	void *trace_arg;

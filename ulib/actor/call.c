@@ -26,7 +26,7 @@ static void pulse__acall_put(struct pulse_actors *sys, struct pulse__acall *c)
 {
 	/* release and acquire: the last one sees the other done */
 	if (__atomic_fetch_sub(&c->refs, 1, __ATOMIC_ACQ_REL) == 1)
-		pulse_slab_free(sys->small, c);
+		pulse_slab_free(sys->tiny, c);
 }
 
 int pulse__acall_end(struct pulse_actors *sys, struct pulse__acall *c, int err,
@@ -127,7 +127,7 @@ static int pulse__acall_new(struct pulse_actors *sys, void *reply, size_t room,
 {
 	void *mem;
 
-	if (pulse__alloc_fault() || pulse_slab_alloc(sys->small, &mem))
+	if (pulse__alloc_fault() || pulse_slab_alloc(sys->tiny, &mem))
 		return -ENOMEM;
 	*out = mem;
 	memset(mem, 0, sizeof(**out));
@@ -151,7 +151,7 @@ static int pulse__acall_do(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
 		*reply_bytes = 0;
 	err = pulse__actor_post(sys, ref, c, tag, data, bytes);
 	if (err) {
-		pulse_slab_free(sys->small, c);
+		pulse_slab_free(sys->tiny, c);
 		return err;
 	}
 	err = -ETIMEDOUT;

@@ -142,8 +142,7 @@ void pulse__actor_nudge(struct pulse_actor *a)
 	uintptr_t rest = PULSE__INBOX_REST;
 
 	/* A: pairs with B in pulse__actor_rest */
-	pulse__full_barrier();
-	if (pulse__cas(&a->inbox, &rest, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	if (pulse__cas(&a->inbox, &rest, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		pulse__actor_activate(a);
 }
 
@@ -224,15 +223,14 @@ static bool pulse__actor_rest(struct pulse_actor *a)
 	uintptr_t none = 0, rest = PULSE__INBOX_REST;
 
 	__atomic_store_n(&a->run, PULSE__RUN_REST, __ATOMIC_RELAXED);
-	/* release: the next one to run it sees all that we did */
-	if (!pulse__cas(&a->inbox, &none, PULSE__INBOX_REST, __ATOMIC_RELEASE,
+	/* also a release: the next one to run it sees all that we did */
+	if (!pulse__cas(&a->inbox, &none, PULSE__INBOX_REST, __ATOMIC_SEQ_CST,
 			__ATOMIC_RELAXED)) {
 		__atomic_store_n(&a->run, PULSE__RUN_RUNNING, __ATOMIC_RELAXED);
 		return false;
 	}
 	/* B: pairs with A in pulse__actor_nudge */
-	pulse__full_barrier();
-	if (likely(!READ_ONCE(a->stop)) ||
+	if (likely(!__atomic_load_n(&a->stop, __ATOMIC_SEQ_CST)) ||
 	    !pulse__cas(&a->inbox, &rest, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return true;
 	__atomic_store_n(&a->run, PULSE__RUN_RUNNING, __ATOMIC_RELAXED);

@@ -20,7 +20,9 @@ int pulse__amsg_new(struct pulse_actors *sys, uint64_t target, int kind,
 		return -EMSGSIZE;
 	if (unlikely(pulse__alloc_fault()))
 		return -ENOMEM;
-	if (likely(bytes <= PULSE__MSG_SMALL))
+	if (!bytes)
+		err = pulse_slab_alloc(sys->tiny, &mem);
+	else if (bytes <= PULSE__MSG_SMALL)
 		err = pulse_slab_alloc(sys->small, &mem);
 	else if (bytes <= PULSE__MSG_MIDDLE)
 		err = pulse_slab_alloc(sys->middle, &mem);
@@ -46,7 +48,9 @@ void pulse__amsg_free(struct pulse_actors *sys, struct pulse__amsg *m, int err)
 {
 	if (unlikely(m->call))
 		pulse__acall_end(sys, m->call, err, NULL, 0);
-	if (likely(m->view.bytes <= PULSE__MSG_SMALL))
+	if (!m->view.bytes)
+		pulse_slab_free(sys->tiny, m);
+	else if (m->view.bytes <= PULSE__MSG_SMALL)
 		pulse_slab_free(sys->small, m);
 	else if (m->view.bytes <= PULSE__MSG_MIDDLE)
 		pulse_slab_free(sys->middle, m);

@@ -168,11 +168,10 @@ static void pulse__actor_release(struct pulse_actor *a)
 	uintptr_t none = 0;
 
 	__atomic_store_n(&a->run, PULSE__RUN_REST, __ATOMIC_RELAXED);
-	if (pulse__cas(&a->inbox, &none, PULSE__INBOX_REST, __ATOMIC_RELEASE,
+	if (pulse__cas(&a->inbox, &none, PULSE__INBOX_REST, __ATOMIC_SEQ_CST,
 		       __ATOMIC_RELAXED)) {
 		/* As B of run.c: pairs with A in pulse__actor_nudge */
-		pulse__full_barrier();
-		if (READ_ONCE(a->stop))
+		if (__atomic_load_n(&a->stop, __ATOMIC_SEQ_CST))
 			pulse__actor_nudge(a);
 		return;
 	}

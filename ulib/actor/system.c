@@ -42,15 +42,21 @@ static int pulse__actors_pool(struct pulse_actors *sys,
 
 static int pulse__actors_slabs(struct pulse_actors *sys)
 {
-	PULSE_OPTS(pulse_slab_opts, small, .align = 32, .object_bytes =
-		   sizeof(struct pulse__amsg) + PULSE__MSG_SMALL);
-	PULSE_OPTS(pulse_slab_opts, middle, .object_bytes =
-		   sizeof(struct pulse__amsg) + PULSE__MSG_MIDDLE);
-	int err = pulse_slab_create(&small, &sys->small);
+	/* What one thread sends in a while, another one gives back. */
+	PULSE_OPTS(pulse_slab_opts, tiny, .magazine = 256,
+		   .object_bytes = sizeof(struct pulse__amsg));
+	PULSE_OPTS(pulse_slab_opts, small, .magazine = 128,
+		   .object_bytes = sizeof(struct pulse__amsg) + PULSE__MSG_SMALL);
+	PULSE_OPTS(pulse_slab_opts, middle,
+		   .object_bytes = sizeof(struct pulse__amsg) + PULSE__MSG_MIDDLE);
+	int err = pulse_slab_create(&tiny, &sys->tiny);
 
-	_Static_assert(sizeof(struct pulse__acall) <=
-		       sizeof(struct pulse__amsg) + PULSE__MSG_SMALL,
-		       "calls come from the small slab");
+	_Static_assert(sizeof(struct pulse__amsg) == PULSE_CACHE_LINE,
+		       "see PULSE__MSG_SMALL");
+	_Static_assert(sizeof(struct pulse__acall) <= sizeof(struct pulse__amsg),
+		       "calls come from the tiny slab");
+	if (!err)
+		err = pulse_slab_create(&small, &sys->small);
 	return err ? err : pulse_slab_create(&middle, &sys->middle);
 }
 
@@ -69,6 +75,8 @@ static void pulse__actors_free(struct pulse_actors *sys)
 	pulse__atimers_free(sys);
 	for (uint32_t i = 0; i < ARRAY_SIZE(sys->chunk); i++)
 		pulse__free(sys->chunk[i]);
+	if (sys->tiny)
+		pulse_slab_destroy(sys->tiny);
 	if (sys->small)
 		pulse_slab_destroy(sys->small);
 	if (sys->middle)
