@@ -79,7 +79,8 @@ BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c) \
 BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
 # Peers that need a library to link with, where it is there.
 PEER_LIBS  = $(if $(filter peer_fork peer_pool,$(notdir $(1))),$(shell pkg-config --libs tbb 2>/dev/null)) \
-	     $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --exists libdpdk 2>/dev/null && echo -lrte_ring))
+	     $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --exists libdpdk 2>/dev/null && echo -lrte_ring)) \
+	     $(if $(filter peer_actor,$(notdir $(1))),$(if $(wildcard /usr/include/caf/all.hpp),-lcaf_core))
 PEER_FLAGS = $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --cflags libdpdk 2>/dev/null)) \
 	     $(if $(filter peer_fork,$(notdir $(1))),-fopenmp)
 

@@ -38,5 +38,7 @@
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>
 #include <pulse-u/ws.h>
+#include <pulse-u/bus.h>
+#include <pulse-u/actor.h>
 
 #endif /* PULSE_U_PULSE_H */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* bench_actor.h - how much of each case bench_actor.c and its peers do. */
+#ifndef PULSE_BENCH_ACTOR_H
+#define PULSE_BENCH_ACTOR_H
+
+#define PINGS		200000
+#define MESSAGES	500000
+#define SENDERS		20
+#define FAN_MESSAGES	25000
+#define RING		100
+#define HOPS		500000
+#define SPAWNS		100000
+#define IDLE		200000
+
+#endif

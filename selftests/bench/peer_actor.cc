@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * peer_actor.cc - the cases of bench_actor.c, which starts it, with CAF. Says
+ * nanoseconds or bytes, or fails without CAF.
+ *
+ * usage: peer_actor CASE threads
+ */
+#include <cstdio>
+
+#if __has_include(<caf/all.hpp>)
+#include <caf/all.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <future>
+#include <unistd.h>
+#include <vector>
+
+#include "bench_actor.h"
+
+using namespace caf;
+
+static double now_ns()
+{
+	return (double)std::chrono::duration_cast<std::chrono::nanoseconds>(
+		std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+static std::promise<void> done;
+
+struct pass_state {
+	actor next;
+};
+
+static behavior pass_on(stateful_actor<pass_state> *self)
+{
+	return {
+		[=](const actor &next) { self->state.next = next; },
+		[=](uint64_t left) {
+			if (left)
+				self->send(self->state.next, left - 1);
+			else
+				done.set_value();
+		},
+	};
+}
+
+struct count_state {
+	long left;
+};
+
+static behavior count_down(stateful_actor<count_state> *self, long left)
+{
+	self->state.left = left;
+	return {
+		[=](uint64_t) {
+			if (!--self->state.left)
+				done.set_value();
+		},
+	};
+}
+
+static behavior flood(stateful_actor<count_state> *self, actor to, long left)
+{
+	self->state.left = left;
+	return {
+		[=](uint64_t) {
+			for (int i = 0; i < 100 && self->state.left; i++, self->state.left--)
+				self->send(to, uint64_t(1));
+			if (self->state.left)
+				self->send(self, uint64_t(0));
+		},
+	};
+}
+
+static std::atomic<long> alive;
+
+static behavior once(event_based_actor *self)
+{
+	return {
+		[=](uint64_t) {
+			self->quit();
+			if (!--alive)
+				done.set_value();
+		},
+	};
+}
+
+static double resident()
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f || fscanf(f, "%*d %ld", &pages) != 1)
+		exit(1);
+	fclose(f);
+	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 3)
+		return 2;
+	actor_system_config cfg;
+	cfg.set("scheduler.max-threads", (size_t)atoi(argv[2]));
+	actor_system sys{cfg};
+	const char *what = argv[1];
+	double begin = now_ns(), per = 0;
+
+	if (!strcmp(what, "idle")) {
+		std::vector<actor> all;
+
+		all.reserve(IDLE);
+		begin = resident();
+		for (int i = 0; i < IDLE; i++)
+			all.push_back(sys.spawn(once));
+		printf("%.1f\n", (resident() - begin) / IDLE);
+		fflush(stdout);
+		_exit(0);
+	}
+	if (!strcmp(what, "ping-pong") || !strcmp(what, "ring")) {
+		int nr = *what == 'p' ? 2 : RING;
+		std::vector<actor> all;
+
+		for (int i = 0; i < nr; i++)
+			all.push_back(sys.spawn(pass_on));
+		for (int i = 0; i < nr; i++)
+			anon_send(all[i], all[(i + 1) % nr]);
+		begin = now_ns();
+		anon_send(all[0], uint64_t(*what == 'p' ? 2 * PINGS : HOPS));
+		per = *what == 'p' ? PINGS : HOPS;
+	} else if (!strcmp(what, "mailbox")) {
+		auto to = sys.spawn(count_down, (long)MESSAGES);
+
+		anon_send(sys.spawn(flood, actor(to), (long)MESSAGES), uint64_t(0));
+		per = MESSAGES;
+	} else if (!strcmp(what, "fan-in")) {
+		auto to = sys.spawn(count_down, (long)SENDERS * FAN_MESSAGES);
+
+		for (int i = 0; i < SENDERS; i++)
+			anon_send(sys.spawn(flood, actor(to), (long)FAN_MESSAGES),
+				  uint64_t(0));
+		per = (double)SENDERS * FAN_MESSAGES;
+	} else if (!strcmp(what, "spawn")) {
+		alive = SPAWNS;
+		for (int i = 0; i < SPAWNS; i++)
+			anon_send(sys.spawn(once), uint64_t(0));
+		per = SPAWNS;
+	} else {
+		return 2;
+	}
+	done.get_future().wait();
+	printf("%.1f\n", (now_ns() - begin) / per);
+	fflush(stdout);
+	_exit(0);
+}
+#else
+int main()
+{
+	fprintf(stderr, "peer_actor: built without CAF (libcaf-dev)\n");
+	return 1;
+}
+#endif

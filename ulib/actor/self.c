@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* self.c - what an actor has for itself: state, memory, where it is. */
+#include "actor/actor.h"
+
+#define PULSE__ACTX_VER0	pulse__size_to(struct pulse_actor_context, handled)
+
+int pulse_actor_context(const struct pulse_actor *self,
+			struct pulse_actor_context *out)
+{
+	struct pulse_actor_context c = { .sz = sizeof(c) };
+	int err = pulse__out_check(out, PULSE__ACTX_VER0);
+
+	if (err || !self)
+		return err ? err : -EINVAL;
+	c.sys = self->sys;
+	c.ref = self->ref;
+	c.type = self->type->name;
+	c.thread_id = pulse__actor_thread_id(self);
+	c.node = self->node;
+	c.handled = self->handled;
+	pulse__out_store(out, &c, sizeof(c));
+	return 0;
+}
+
+uint64_t pulse_actor_self(const struct pulse_actor *self)
+{
+	if (!self)
+		self = pulse__actor_self;
+	return self ? self->ref : PULSE_ACTOR_NONE;
+}
+
+struct pulse_actors *pulse_actor_system(const struct pulse_actor *self)
+{
+	return self ? self->sys : NULL;
+}
+
+void *pulse_actor_state(const struct pulse_actor *self)
+{
+	return self ? self->state : NULL;
+}
+
+int pulse_actor_set_state(struct pulse_actor *self, void *state,
+			  void (*destroy)(void *state))
+{
+	if (!self)
+		return -EINVAL;
+	if (self->destroy && self->state && self->state != state)
+		self->destroy(self->state);
+	self->state = state;
+	self->destroy = destroy;
+	return 0;
+}
+
+int pulse_actor_reset_state(struct pulse_actor *self)
+{
+	return pulse_actor_set_state(self, NULL, NULL);
+}
+
+void *pulse_actor_alloc(struct pulse_actor *self, size_t bytes)
+{
+	struct pulse__amem *m;
+	size_t limit, all;
+
+	if (!self || pulse__add_overflow(bytes, sizeof(*m), &all))
+		return NULL;
+	limit = self->type->opts.memory_limit;
+	if (limit && (bytes > limit || self->mem_bytes > limit - bytes))
+		return NULL;
+	m = pulse__calloc(1, all);
+	if (!m)
+		return NULL;
+	m->bytes = bytes;
+	pulse__list_add(&self->mem, &m->link);
+	WRITE_ONCE(self->mem_bytes, self->mem_bytes + bytes);
+	return m + 1;
+}
+
+void pulse_actor_free(struct pulse_actor *self, void *p)
+{
+	struct pulse__amem *m = p;
+
+	if (!self || !p)
+		return;
+	m--;
+	pulse__list_del(&m->link);
+	WRITE_ONCE(self->mem_bytes, self->mem_bytes - m->bytes);
+	pulse__free(m);
+}
+
+void pulse__actor_forget(struct pulse_actor *a)
+{
+	struct pulse__list *at;
+
+	/* The state may lie in the memory. */
+	pulse_actor_reset_state(a);
+	while ((at = pulse__list_pop(&a->mem)))
+		pulse__free(container_of(at, struct pulse__amem, link));
+	WRITE_ONCE(a->mem_bytes, 0);
+}

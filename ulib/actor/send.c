@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * send.c - messages into mailboxes.
+ */
+#include "actor/actor.h"
+
+#define PULSE__MSG_MAX	(1U << 30)
+
+int pulse__amsg_new(struct pulse_actors *sys, uint64_t target, int kind,
+		    uint64_t tag, const void *data, size_t bytes,
+		    struct pulse__amsg **out)
+{
+	struct pulse__amsg *m;
+	void *mem = NULL;
+	int err = 0;
+
+	if (unlikely(bytes && !data))
+		return -EINVAL;
+	if (unlikely(bytes > PULSE__MSG_MAX))
+		return -EMSGSIZE;
+	if (unlikely(pulse__alloc_fault()))
+		return -ENOMEM;
+	if (!bytes)
+		err = pulse_slab_alloc(sys->tiny, &mem);
+	else if (bytes <= PULSE__MSG_SMALL)
+		err = pulse_slab_alloc(sys->small, &mem);
+	else if (bytes <= PULSE__MSG_MIDDLE)
+		err = pulse_slab_alloc(sys->middle, &mem);
+	else
+		mem = malloc(sizeof(*m) + bytes);
+	if (unlikely(err || !mem))
+		return -ENOMEM;
+	m = mem;
+	m->target = target;
+	m->call = NULL;
+	m->view = (struct pulse_actor_msg){
+		.from = pulse__actor_from(sys), .tag = tag,
+		.data = bytes ? m->data : NULL, .bytes = (uint32_t)bytes,
+		.kind = kind,
+	};
+	if (bytes)
+		memcpy(m->data, data, bytes);
+	*out = m;
+	return 0;
+}
+
+void pulse__amsg_free(struct pulse_actors *sys, struct pulse__amsg *m, int err)
+{
+	if (unlikely(m->call))
+		pulse__acall_end(sys, m->call, err, NULL, 0);
+	if (!m->view.bytes)
+		pulse_slab_free(sys->tiny, m);
+	else if (m->view.bytes <= PULSE__MSG_SMALL)
+		pulse_slab_free(sys->small, m);
+	else if (m->view.bytes <= PULSE__MSG_MIDDLE)
+		pulse_slab_free(sys->middle, m);
+	else
+		pulse__free(m);
+}
+
+int pulse__amsg_push(struct pulse_actors *sys, struct pulse_actor *a,
+		     struct pulse__amsg *m)
+{
+	uintptr_t old = READ_ONCE(a->inbox);
+
+	(void)sys;
+	do {
+		if (unlikely(old == PULSE__INBOX_CLOSED))
+			return -ESRCH;
+		m->next = old == PULSE__INBOX_REST ? NULL :
+						     (struct pulse__amsg *)old;
+		/*
+		 * release: pairs with the exchange of run.c:pulse__actor_fetch;
+		 * acquire: who puts it to work sees what its last runner left
+	 	 */
+	} while (!pulse__cas(&a->inbox, &old, (uintptr_t)m, __ATOMIC_ACQ_REL,
+			     __ATOMIC_RELAXED));
+	if (old == PULSE__INBOX_REST)
+		pulse__actor_activate(a);
+	return 0;
+}
+
+/* The one it is from has to wait until half is done; see run.c. */
+static void pulse__actor_over(struct pulse_actor *a)
+{
+	struct pulse_actor *self = pulse__actor_self;
+
+	if (self && self != a && self->sys == a->sys &&
+	    /* Who is muted mutes nobody, lest they wait for each other. */
+	    __atomic_load_n(&a->run, __ATOMIC_SEQ_CST) != PULSE__RUN_MUTED)
+		self->mute_on = a;
+}
+
+int pulse__actor_post(struct pulse_actors *sys, uint64_t ref,
+		      struct pulse__acall *call, uint64_t tag,
+		      const void *data, size_t bytes)
+{
+	struct pulse_actor *a = pulse__actor_of(sys, ref);
+	struct pulse__atype *t;
+	struct pulse__amsg *m;
+	uint32_t n;
+	int err;
+
+	if (unlikely(!a))
+		return -ESRCH;
+	err = pulse__amsg_new(sys, ref, call ? PULSE_ACTOR_CALL :
+			      PULSE_ACTOR_SEND, tag, data, bytes, &m);
+	if (unlikely(err))
+		return err;
+	m->call = call;
+	t = READ_ONCE(a->type);
+	if (t->counts) {
+		m->view.reserved = 1;
+		n = __atomic_add_fetch(&a->queued, 1, __ATOMIC_SEQ_CST);
+		if (unlikely(t->opts.mailbox_limit &&
+			     n > t->opts.mailbox_limit)) {
+			if (!pulse__actor_from(sys)) {
+				err = -EAGAIN;
+				goto out;
+			}
+			pulse__actor_over(a);
+		}
+	}
+	err = pulse__amsg_push(sys, a, m);
+	if (likely(!err))
+		return 0;
+out:
+	if (t->counts)
+		__atomic_fetch_sub(&a->queued, 1, __ATOMIC_SEQ_CST);
+	m->call = NULL;
+	pulse__amsg_free(sys, m, 0);
+	return err;
+}
+
+int pulse_actor_send(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
+		     const void *data, size_t bytes)
+{
+	int err = pulse__actors_check(sys);
+
+	return unlikely(err) ? err :
+	       pulse__actor_post(sys, ref, NULL, tag, data, bytes);
+}
+
+int pulse_actor_send_type(struct pulse_actors *sys, const char *type,
+			  uint64_t tag, const void *data, size_t bytes)
+{
+	uint64_t ref;
+	int err;
+
+	for (;;) {
+		err = pulse_actor_find(sys, type, tag, &ref);
+		if (err)
+			return err;
+		err = pulse__actor_post(sys, ref, NULL, tag, data, bytes);
+		/* It ended just then: there may be another. */
+		if (err != -ESRCH)
+			return err;
+	}
+}
+
+
+int pulse_actor_broadcast(struct pulse_actors *sys, const char *type,
+			  uint64_t tag, const void *data, size_t bytes)
+{
+	int err = pulse__actors_check(sys), n = 0;
+	struct pulse__atype *t;
+	uint64_t *refs;
+	uint32_t nr;
+
+	if (err)
+		return err;
+	if (!type || (bytes && !data))
+		return -EINVAL;
+	t = pulse__atype_find(sys, type);
+	if (!t)
+		return -ENOENT;
+	pthread_mutex_lock(&t->lock);
+	nr = t->nr;
+	refs = nr ? pulse__malloc(nr * sizeof(*refs)) : NULL;
+	if (refs)
+		memcpy(refs, t->ref, nr * sizeof(*refs));
+	pthread_mutex_unlock(&t->lock);
+	if (nr && !refs)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < nr && err != -ENOMEM; i++) {
+		err = pulse__actor_post(sys, refs[i], NULL, tag, data, bytes);
+		n += !err;
+	}
+	pulse__free(refs);
+	return err == -ENOMEM || err == -EMSGSIZE ? err : n;
+}

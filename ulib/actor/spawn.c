@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * spawn.c - the table of actors; how one begins and ends.
+ */
+#include <pulse-u/affinity.h>
+
+#include "actor/actor.h"
+#include "backend/backend.h"
+
+#define PULSE__ASPAWN_VER0	pulse__size_to(struct pulse_actor_opts, link)
+
+_Static_assert(sizeof(struct pulse_actor) <= 256, "pulse_actors_stats() and the manual say so");
+
+static int pulse__actor_chunk(struct pulse_actors *sys, uint32_t n)
+{
+	struct pulse_actor *chunk;
+
+	chunk = pulse__aligned_alloc(PULSE_CACHE_LINE, PULSE__CHUNK * sizeof(*chunk));
+	if (!chunk)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < PULSE__CHUNK; i++) {
+		chunk[i].inbox = PULSE__INBOX_CLOSED;
+		chunk[i].number = n + i;
+		chunk[i].sys = sys;
+		pulse__list_init(&chunk[i].bonds);
+		pulse__list_init(&chunk[i].mem);
+	}
+	/* pairs with pulse__actor_at */
+	pulse__store_release(&sys->chunk[n >> PULSE__CHUNK_SHIFT], chunk);
+	return 0;
+}
+
+/* A free place in the table. */
+static int pulse__actor_take(struct pulse_actors *sys, struct pulse_actor **out)
+{
+	struct pulse_actor *a;
+	int err = 0;
+
+	pthread_mutex_lock(&sys->lock);
+	if (sys->stopping) {
+		err = -ESHUTDOWN;
+	} else if (sys->nr == sys->max_actors) {
+		err = -ENOSPC;
+	} else if (sys->free) {
+		a = sys->free;
+		sys->free = a->mute_next;
+	} else {
+		if (!(sys->used & (PULSE__CHUNK - 1)))
+			err = pulse__actor_chunk(sys, sys->used);
+		if (!err) {
+			a = &sys->chunk[sys->used >> PULSE__CHUNK_SHIFT]
+				       [sys->used & (PULSE__CHUNK - 1)];
+			sys->used++;
+		}
+	}
+	if (!err) {
+		WRITE_ONCE(sys->nr, sys->nr + 1);
+		sys->spawned++;
+		*out = a;
+	}
+	pthread_mutex_unlock(&sys->lock);
+	return err;
+}
+
+static void pulse__actor_give_back(struct pulse_actor *a)
+{
+	struct pulse_actors *sys = a->sys;
+	bool last;
+
+	pthread_mutex_lock(&sys->lock);
+	a->mute_next = sys->free;
+	sys->free = a;
+	WRITE_ONCE(sys->nr, sys->nr - 1);
+	last = sys->stopping && !sys->nr;
+	/* Under the lock: who waits for the last frees the system after it. */
+	if (last)
+		pulse__futex_wake(&sys->nr, INT_MAX);
+	pthread_mutex_unlock(&sys->lock);
+}
+
+/* What is in its mailbox reaches nobody. */
+static void pulse__actor_drain(struct pulse_actor *a, struct pulse__amsg *m)
+{
+	struct pulse__amsg *next;
+	uint32_t counted = 0;
+	uint64_t nr = 0;
+
+	for (; m; m = next, nr++) {
+		next = m->next;
+		counted += m->view.reserved;
+		pulse__amsg_free(a->sys, m, -ESRCH);
+	}
+	if (counted)
+		__atomic_fetch_sub(&a->queued, counted, __ATOMIC_SEQ_CST);
+	if (nr)
+		pulse__add_relaxed(&a->sys->dead_letters, nr);
+}
+
+static void pulse__actor_close(struct pulse_actor *a)
+{
+	uintptr_t inbox;
+
+	__atomic_store_n(&a->run, PULSE__RUN_REST, __ATOMIC_SEQ_CST);
+	/* The lock: who stops it has set stop before, or does not any more. */
+	pthread_mutex_lock(&a->sys->lock);
+	__atomic_store_n(&a->ref, 0, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&a->sys->lock);
+	inbox = __atomic_exchange_n(&a->inbox, PULSE__INBOX_CLOSED,
+				    __ATOMIC_SEQ_CST);
+	pulse__actor_drain(a, a->local);
+	a->local = NULL;
+	if (inbox > PULSE__INBOX_CLOSED)
+		pulse__actor_drain(a, (struct pulse__amsg *)inbox);
+	pulse__actor_unmute(a);
+	pulse__actor_forget(a);
+	WRITE_ONCE(a->stop, 0);
+	pulse__actor_give_back(a);
+}
+
+void pulse__actor_die(struct pulse_actor *a, int reason)
+{
+	uint64_t ref = a->ref;
+
+	if (a->type->opts.stop)
+		a->type->opts.stop(a, reason);
+	pulse__timeout_end(a);
+	pulse__atype_del(a->type, a);
+	a->mute_on = NULL;
+	pulse__bonds_end(a, ref, reason);
+	pulse__actor_close(a);
+}
+
+static int pulse__spawn_thread(struct pulse_actors *sys, int32_t thread,
+			       struct pulse__athread **out)
+{
+	*out = NULL;
+	if (!thread)
+		return 0;
+	if (thread < 0 || thread > PULSE__ACTOR_THREADS)
+		return -EINVAL;
+	/* pairs with pulse_actors_thread_add */
+	*out = pulse__load_acquire(&sys->thread[thread - 1]);
+	return *out ? 0 : -ENOENT;
+}
+
+/* Fills a place that nobody knows of yet. */
+static void pulse__actor_make(struct pulse_actor *a, struct pulse__atype *t,
+			      struct pulse__athread *thread, int32_t node)
+{
+	/* A number is not used again before 2^32 others had its place. */
+	if (!++a->generation)
+		a->generation = 1;
+	WRITE_ONCE(a->type, t);
+	WRITE_ONCE(a->thread, thread);
+	WRITE_ONCE(a->node, node ? node - 1 : pulse_node_current());
+	a->handled = 0;
+	a->ending = false;
+	/* From now on it takes messages; nobody runs it before it rests. */
+	__atomic_store_n(&a->run, PULSE__RUN_RUNNING, __ATOMIC_RELAXED);
+	pulse__store_release(&a->inbox, 0);
+	/* pairs with pulse__actor_of */
+	pulse__store_release(&a->ref, (uint64_t)a->generation << 32 | a->number);
+}
+
+/* Its beginning is over: it rests, or there is something to do already. */
+static void pulse__actor_release(struct pulse_actor *a)
+{
+	uintptr_t none = 0;
+
+	__atomic_store_n(&a->run, PULSE__RUN_REST, __ATOMIC_RELAXED);
+	if (pulse__cas(&a->inbox, &none, PULSE__INBOX_REST, __ATOMIC_SEQ_CST,
+		       __ATOMIC_RELAXED)) {
+		/* As B of run.c: pairs with A in pulse__actor_nudge */
+		if (__atomic_load_n(&a->stop, __ATOMIC_SEQ_CST))
+			pulse__actor_nudge(a);
+		return;
+	}
+	pulse__actor_activate(a);
+}
+
+int pulse_actor_spawn(struct pulse_actors *sys,
+		      const struct pulse_actor_opts *opts, uint64_t *ref)
+{
+	struct pulse_actor *a, *outer = pulse__actor_self;
+	struct pulse__athread *thread;
+	struct pulse_actor_opts o;
+	struct pulse__atype *t;
+	int err = pulse__actors_check(sys);
+	uint64_t made;
+
+	if (ref)
+		*ref = PULSE_ACTOR_NONE;
+	if (err)
+		return err;
+	if (!opts)
+		return -EINVAL;
+	err = pulse__opts_load(&o, sizeof(o), PULSE__ASPAWN_VER0, opts);
+	if (err)
+		return err;
+	if (!o.type || o.node < 0)
+		return -EINVAL;
+	t = pulse__atype_find(sys, o.type);
+	if (!t)
+		return -ENOENT;
+	err = pulse__spawn_thread(sys, o.thread, &thread);
+	if (!err)
+		err = pulse__actor_take(sys, &a);
+	if (err)
+		return err;
+	pulse__actor_make(a, t, thread, o.node);
+	made = a->ref;
+	if (t->opts.init) {
+		pulse__actor_self = a;
+		err = t->opts.init(a, o.arg);
+		pulse__actor_self = outer;
+	}
+	a->mute_on = NULL;
+	if (!err)
+		err = pulse__atype_add(t, a);
+	if (!err && o.link) {
+		err = pulse__actor_bind(a, o.link);
+		if (err)
+			pulse__atype_del(t, a);
+	}
+	if (err > 0)
+		err = -EINVAL;
+	if (err) {
+		pulse__timeout_end(a);
+		pulse__bonds_end(a, made, err);
+		pulse__actor_close(a);
+		return err;
+	}
+	if (ref)
+		*ref = made;
+	pulse__actor_release(a);
+	return 0;
+}
+
+int pulse_actor_stop(struct pulse_actors *sys, uint64_t ref, int reason)
+{
+	struct pulse_actor *a;
+	uint64_t none = 0;
+	int err = pulse__actors_check(sys);
+
+	if (err)
+		return err;
+	if (reason > 0)
+		return -EINVAL;
+	a = pulse__actor_of(sys, ref);
+	if (!a)
+		return -ESRCH;
+	/* Of the one that is here: see pulse__actor_close. */
+	pthread_mutex_lock(&sys->lock);
+	if (READ_ONCE(a->ref) != ref)
+		err = -ESRCH;
+	else if (!pulse__cas(&a->stop, &none, PULSE__STOP(reason),
+			     __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		err = -EALREADY;
+	pthread_mutex_unlock(&sys->lock);
+	if (!err)
+		pulse__actor_nudge(a);
+	return err;
+}
+
+int pulse_actor_exit(struct pulse_actor *self, int reason)
+{
+	uint64_t none = 0;
+
+	if (!self || reason > 0)
+		return -EINVAL;
+	return pulse__cas(&self->stop, &none, PULSE__STOP(reason),
+			  __ATOMIC_SEQ_CST, __ATOMIC_RELAXED) ? 0 : -EALREADY;
+}
+
+int pulse_actor_alive(struct pulse_actors *sys, uint64_t ref)
+{
+	int err = pulse__actors_check(sys);
+
+	return err ? err : pulse__actor_of(sys, ref) != NULL;
+}
