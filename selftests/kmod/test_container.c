@@ -15,11 +15,6 @@
 static struct dev d;
 static struct nl n;
 
-static int become(uid_t uid)
-{
-	return setgroups(0, NULL) || setgid(uid) || setuid(uid);
-}
-
 static int map_ids(void)
 {
 	char text[64];

@@ -28,12 +28,6 @@ static void put_back(const char *name)
 	KT_EQ(sysfs_read(name), kept);
 }
 
-static void become(uid_t uid)
-{
-	if (setgroups(0, NULL) || setgid(uid) || setuid(uid))
-		_exit(99);
-}
-
 /* VmLck of this process, in kB. */
 static long locked_kb(void)
 {
@@ -48,7 +42,8 @@ static int memlock_child(void *arg)
 
 	(void)arg;
 	setrlimit(RLIMIT_MEMLOCK, &lim);
-	become(UID_A);
+	if (become(UID_A))
+		_exit(99);
 	fd = dev_open(O_RDWR);
 	other = dev_open(O_RDWR);
 	if (fd < 0 || other < 0)
@@ -102,7 +97,8 @@ static int open_child(void *arg)
 {
 	int want = *(int *)arg, fd, last = -1, n = 0;
 
-	become(UID_A);
+	if (become(UID_A))
+		_exit(99);
 	while ((fd = dev_open(O_RDWR)) >= 0) {
 		last = fd;
 		if (++n > want)
@@ -125,7 +121,8 @@ static int open_until_emfile(void *arg)
 
 	(void)arg;
 	setrlimit(RLIMIT_NOFILE, &few);
-	become(UID_A);
+	if (become(UID_A))
+		_exit(99);
 	while ((fd = dev_open(O_RDWR)) >= 0)
 		last = fd;
 	if (fd != -EMFILE || last < 0)
@@ -149,7 +146,8 @@ KT_TEST(a_process_without_descriptors_left_is_told_so)
 static int other_child(void *arg)
 {
 	(void)arg;
-	become(UID_B);
+	if (become(UID_B))
+		_exit(99);
 	return dev_open(O_RDWR) < 0;
 }
 
@@ -172,7 +170,8 @@ KT_TEST(a_user_at_the_quota_of_contexts_stops_no_other)
 	KT_REQUIRE(!pipe(fds));
 	pid = fork();
 	if (!pid) {
-		become(UID_A);
+		if (become(UID_A))
+		_exit(99);
 		while (dev_open(O_RDWR) >= 0)
 			;
 		(void)!write(fds[1], "x", 1);
@@ -197,7 +196,8 @@ static int workers_child(void *arg)
 	struct parker p[4];
 	int want = *(int *)arg;
 
-	become(UID_A);
+	if (become(UID_A))
+		_exit(99);
 	memset(p, 0, sizeof(p));
 	if (dev_begin(&d, 16))
 		return 1;
