@@ -144,7 +144,7 @@ static const char *const far_in[] = {
 };
 
 #define NR_FAR_IN	(sizeof(far_in) / sizeof(far_in[0]))
-#define MIN_SIGNALS	3000U	/* pairs of blocks, of some 10000 */
+#define MIN_SIGNALS	1000U	/* pairs of blocks that follow one another, and answers */
 
 static bool far_enough(const struct fuzz_crew *crew)
 {
