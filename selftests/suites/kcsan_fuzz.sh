@@ -10,7 +10,9 @@ seconds=${PULSE_FUZZ_SECONDS:-300}
 out=build/fuzz-module
 mkdir -p "$out"
 echo 1..1
-if selftests/vm/run --kernel kcsan --nodes 2 --timeout $((seconds + 600)) --out "$out" -- \
+# few watches for races: many programs
+if selftests/vm/run --kernel kcsan --nodes 2 --timeout $((seconds + 600)) --out "$out" \
+	--append 'kcsan.skip_watch=100000 kcsan.udelay_task=80' -- \
 	build/selftests/kmod/fuzz_module --seconds "$seconds" \
 	${PULSE_FUZZ_SEED:+--seed "$PULSE_FUZZ_SEED"} --corpus /out/corpus --last /out/last; then
 	echo "ok 1 - the module stands $seconds s of programs made by chance"

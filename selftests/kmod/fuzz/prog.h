@@ -20,6 +20,8 @@
 #define FUZZ_LIST_AT	64	/* where in them a list of indices lies */
 #define FUZZ_THREADS	3
 #define FUZZ_SLOTS	3	/* descriptors a program can name */
+#define FUZZ_KILL_US	20000U	/* a program that is killed early is killed before */
+#define FUZZ_PATIENCE_US 10000000U	/* the time of one that is to come to its end */
 
 enum fuzz_kind {
 	FUZZ_IOCTL, FUZZ_RAW_IOCTL, FUZZ_OPEN, FUZZ_CLOSE, FUZZ_DUP, FUZZ_MMAP,
@@ -367,7 +369,7 @@ static inline void fuzz_make(uint64_t *rnd, struct fuzz_prog *p)
 			fuzz_follow(rnd, p, *op);
 	}
 	if (!fuzz_roll(rnd, 4))
-		p->kill_us = 1 + fuzz_roll(rnd, 20000);
+		p->kill_us = 1 + fuzz_roll(rnd, FUZZ_KILL_US);
 }
 
 /* ---------------------------------------------------------------- mutations */
@@ -435,6 +437,8 @@ static inline void fuzz_change_op(uint64_t *rnd, struct fuzz_op *op)
 static inline void fuzz_mutate(uint64_t *rnd, struct fuzz_prog *p,
 			       const struct fuzz_prog *other)
 {
+	if (p->kill_us > FUZZ_KILL_US)
+		p->kill_us = 0;
 	for (uint32_t n = 1 + fuzz_roll(rnd, 4); n; n--) {
 		switch (fuzz_roll(rnd, 8)) {
 		case 0:
@@ -448,7 +452,7 @@ static inline void fuzz_mutate(uint64_t *rnd, struct fuzz_prog *p,
 			fuzz_splice(rnd, p, other);
 			break;
 		case 4:
-			p->kill_us = fuzz_roll(rnd, 2) ? 1 + fuzz_roll(rnd, 20000) : 0;
+			p->kill_us = fuzz_roll(rnd, 2) ? 1 + fuzz_roll(rnd, FUZZ_KILL_US) : 0;
 			break;
 		default:
 			fuzz_change_op(rnd, &p->op[fuzz_roll(rnd, p->nr)]);
@@ -459,7 +463,7 @@ static inline void fuzz_mutate(uint64_t *rnd, struct fuzz_prog *p,
 /* Of what came from a file: what the rest relies on. */
 static inline bool fuzz_prog_ok(const struct fuzz_prog *p)
 {
-	if (!p->nr || p->nr > FUZZ_OPS || p->kill_us > 1000000)
+	if (!p->nr || p->nr > FUZZ_OPS || p->kill_us > FUZZ_PATIENCE_US)
 		return false;
 	for (uint32_t i = 0; i < p->nr; i++)
 		if (p->op[i].kind >= FUZZ_NR_KINDS || p->op[i].cmd >= FUZZ_NR_CMDS ||

@@ -155,6 +155,7 @@ static inline void fuzz_plant(struct fuzz_engine *e)
 			fuzz_seed_rest(&p);
 		else
 			fuzz_seed_way(&p, n);
+		p.kill_us = FUZZ_PATIENCE_US;
 		fuzz_keep(e, &p);
 	}
 	e->again = e->nr;
