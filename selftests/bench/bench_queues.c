@@ -86,8 +86,8 @@ static void *mutex_take(void)
 static struct pulse__mpmc mpmc;
 static struct pulse_ring *ring;
 static struct pulse_queue *spsc, *many;
-static struct pulse_queue_tx *spsc_tx, *many_tx;
-static struct pulse_queue_rx *spsc_rx, *many_rx;
+static struct pulse_queue_tx *spsc_tx;
+static struct pulse_queue_rx *spsc_rx;
 static struct pulse__deque deque, deque_asym;
 static struct pulse_deque *deque_handle;
 static struct pulse_slab *slab;
@@ -172,6 +172,24 @@ static inline bool queue_pop(struct pulse_queue_rx *rx)
 	uint64_t value;
 
 	return !pulse_queue_pop_word(rx, &value);
+}
+
+static void *many_open_tx(void)
+{
+	struct pulse_queue_tx *tx;
+
+	if (pulse_queue_tx_open(many, &tx))
+		abort();
+	return tx;
+}
+
+static void *many_open_rx(void)
+{
+	struct pulse_queue_rx *rx;
+
+	if (pulse_queue_rx_open(many, &rx))
+		abort();
+	return rx;
 }
 
 static inline unsigned int at_least_0(int n)
@@ -262,10 +280,13 @@ static double pair_ring(void)
 
 static double pair_queue(void)
 {
-	struct pulse_queue_tx *tx = many_tx;
-	struct pulse_queue_rx *rx = many_rx;
+	struct pulse_queue_tx *tx = many_open_tx();
+	struct pulse_queue_rx *rx = many_open_rx();
+	double ns = TIME_EACH(PAIRS, queue_push(tx, i); queue_pop(rx));
 
-	return TIME_EACH(PAIRS, queue_push(tx, i); queue_pop(rx));
+	pulse_queue_tx_close(tx);
+	pulse_queue_rx_close(rx);
+	return ns;
 }
 
 static double pair_lane_many(void)
@@ -459,24 +480,6 @@ CROWD_SIDE(spsc_rx_side, struct pulse_queue_rx *rx = spsc_rx,
 	   queue_pop(rx), )
 CROWD_SIDE(lane_tx_side, , lane_push(&lane_tx, i), )
 CROWD_SIDE(lane_rx_side, , lane_pop(&lane_rx) != 0, )
-
-static void *many_open_tx(void)
-{
-	struct pulse_queue_tx *tx;
-
-	if (pulse_queue_tx_open(many, &tx))
-		abort();
-	return tx;
-}
-
-static void *many_open_rx(void)
-{
-	struct pulse_queue_rx *rx;
-
-	if (pulse_queue_rx_open(many, &rx))
-		abort();
-	return rx;
-}
 
 CROWD_SIDE(many_tx_side, struct pulse_queue_tx *tx = many_open_tx(),
 	   queue_push(tx, i), pulse_queue_tx_close(tx))
@@ -695,8 +698,6 @@ static int open_all(void)
 	    pulse_queue_tx_open(spsc, &spsc_tx) ||
 	    pulse_queue_rx_open(spsc, &spsc_rx) ||
 	    pulse_queue_create(&many_opts, &many) ||
-	    pulse_queue_tx_open(many, &many_tx) ||
-	    pulse_queue_rx_open(many, &many_rx) ||
 	    pulse_slab_create(&slab_opts, &slab))
 		return -1;
 	deque_asym.asym = pulse__asym_local();
