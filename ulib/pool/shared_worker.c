@@ -175,7 +175,8 @@ int pulse_shared_pool_wait(struct pulse_shared_pool *pool, int64_t deadline_ns)
 		return 0;
 	if (pool->ctx) {
 		index = pulse_worker_register(pool->ctx, -1, 0);
-		if (index < 0)
+		/* Without a descriptor it polls, as workers do. */
+		if (index == -ENOSPC)
 			return index;
 		__atomic_fetch_add(&pool->me->waiters, 1, __ATOMIC_SEQ_CST);
 	}
@@ -197,7 +198,8 @@ int pulse_shared_pool_wait(struct pulse_shared_pool *pool, int64_t deadline_ns)
 	} while (!drained && (err != -ETIMEDOUT || until < deadline_ns));
 	if (pool->ctx) {
 		__atomic_fetch_sub(&pool->me->waiters, 1, __ATOMIC_SEQ_CST);
-		pulse_worker_unregister(pool->ctx, index);
+		if (index >= 0)
+			pulse_worker_unregister(pool->ctx, index);
 	}
 	return drained ? 0 : -ETIMEDOUT;
 }
