@@ -154,9 +154,10 @@ struct pulse_shared_pool {
 	struct pulse__sworker *workers;
 	uint32_t nr_workers;
 
-	pthread_mutex_t lock;		/* the next four, and replaced threads */
+	pthread_mutex_t lock;		/* the next five, and replaced threads */
 	pthread_cond_t cond;
 	uint32_t nr_started;
+	uint32_t nr_ended;		/* workers that nobody takes over */
 	int start_err;
 	int go;				/* workers that started: 1 run, -1 end */
 	pthread_t keeper;

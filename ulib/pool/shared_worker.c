@@ -175,7 +175,8 @@ int pulse_shared_pool_wait(struct pulse_shared_pool *pool, int64_t deadline_ns)
 		return 0;
 	if (pool->ctx) {
 		index = pulse_worker_register(pool->ctx, -1, 0);
-		if (index < 0)
+		/* Without a descriptor it polls, as workers do. */
+		if (index == -ENOSPC)
 			return index;
 		__atomic_fetch_add(&pool->me->waiters, 1, __ATOMIC_SEQ_CST);
 	}
@@ -197,7 +198,8 @@ int pulse_shared_pool_wait(struct pulse_shared_pool *pool, int64_t deadline_ns)
 	} while (!drained && (err != -ETIMEDOUT || until < deadline_ns));
 	if (pool->ctx) {
 		__atomic_fetch_sub(&pool->me->waiters, 1, __ATOMIC_SEQ_CST);
-		pulse_worker_unregister(pool->ctx, index);
+		if (index >= 0)
+			pulse_worker_unregister(pool->ctx, index);
 	}
 	return drained ? 0 : -ETIMEDOUT;
 }
@@ -270,11 +272,19 @@ static void pulse__shared_exit(struct pulse__sworker *w)
 
 static void *pulse__shared_main(void *arg);
 
+/* Nobody takes the worker over. Under pool->lock. */
+static void pulse__shared_ended(struct pulse_shared_pool *pool)
+{
+	pool->nr_ended++;
+	pthread_cond_broadcast(&pool->cond);
+}
+
 /* A task called pthread_exit(): it is done, and its worker goes on. */
 static void pulse__shared_unwound(void *arg)
 {
 	struct pulse__sworker *w = arg;
 	struct pulse_shared_pool *pool = w->pool;
+	bool stop;
 	int err = 0;
 
 	if (pulse__forked(pool->fork_gen))
@@ -285,7 +295,8 @@ static void pulse__shared_unwound(void *arg)
 		pulse_worker_end_job(pool->ctx, w->index);
 	pulse__shared_exit(w);
 	pthread_mutex_lock(&pool->lock);
-	if (!__atomic_load_n(&pool->stop, __ATOMIC_SEQ_CST)) {
+	stop = __atomic_load_n(&pool->stop, __ATOMIC_SEQ_CST);
+	if (!stop) {
 		w->replaced = w->thread;
 		w->has_replaced = true;
 		err = pulse__thread_create(&w->thread, pulse__shared_main, w);
@@ -294,6 +305,8 @@ static void pulse__shared_unwound(void *arg)
 			w->has_replaced = false;
 		}
 	}
+	if (stop || err)
+		pulse__shared_ended(pool);
 	pthread_mutex_unlock(&pool->lock);
 	if (err)
 		pulse_log(PULSE_LOG_ERROR,
@@ -321,19 +334,19 @@ static void *pulse__shared_main(void *arg)
 		pthread_cond_wait(&pool->cond, &pool->lock);
 	go = pool->go;
 	pthread_mutex_unlock(&pool->lock);
-	if (err) {
-		if (go > 0)
-			pulse_log(PULSE_LOG_ERROR,
-				  "shared pool %s: worker %u cannot start: %s",
-				  pool->name, w->number, pulse_strerror(err));
-		return NULL;
-	}
+	if (err && go > 0)
+		pulse_log(PULSE_LOG_ERROR,
+			  "shared pool %s: worker %u cannot start: %s",
+			  pool->name, w->number, pulse_strerror(err));
 	pulse__shared_self = w;
 	pthread_cleanup_push(pulse__shared_unwound, w);
-	if (go > 0)
+	if (!err && go > 0)
 		pulse__shared_loop(w);
 	pthread_cleanup_pop(0);
 	pulse__shared_exit(w);
+	pthread_mutex_lock(&pool->lock);
+	pulse__shared_ended(pool);
+	pthread_mutex_unlock(&pool->lock);
 	return NULL;
 }
 
@@ -360,13 +373,32 @@ int pulse__shared_workers_start(struct pulse_shared_pool *pool)
 	return err;
 }
 
-void pulse__shared_workers_stop(struct pulse_shared_pool *pool)
+/* Once is enough, but for a peer that scribbles over what it wakes by. */
+static void pulse__shared_wake_to_end(struct pulse_shared_pool *pool)
 {
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; pool->workers && i < pool->nr_workers; i++)
+		nr += pool->workers[i].started;
 	pthread_mutex_lock(&pool->lock);
 	__atomic_store_n(&pool->stop, 1, __ATOMIC_SEQ_CST);
-	pthread_mutex_unlock(&pool->lock);
-	if (pool->me)
+	while (pool->nr_ended < nr) {
+		struct timespec until;
+
+		pthread_mutex_unlock(&pool->lock);
 		pulse__shared_wake_all(pool);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		pthread_mutex_lock(&pool->lock);
+		if (pool->nr_ended < nr)
+			pthread_cond_timedwait(&pool->cond, &pool->lock, &until);
+	}
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void pulse__shared_workers_stop(struct pulse_shared_pool *pool)
+{
+	pulse__shared_wake_to_end(pool);
 	for (uint32_t i = 0; pool->workers && i < pool->nr_workers; i++) {
 		struct pulse__sworker *w = &pool->workers[i];
 		pthread_t thread;
