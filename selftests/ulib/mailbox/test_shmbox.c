@@ -235,8 +235,7 @@ KT_TEST(a_full_shared_mailbox_does_as_its_policy_says)
 
 KT_TEST(the_expired_of_a_shared_mailbox_are_not_given_out)
 {
-	PULSE_OPTS(pulse_message_opts, opts, .ttl_ns =
-		   20 * PULSE__NSEC_PER_MSEC);
+	PULSE_OPTS(pulse_message_opts, opts, .ttl_ns = PULSE__NSEC_PER_SEC);
 	struct pulse_message *msg;
 	struct ends e;
 
