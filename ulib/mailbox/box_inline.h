@@ -20,7 +20,7 @@
  * WAITED and ARMED are set only where no node is, and go with the next node: so
  * one sender, the one that took the tag away, owes the wake-up, and the others
  * pay nothing. A pairs with B: seq is raised after it was noted; and with C: who
- * takes the node sees what is in it. spin: mailbox
+ * takes the node sees what is in it. spin: mailbox; litmus: box_push, box_seq
  *
  * Nodes of one sender come out in its order: the stack is turned over when it
  * is taken, as a whole. A node is never taken out of its middle, so that an
@@ -59,7 +59,7 @@ static inline int pulse__box_push(struct pulse__box *box,
 		if (unlikely(in & PULSE__BOX_CLOSED))
 			return -ESRCH;
 		node->next = (struct pulse__box_node *)(in & ~PULSE__BOX_TAGS);
-		/* A: pairs with B in pulse__box_announce, C. spin: mailbox */
+		/* A: pairs with B, C. litmus: box_push, box_seq */
 	} while (!__atomic_compare_exchange_n(&box->in, &in, (uintptr_t)node,
 					      true, __ATOMIC_ACQ_REL,
 					      __ATOMIC_RELAXED));
@@ -85,7 +85,7 @@ static inline struct pulse__box_node *pulse__box_take(struct pulse__box *box)
 	do {
 		if (!(in & ~PULSE__BOX_TAGS))
 			return NULL;
-		/* C: pairs with A in pulse__box_push. spin: mailbox */
+		/* C: pairs with A in pulse__box_push. litmus: box_push */
 	} while (!pulse__cas(&box->in, &in, in & PULSE__BOX_CLOSED,
 			     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 	node = (struct pulse__box_node *)(in & ~PULSE__BOX_TAGS);
@@ -112,7 +112,7 @@ static inline int pulse__box_announce(struct pulse__box *box, uintptr_t tag)
 			return -ESHUTDOWN;
 		if (!tag)
 			return 0;
-		/* B: pairs with A in pulse__box_push. spin: mailbox */
+		/* B: pairs with A in pulse__box_push. litmus: box_seq */
 	} while (!pulse__cas(&box->in, &in, in | tag, __ATOMIC_ACQ_REL,
 			     __ATOMIC_RELAXED));
 	return 0;

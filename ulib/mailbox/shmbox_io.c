@@ -239,8 +239,6 @@ static int pulse__shmbox_take(struct pulse_shmbox_rx *rx,
 				pulse__shmbox_done(rx);
 				return err;
 			}
-			if (rx->mb->overflow == PULSE_MAILBOX_DROP_OLD)
-				pulse__shmbox_ring_room(rx->mb);
 			if (likely(!pulse__message_over(*msg, &now)))
 				return 0;
 			WRITE_ONCE(shm->expired, READ_ONCE(shm->expired) + 1);

@@ -232,7 +232,7 @@ static int send_mortal(struct pulse_mailbox *mb, uint64_t tag, int64_t ttl_ns,
 	return err;
 }
 
-#define TTL	(20 * PULSE__NSEC_PER_MSEC)
+#define TTL	PULSE__NSEC_PER_SEC	/* enough to be sent in */
 #define LONG	(1000 * PULSE__NSEC_PER_SEC)
 
 /* V03 */
