@@ -36,6 +36,7 @@ static struct {
 	int starts;
 	int how;
 	int go;
+	int left;		/* a thread that was given up has ended */
 } script;
 
 static int follow_script(struct pulse_child *self, void *arg)
@@ -116,12 +117,14 @@ KT_TEST(a_thread_that_vanishes_is_found_and_restarted)
 
 static int deaf(struct pulse_child *self, void *arg)
 {
+	int n = INC(script.starts);
+
 	(void)self;
 	(void)arg;
-	INC(script.starts);
 	while (!GET(script.go))
 		nap_ms(1);
-	INC(script.how);
+	if (!n)
+		INC(script.left);
 	return 0;
 }
 
@@ -152,7 +155,7 @@ KT_TEST(a_deaf_thread_is_left_to_itself_and_a_new_one_takes_over)
 	KT_EQ(pulse_sup_restart_child(sup, "t"), 0);
 	KT_CHECK(EVENTUALLY(GET(script.starts) == 2));
 	SET(script.go, 1);
-	KT_CHECK(EVENTUALLY(GET(script.how) >= 2));
+	KT_CHECK(EVENTUALLY(GET(script.left) == 1));
 	KT_EQ(pulse_sup_destroy(sup), 0);
 	KT_CHECK(EVENTUALLY(THREADS() <= 2 + 1 + 2));	/* ., .., main, TSan's */
 }
@@ -189,6 +192,10 @@ KT_TEST(a_thread_that_may_be_cancelled_is)
 	PULSE_OPTS(pulse_child_spec, spec, .id = "t", .fn = sleeps_for_ever,
 		   .shutdown_ms = 10, .flags = PULSE_CHILD_CANCEL);
 
+#ifdef PULSE__TSAN
+	pulse_sup_destroy(sup);
+	KT_SKIP("ThreadSanitizer does not see locks of a thread cancelled in a call");
+#endif
 	memset(&script, 0, sizeof(script));
 	KT_EQ(pulse_sup_start_child(sup, &spec, NULL), 0);
 	KT_EQ(pulse_sup_start(sup), 0);
@@ -254,14 +261,11 @@ static int beats_then_hangs(struct pulse_child *self, void *arg)
 		pulse_child_beat(self);
 		nap_ms(5);
 	}
-	if (first)
-		SET(script.how, 1);
-	while (first && !GET(script.go)) {
-		if (script.how == 2)
-			continue;	/* works, and does not get on */
+	while (first && !GET(script.go))
 		nap_ms(20);
-	}
-	return pulse_child_wait(self, PULSE_FOREVER);
+	if (first)
+		INC(script.left);
+	return first ? 0 : pulse_child_wait(self, PULSE_FOREVER);
 }
 
 /* Hung by the module's verdict, or by a deadline without it. */
@@ -289,6 +293,7 @@ KT_TEST(a_thread_that_hangs_is_replaced_and_one_that_waits_is_not)
 	KT_EQ(script.starts, 2);
 	SET(script.go, 1);
 	KT_EQ(pulse_sup_destroy(sup), 0);
+	KT_CHECK(EVENTUALLY(GET(script.left) == 1));
 }
 
 static int eats(struct pulse_child *self, void *arg)
