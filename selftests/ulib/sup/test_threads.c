@@ -252,6 +252,8 @@ KT_TEST(the_next_one_is_started_when_the_last_one_is_ready)
 	KT_EQ(pulse_sup_destroy(sup), 0);
 }
 
+static int hang_pipe[2];
+
 static int beats_then_hangs(struct pulse_child *self, void *arg)
 {
 	int first = !INC(script.starts);
@@ -261,10 +263,12 @@ static int beats_then_hangs(struct pulse_child *self, void *arg)
 		pulse_child_beat(self);
 		nap_ms(5);
 	}
-	while (first && !GET(script.go))
-		nap_ms(20);
-	if (first)
+	if (first) {	/* asleep, and not for want of work */
+		char c;
+
+		KT_EQ(read(hang_pipe[0], &c, 1), 1);
 		INC(script.left);
+	}
 	return first ? 0 : pulse_child_wait(self, PULSE_FOREVER);
 }
 
@@ -277,6 +281,7 @@ KT_TEST(a_thread_that_hangs_is_replaced_and_one_that_waits_is_not)
 	struct pulse_backend_info b = { .sz = sizeof(b) };
 	struct pulse_exit why;
 
+	KT_REQUIRE(!pipe(hang_pipe));
 	memset(&script, 0, sizeof(script));
 	KT_EQ(pulse_sup_start_child(sup, &spec, NULL), 0);
 	KT_EQ(pulse_sup_start(sup), 0);
@@ -291,9 +296,11 @@ KT_TEST(a_thread_that_hangs_is_replaced_and_one_that_waits_is_not)
 	/* The second one waits for twice the time, by pulse_child_wait(). */
 	nap_ms(4000);
 	KT_EQ(script.starts, 2);
-	SET(script.go, 1);
+	KT_EQ(write(hang_pipe[1], "", 1), 1);
 	KT_EQ(pulse_sup_destroy(sup), 0);
 	KT_CHECK(EVENTUALLY(GET(script.left) == 1));
+	close(hang_pipe[0]);
+	close(hang_pipe[1]);
 }
 
 static int eats(struct pulse_child *self, void *arg)
