@@ -166,6 +166,7 @@ KT_TEST(run_ends_with_a_signal_or_with_the_supervisor)
 		pid = fork();
 		if (!pid)
 			_exit(runs_until_told(sigs[i]));
+		KT_REQUIRE(pid > 0);
 		nap_ms(300);
 		for (int k = 0; sigs[i] && k < 1; k++)
 			kill(pid, sigs[i]);

@@ -574,9 +574,11 @@ KT_TEST(children_end_with_a_supervisor_that_is_killed)
 	pid_t pid;
 
 	memset(sh, 0, sizeof(*sh));
+	SET(fork_fails, 0);
 	pid = fork();
 	if (!pid)
 		_exit(supervises());
+	KT_REQUIRE(pid > 0);
 	KT_CHECK(EVENTUALLY(GET(sh->pid) && GET(sh->starts)));
 	KT_EQ(kill(sh->pid, 0), 0);
 	KT_EQ(kill(pid, SIGKILL), 0);
