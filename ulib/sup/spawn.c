@@ -82,17 +82,56 @@ static void default_signals(void)
 	}
 }
 
+/* The child's end of a report; only who could not go on says anything. */
+static void __attribute__((noreturn))
+tell_failure(const struct pulse__spawn *sp, int err)
+{
+	if (sp->report_fd >= 0 &&
+	    write(sp->report_fd, &err, sizeof(err)) != sizeof(err))
+		_exit(FAILED);
+	_exit(FAILED);
+}
+
+/* Our end: what the child of @pid says, which has ended then; or 0. */
+static int hear_failure(const int report[2], pid_t pid)
+{
+	int err = 0;
+	ssize_t n;
+
+	close(report[1]);
+	if (pid > 0) {
+		do {
+			n = read(report[0], &err, sizeof(err));
+		} while (n < 0 && errno == EINTR);
+		if (n != (ssize_t)sizeof(err))
+			err = 0;
+	}
+	close(report[0]);
+	return err;
+}
+
+static void forget_child(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 pid_t pulse__spawn_program(struct pulse__spawn *sp)
 {
 	struct pulse__spawn *volatile shared = sp;
+	int report[2] = { -1, -1 };
 	pid_t pid;
 
 	if (pulse__alloc_fault())
 		return -EAGAIN;
+#ifdef PULSE__TSAN
+	/* Its vfork() is a fork(): no memory is shared. */
+	if (pipe2(report, O_CLOEXEC))
+		return -errno;
+#endif
+	sp->report_fd = report[1];
 	/* All signals are blocked in this thread, so also in the child. */
 	pid = vfork();
-	if (pid < 0)
-		return -errno;
 	if (!pid) {
 		sp = shared;
 		default_signals();
@@ -104,14 +143,19 @@ pid_t pulse__spawn_program(struct pulse__spawn *sp)
 			execve(sp->s->path, sp->argv, sp->envp);
 			sp->err = -errno;
 		}
-		_exit(FAILED);
+		tell_failure(sp, sp->err);
 	}
-	if (shared->err) {
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-		return shared->err;
+	sp = shared;
+	if (pid < 0)
+		sp->err = -errno;
+	if (report[0] >= 0) {
+		int err = hear_failure(report, pid);
+
+		sp->err = err ? err : sp->err;
 	}
-	return pid;
+	if (sp->err && pid > 0)
+		forget_child(pid);
+	return sp->err ? sp->err : pid;
 }
 
 /* ---- a forked function ---------------------------------------------------------------- */
@@ -134,11 +178,8 @@ static void forked_main(struct pulse__spawn *sp)
 	self->in_child = true;
 	pulse__child_current = self;
 	ret = sandbox(sp);
-	if (ret) {
-		if (sp->report_fd >= 0)
-			ret = (int)write(sp->report_fd, &ret, sizeof(ret));
-		_exit(FAILED);
-	}
+	if (ret)
+		tell_failure(sp, ret);
 	if (sp->s->flags & PULSE_CHILD_CATCH_STOP) {
 		stop_me = self;
 		sigaction(sp->s->stop_signal, &stop, NULL);
@@ -162,7 +203,6 @@ static bool can_fail(const struct pulse__spawn *sp)
 pid_t pulse__spawn_function(struct pulse__spawn *sp)
 {
 	int report[2] = { -1, -1 }, err = 0;
-	ssize_t n;
 	pid_t pid;
 
 	if (pulse__alloc_fault())
@@ -178,20 +218,13 @@ pid_t pulse__spawn_function(struct pulse__spawn *sp)
 	}
 	if (pid < 0)
 		err = -errno;
-	if (report[0] < 0)
-		return err ? err : pid;
-	close(report[1]);
-	if (!err) {
-		do {
-			n = read(report[0], &sp->err, sizeof(sp->err));
-		} while (n < 0 && errno == EINTR);
-		if (n == (ssize_t)sizeof(sp->err)) {
-			err = sp->err;
-			while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-				;
-		}
+	if (report[0] >= 0) {
+		int told = hear_failure(report, pid);
+
+		if (told)
+			forget_child(pid);
+		err = err ? err : told;
 	}
-	close(report[0]);
 	return err ? err : pid;
 }
 

@@ -181,23 +181,37 @@ static void on_check_late(struct pulse_timer *t, void *arg)
 	pulse__entry_condemn(en, PULSE_EXIT_HEALTH, 0);
 }
 
+/* It could run and has no CPU: no fault of its own. The module knows. */
+static bool starves(const struct pulse_child *inc)
+{
+	struct pulse_worker_state st = { .sz = sizeof(st) };
+	int worker = READ_ONCE(inc->worker);
+
+	return READ_ONCE(inc->hang_watch) && worker >= 0 &&
+	       !pulse_worker_state(inc->e->ctx, worker, &st) &&
+	       st.state == PULSE_STATE_PREEMPTED;
+}
+
 static void on_hang_look(struct pulse_timer *t, void *arg)
 {
 	struct pulse__entry *en = arg;
 	struct pulse_child *inc = en->inc;
 	int64_t now = pulse__engine_now(en->sup->e);
+	int64_t limit = en->spec->s.hang_ms * PULSE__NSEC_PER_MSEC;
 	uint64_t beats;
 
 	(void)t;
 	if (!inc || en->status != PULSE_CHILD_RUNNING)
 		return;
 	beats = READ_ONCE(inc->beats);
+	/* The module's verdict says more, but has none on who naps on and on. */
+	if (READ_ONCE(inc->hang_watch))
+		limit *= 2;
 	if (beats != en->beats_seen || READ_ONCE(inc->waiting) ||
-	    READ_ONCE(inc->hang_watch)) {
+	    starves(inc)) {
 		en->beats_seen = beats;
 		en->beats_at = now;
-	} else if (now - en->beats_at >=
-		   en->spec->s.hang_ms * PULSE__NSEC_PER_MSEC) {
+	} else if (now - en->beats_at >= limit) {
 		pulse__entry_condemn(en, PULSE_EXIT_HANG, 0);
 	}
 }

@@ -137,16 +137,23 @@ static int fails(struct pulse_child *self, void *arg)
 	return 1;
 }
 
+static int up[2];
+
+static int says_it_is_up(struct pulse_child *self, void *arg)
+{
+	if (write(up[1], "", 1) != 1)
+		return 1;
+	return works(self, arg);
+}
+
 static int runs_until_told(int sig)
 {
 	struct pulse_app *app;
 	int err;
 
 	if (pulse_app_create(PULSE_PRESET_TESTING, &app) ||
-	    pulse_app_worker(app, "w", sig ? works : fails, NULL))
+	    pulse_app_worker(app, "w", sig ? says_it_is_up : fails, NULL))
 		return 1;
-	if (sig)
-		kill(getpid(), 0);
 	err = pulse_app_run(app);
 	if (err != (sig ? 0 : -ENOTRECOVERABLE))
 		return 2;
@@ -161,19 +168,22 @@ KT_TEST(run_ends_with_a_signal_or_with_the_supervisor)
 	for (int i = 0; i < 3; i++) {
 		int status = -1;
 		pid_t pid;
+		char c;
 
+		KT_REQUIRE(!pipe(up));
 		fflush(stdout);
 		pid = fork();
 		if (!pid)
 			_exit(runs_until_told(sigs[i]));
-		nap_ms(300);
-		for (int k = 0; sigs[i] && k < 1; k++)
-			kill(pid, sigs[i]);
+		KT_REQUIRE(pid > 0);
+		if (sigs[i]) {
+			KT_EQ(read(up[0], &c, 1), 1);
+			KT_EQ(kill(pid, sigs[i]), 0);
+		}
 		KT_EQ(waitpid(pid, &status, 0), pid);
-		KT_CHECKF(WIFEXITED(status) || WTERMSIG(status) == sigs[i],
-			  "status %#x", status);
-		if (WIFEXITED(status))
-			KT_EQ(WEXITSTATUS(status), 0);
+		KT_CHECKF(!status, "status %#x", status);
+		close(up[0]);
+		close(up[1]);
 	}
 }
 

@@ -63,6 +63,16 @@ static struct pulse_sup *sup_of(int max)
 	return sup;
 }
 
+/* Of the incarnation that runs; never 0, which kill() takes for a group. */
+static pid_t pid_of(struct pulse_sup *sup, const char *id)
+{
+	pid_t pid = -1;
+
+	KT_CHECK(EVENTUALLY(status_of(sup, id) == PULSE_CHILD_RUNNING &&
+			    (pid = info_of(sup, id).pid) > 0));
+	return pid > 0 ? pid : INT_MAX;
+}
+
 static int sleeps(struct pulse_child *self, void *arg)
 {
 	(void)arg;
@@ -152,18 +162,18 @@ KT_TEST(a_process_killed_from_outside_is_restarted)
 	KT_EQ(pulse_sup_start_child(sup, &spec, NULL), 0);
 	KT_EQ(pulse_sup_start_child(sup, &other, NULL), 0);
 	KT_EQ(pulse_sup_start(sup), 0);
-	untouched = info_of(sup, "q").pid;
+	untouched = pid_of(sup, "q");
 	for (int i = 1; i <= 20; i++) {
-		pid_t pid = info_of(sup, "p").pid;
+		pid_t pid = pid_of(sup, "p");
 
 		KT_EQ(kill(pid, SIGKILL), 0);
 		KT_CHECK(EVENTUALLY(info_of(sup, "p").incarnation ==
 				    (uint64_t)i + 1));
-		KT_CHECK(info_of(sup, "p").pid != pid);
+		KT_CHECK(pid_of(sup, "p") != pid);
 		KT_EQ(info_of(sup, "p").last_exit.signal, SIGKILL);
 		KT_EQ(info_of(sup, "p").last_exit.kind, PULSE_EXIT_SIGNAL);
 	}
-	KT_EQ(info_of(sup, "q").pid, untouched);
+	KT_EQ(pid_of(sup, "q"), untouched);
 	KT_EQ(pulse_sup_destroy(sup), 0);
 }
 
@@ -318,7 +328,7 @@ KT_TEST(the_oom_killer_of_a_cgroup_is_told_from_others)
 		KT_EQ(pulse_sup_start(sup), 0);
 		if (oom)
 			put(dir, "memory.events", "low 0\noom 4\noom_kill 4\n");
-		KT_EQ(kill(info_of(sup, "p").pid, SIGKILL), 0);
+		KT_EQ(kill(pid_of(sup, "p"), SIGKILL), 0);
 		KT_CHECK(EVENTUALLY(info_of(sup, "p").incarnation == 2));
 		KT_EQ(info_of(sup, "p").last_exit.kind,
 		      oom ? PULSE_EXIT_OOM : PULSE_EXIT_SIGNAL);
@@ -499,9 +509,11 @@ KT_TEST(without_fork_or_descriptors_a_start_fails_and_is_tried_again)
 	setrlimit(RLIMIT_NOFILE, &old);
 	KT_EQ(OPEN_FDS(), fds);
 	SET(fork_fails, 5);
-	KT_EQ(kill(info_of(sup, "p").pid, SIGKILL), 0);
-	KT_CHECK(EVENTUALLY(info_of(sup, "p").incarnation == 2));
-	KT_EQ(fork_fails, 0);
+	KT_EQ(kill(pid_of(sup, "p"), SIGKILL), 0);
+	/* A start under way counts as an incarnation until it has failed. */
+	KT_CHECK(EVENTUALLY(!GET(fork_fails) &&
+			    status_of(sup, "p") == PULSE_CHILD_RUNNING &&
+			    info_of(sup, "p").incarnation == 2));
 	KT_EQ(stats_of(sup).total_restarts, 6);
 	KT_EQ(OPEN_FDS(), fds);
 	KT_EQ(pulse_sup_destroy(sup), 0);
@@ -551,7 +563,7 @@ static int supervises(void)
 	    pulse_sup_start_child(sup, &spec, NULL) || pulse_sup_start(sup))
 		return 1;
 	/* Who started it may end: the children are not that thread's. */
-	SET(sh->pid, info_of(sup, "p").pid);
+	SET(sh->pid, pid_of(sup, "p"));
 	for (;;)
 		pause();
 }
@@ -562,9 +574,11 @@ KT_TEST(children_end_with_a_supervisor_that_is_killed)
 	pid_t pid;
 
 	memset(sh, 0, sizeof(*sh));
+	SET(fork_fails, 0);
 	pid = fork();
 	if (!pid)
 		_exit(supervises());
+	KT_REQUIRE(pid > 0);
 	KT_CHECK(EVENTUALLY(GET(sh->pid) && GET(sh->starts)));
 	KT_EQ(kill(sh->pid, 0), 0);
 	KT_EQ(kill(pid, SIGKILL), 0);

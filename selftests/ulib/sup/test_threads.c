@@ -36,6 +36,7 @@ static struct {
 	int starts;
 	int how;
 	int go;
+	int left;		/* a thread that was given up has ended */
 } script;
 
 static int follow_script(struct pulse_child *self, void *arg)
@@ -102,9 +103,9 @@ KT_TEST(a_thread_that_vanishes_is_found_and_restarted)
 	PULSE_OPTS(pulse_child_spec, spec, .id = "t", .fn = vanish,
 		   .health_interval_ms = 50);
 
-#ifdef PULSE__TSAN
+#if defined(PULSE__TSAN) || defined(__SANITIZE_ADDRESS__)
 	pulse_sup_destroy(sup);
-	KT_SKIP("ThreadSanitizer keeps count of threads by their ends");
+	KT_SKIP("sanitizers keep count of threads by their ends");
 #endif
 	script.starts = 0;
 	KT_EQ(pulse_sup_start_child(sup, &spec, NULL), 0);
@@ -116,12 +117,14 @@ KT_TEST(a_thread_that_vanishes_is_found_and_restarted)
 
 static int deaf(struct pulse_child *self, void *arg)
 {
+	int n = INC(script.starts);
+
 	(void)self;
 	(void)arg;
-	INC(script.starts);
 	while (!GET(script.go))
 		nap_ms(1);
-	INC(script.how);
+	if (!n)
+		INC(script.left);
 	return 0;
 }
 
@@ -152,7 +155,7 @@ KT_TEST(a_deaf_thread_is_left_to_itself_and_a_new_one_takes_over)
 	KT_EQ(pulse_sup_restart_child(sup, "t"), 0);
 	KT_CHECK(EVENTUALLY(GET(script.starts) == 2));
 	SET(script.go, 1);
-	KT_CHECK(EVENTUALLY(GET(script.how) >= 2));
+	KT_CHECK(EVENTUALLY(GET(script.left) == 1));
 	KT_EQ(pulse_sup_destroy(sup), 0);
 	KT_CHECK(EVENTUALLY(THREADS() <= 2 + 1 + 2));	/* ., .., main, TSan's */
 }
@@ -189,6 +192,10 @@ KT_TEST(a_thread_that_may_be_cancelled_is)
 	PULSE_OPTS(pulse_child_spec, spec, .id = "t", .fn = sleeps_for_ever,
 		   .shutdown_ms = 10, .flags = PULSE_CHILD_CANCEL);
 
+#ifdef PULSE__TSAN
+	pulse_sup_destroy(sup);
+	KT_SKIP("ThreadSanitizer does not see locks of a thread cancelled in a call");
+#endif
 	memset(&script, 0, sizeof(script));
 	KT_EQ(pulse_sup_start_child(sup, &spec, NULL), 0);
 	KT_EQ(pulse_sup_start(sup), 0);
@@ -245,6 +252,8 @@ KT_TEST(the_next_one_is_started_when_the_last_one_is_ready)
 	KT_EQ(pulse_sup_destroy(sup), 0);
 }
 
+static int hang_pipe[2];
+
 static int beats_then_hangs(struct pulse_child *self, void *arg)
 {
 	int first = !INC(script.starts);
@@ -254,14 +263,13 @@ static int beats_then_hangs(struct pulse_child *self, void *arg)
 		pulse_child_beat(self);
 		nap_ms(5);
 	}
-	if (first)
-		SET(script.how, 1);
-	while (first && !GET(script.go)) {
-		if (script.how == 2)
-			continue;	/* works, and does not get on */
-		nap_ms(20);
+	if (first) {	/* asleep, and not for want of work */
+		char c;
+
+		KT_EQ(read(hang_pipe[0], &c, 1), 1);
+		INC(script.left);
 	}
-	return pulse_child_wait(self, PULSE_FOREVER);
+	return first ? 0 : pulse_child_wait(self, PULSE_FOREVER);
 }
 
 /* Hung by the module's verdict, or by a deadline without it. */
@@ -273,6 +281,7 @@ KT_TEST(a_thread_that_hangs_is_replaced_and_one_that_waits_is_not)
 	struct pulse_backend_info b = { .sz = sizeof(b) };
 	struct pulse_exit why;
 
+	KT_REQUIRE(!pipe(hang_pipe));
 	memset(&script, 0, sizeof(script));
 	KT_EQ(pulse_sup_start_child(sup, &spec, NULL), 0);
 	KT_EQ(pulse_sup_start(sup), 0);
@@ -287,8 +296,11 @@ KT_TEST(a_thread_that_hangs_is_replaced_and_one_that_waits_is_not)
 	/* The second one waits for twice the time, by pulse_child_wait(). */
 	nap_ms(4000);
 	KT_EQ(script.starts, 2);
-	SET(script.go, 1);
+	KT_EQ(write(hang_pipe[1], "", 1), 1);
 	KT_EQ(pulse_sup_destroy(sup), 0);
+	KT_CHECK(EVENTUALLY(GET(script.left) == 1));
+	close(hang_pipe[0]);
+	close(hang_pipe[1]);
 }
 
 static int eats(struct pulse_child *self, void *arg)
