@@ -86,7 +86,7 @@ own=$!
 listens() { tells 'your own contexts'; }
 eventually listens
 # one of root's, and one of theirs: the descriptor is root's, SETUP is not
-"$CTL" knob --ctx "$id" set spin_us 7 2>/dev/null
+"$CTL" knob --ctx "$id" set spin_us 7 >/dev/null 2>&1
 setpriv --reuid 4001 --regid 4001 --clear-groups /usr/bin/python3 -c '
 import fcntl, struct
 fcntl.ioctl(3, 0xc018d701, struct.pack("6I", 24, 0, 2, 2, 0, 0))

@@ -30,13 +30,6 @@ static bool has_uring(void)
 	return sysfs_read("features") & PULSE_FEAT_URING;
 }
 
-static int one(struct io_uring_sqe *sqe)
-{
-	__u64 data = sqe->user_data;
-
-	return uring_submit(&u, 0) == 1 ? uring_result(&u, data) : URING_NONE;
-}
-
 /* First line of a test: without the feature there is nothing but a refusal. */
 #define NEED_URING()							\
 	do {								\
@@ -45,7 +38,7 @@ static int one(struct io_uring_sqe *sqe)
 			int i_ = begin();				\
 									\
 			KT_REQUIRE(i_ >= 0);				\
-			KT_EQ(one(uring_park(&u, d.fd, i_, WORD, 0, 1)), \
+			KT_EQ(uring_one(&u, uring_park(&u, d.fd, i_, WORD, 0, 1)), \
 			      -EOPNOTSUPP);				\
 			end();						\
 			return;						\
@@ -113,7 +106,7 @@ KT_TEST(a_wake_before_the_park_completes_it_at_once)
 	i = begin();
 	KT_REQUIRE(i >= 0);
 	KT_EQ(wake_one(d.fd, i), 1);
-	KT_EQ(one(uring_park(&u, d.fd, i, WORD, PULSE_NO_DEADLINE, 1)), 0);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i, WORD, PULSE_NO_DEADLINE, 1)), 0);
 	/* it took the permit */
 	KT_EQ(park(d.fd, i, WORD, 0), -ETIMEDOUT);
 	end();
@@ -127,10 +120,10 @@ KT_TEST(a_park_word_that_moved_means_eagain)
 	NEED_URING();
 	i = begin();
 	KT_REQUIRE(i >= 0);
-	KT_EQ(one(uring_park(&u, d.fd, i, WORD + 1, PULSE_NO_DEADLINE, 1)),
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i, WORD + 1, PULSE_NO_DEADLINE, 1)),
 	      -EAGAIN);
 	KT_EQ(wake_one(d.fd, i), 1);
-	KT_EQ(one(uring_park(&u, d.fd, i, WORD + 1, PULSE_NO_DEADLINE, 2)), 0);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i, WORD + 1, PULSE_NO_DEADLINE, 2)), 0);
 	end();
 }
 
@@ -142,10 +135,10 @@ KT_TEST(a_deadline_ends_a_park)
 	NEED_URING();
 	i = begin();
 	KT_REQUIRE(i >= 0);
-	KT_EQ(one(uring_park(&u, d.fd, i, WORD, 0, 1)), -ETIMEDOUT);
-	KT_EQ(one(uring_park(&u, d.fd, i, WORD, now_ns(), 2)), -ETIMEDOUT);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i, WORD, 0, 1)), -ETIMEDOUT);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i, WORD, now_ns(), 2)), -ETIMEDOUT);
 	deadline = now_ns() + 30 * NS_PER_MS;
-	KT_EQ(one(uring_park(&u, d.fd, i, WORD, deadline, 3)), -ETIMEDOUT);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i, WORD, deadline, 3)), -ETIMEDOUT);
 	KT_CHECK(now_ns() >= deadline);
 	/* that of a command that is over ends no other one */
 	uring_park(&u, d.fd, i, WORD, now_ns() + 30 * NS_PER_MS, 4);
@@ -178,7 +171,7 @@ KT_TEST(a_worker_has_one_park_at_a_time)
 	KT_REQUIRE(parker_start(&p, &d, PULSE_NODE_ANY));
 	uring_park(&u, d.fd, i, WORD, PULSE_NO_DEADLINE, 1);
 	KT_EQ(uring_submit(&u, 0), 1);
-	KT_EQ(one(uring_park(&u, d.fd, i, WORD, PULSE_NO_DEADLINE, 2)), -EBUSY);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i, WORD, PULSE_NO_DEADLINE, 2)), -EBUSY);
 	KT_EQ(park(d.fd, i, WORD, 0), -EBUSY);
 	/* nothing was done: the target has no permit */
 	KT_EQ(handoff(d.fd, i, p.index, WORD, 0), -EBUSY);
@@ -231,8 +224,8 @@ KT_TEST(what_is_not_used_must_be_zero)
 	i = begin();
 	KT_REQUIRE(i >= 0);
 	KT_EQ(wake_one(d.fd, i), 1);
-	KT_EQ(one(uring_park(&u, d.fd, i, WORD, -1, 1)), -EINVAL);
-	KT_EQ(one(uring_park(&u, d.fd, i, WORD, INT64_MIN, 1)), -EINVAL);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i, WORD, -1, 1)), -EINVAL);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i, WORD, INT64_MIN, 1)), -EINVAL);
 	for (int n = 0; n < 7; n++) {
 		sqe = uring_park(&u, d.fd, i, WORD, PULSE_NO_DEADLINE, 1);
 		switch (n) {
@@ -244,17 +237,17 @@ KT_TEST(what_is_not_used_must_be_zero)
 		case 5: sqe->__pad1 = 1; break;
 		case 6: sqe->ioprio = 1; break;
 		}
-		KT_EQ(one(sqe), -EINVAL);
+		KT_EQ(uring_one(&u, sqe), -EINVAL);
 	}
 	for (__u32 op = 0; op < 64; op++) {
 		sqe = uring_park(&u, d.fd, i, WORD, PULSE_NO_DEADLINE, op);
 		sqe->cmd_op = PULSE__URING(op, PULSE_URING_CMD_BYTES +
 					       (op == 0x20));
-		KT_EQ(one(sqe), -ENOTTY);
+		KT_EQ(uring_one(&u, sqe), -ENOTTY);
 	}
 	sqe = uring_park(&u, d.fd, i, WORD, PULSE_NO_DEADLINE, 1);
 	sqe->cmd_op = PULSE_IOC_PARK;
-	KT_EQ(one(sqe), -ENOTTY);
+	KT_EQ(uring_one(&u, sqe), -ENOTTY);
 	/* the permit is still there */
 	KT_EQ(park(d.fd, i, WORD, 0), 0);
 	end();
@@ -269,11 +262,11 @@ KT_TEST(the_second_half_of_a_long_entry_must_be_zero)
 	KT_REQUIRE(!uring_begin(&u, IORING_SETUP_SQE128));
 	i = dev_begin_worker(&d, 8, WORD);
 	KT_REQUIRE(i >= 0);
-	KT_EQ(one(uring_park(&u, d.fd, i, WORD, 0, 1)), -ETIMEDOUT);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i, WORD, 0, 1)), -ETIMEDOUT);
 	for (size_t at = 0; at < sizeof(*sqe); at += 21) {
 		sqe = uring_park(&u, d.fd, i, WORD, 0, 1);
 		((char *)(sqe + 1))[at] = 1;
-		KT_EQ(one(sqe), -E2BIG);
+		KT_EQ(uring_one(&u, sqe), -E2BIG);
 	}
 	end();
 }
@@ -301,15 +294,15 @@ KT_TEST(nobody_parks_another_thread)
 	NEED_URING();
 	i = begin();
 	KT_REQUIRE(i >= 0);
-	KT_EQ(one(uring_park(&u, d.fd, i + 1, WORD, 0, 1)), -ESRCH);
-	KT_EQ(one(uring_park(&u, d.fd, 8, WORD, 0, 1)), -ESRCH);
-	KT_EQ(one(uring_park(&u, d.fd, -1, WORD, 0, 1)), -ESRCH);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, i + 1, WORD, 0, 1)), -ESRCH);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, 8, WORD, 0, 1)), -ESRCH);
+	KT_EQ(uring_one(&u, uring_park(&u, d.fd, -1, WORD, 0, 1)), -ESRCH);
 	KT_REQUIRE(!pthread_create(&t, NULL, park_another_one, &i));
 	pthread_join(t, NULL);
 	/* a thread of io_uring's own is another thread */
 	sqe = uring_park(&u, d.fd, i, WORD, 0, 1);
 	sqe->flags = IOSQE_ASYNC;
-	KT_EQ(one(sqe), -EPERM);
+	KT_EQ(uring_one(&u, sqe), -EPERM);
 	/* and a child another process */
 	pid = fork();
 	if (!pid) {
@@ -335,11 +328,11 @@ KT_TEST(a_context_needs_setup_and_write_access)
 	NEED_URING();
 	KT_REQUIRE(!uring_begin(&u, 0));
 	fd = dev_open(O_RDWR);
-	KT_EQ(one(uring_park(&u, fd, 0, WORD, 0, 1)), -ENXIO);
-	KT_EQ(one(uring_event_wait(&u, fd, 0, 1)), -ENXIO);
+	KT_EQ(uring_one(&u, uring_park(&u, fd, 0, WORD, 0, 1)), -ENXIO);
+	KT_EQ(uring_one(&u, uring_event_wait(&u, fd, 0, 1)), -ENXIO);
 	close(fd);
 	fd = dev_open(O_RDONLY);
-	KT_EQ(one(uring_park(&u, fd, 0, WORD, 0, 1)), -EBADF);
+	KT_EQ(uring_one(&u, uring_park(&u, fd, 0, WORD, 0, 1)), -EBADF);
 	close(fd);
 	uring_end(&u);
 }

@@ -26,13 +26,6 @@ static void end(void)
 	dev_end(&d);
 }
 
-static int one(struct io_uring_sqe *sqe)
-{
-	__u64 data = sqe->user_data;
-
-	return uring_submit(&u, 0) == 1 ? uring_result(&u, data) : URING_NONE;
-}
-
 static void *add_and_exit(void *arg)
 {
 	*(int *)arg = worker_add(d.fd, PULSE_NODE_ANY);
@@ -80,7 +73,7 @@ KT_TEST(an_event_ends_all_that_wait)
 	NEED_DEVICE();
 	KT_REQUIRE(begin(4096));
 	if (!has_uring()) {
-		KT_EQ(one(uring_event_wait(&u, d.fd, 0, 1)), -EOPNOTSUPP);
+		KT_EQ(uring_one(&u, uring_event_wait(&u, d.fd, 0, 1)), -EOPNOTSUPP);
 		end();
 		return;
 	}
@@ -94,10 +87,10 @@ KT_TEST(an_event_ends_all_that_wait)
 		for (__u64 i = 1; i <= 5; i++)
 			KT_EQ(uring_result(&u, i), 0);
 		/* the ring is not empty: no wait */
-		KT_EQ(one(uring_event_wait(&u, d.fd, PULSE_NO_DEADLINE, 6)), 0);
+		KT_EQ(uring_one(&u, uring_event_wait(&u, d.fd, PULSE_NO_DEADLINE, 6)), 0);
 		KT_CHECK(take_event());
 	}
-	KT_EQ(one(uring_event_wait(&u, d.fd, 0, 7)), -ETIMEDOUT);
+	KT_EQ(uring_one(&u, uring_event_wait(&u, d.fd, 0, 7)), -ETIMEDOUT);
 	end();
 }
 
@@ -157,19 +150,19 @@ KT_TEST(what_waits_is_bounded)
 	NEED_DEVICE();
 	KT_REQUIRE(begin(4096));
 	if (!has_uring()) {
-		KT_EQ(one(uring_event_wait(&u, d.fd, 0, 1)), -EOPNOTSUPP);
+		KT_EQ(uring_one(&u, uring_event_wait(&u, d.fd, 0, 1)), -EOPNOTSUPP);
 		end();
 		return;
 	}
 	for (__u64 i = 0; i < PULSE_MAX_EVENT_WAITS; i++)
 		uring_event_wait(&u, d.fd, PULSE_NO_DEADLINE, i);
 	KT_EQ(uring_submit(&u, 0), PULSE_MAX_EVENT_WAITS);
-	KT_EQ(one(uring_event_wait(&u, d.fd, PULSE_NO_DEADLINE, 99)), -ENOSPC);
+	KT_EQ(uring_one(&u, uring_event_wait(&u, d.fd, PULSE_NO_DEADLINE, 99)), -ENOSPC);
 	/* a close of any descriptor ends them, in order */
 	close(dup(d.fd));
 	for (__u64 i = 0; i < PULSE_MAX_EVENT_WAITS; i++)
 		KT_EQ(uring_result(&u, i), -ECANCELED);
-	KT_EQ(one(uring_event_wait(&u, d.fd, 0, 99)), -ETIMEDOUT);
+	KT_EQ(uring_one(&u, uring_event_wait(&u, d.fd, 0, 99)), -ETIMEDOUT);
 	end();
 }
 
@@ -183,11 +176,11 @@ KT_TEST(what_a_wait_does_not_use_must_be_zero)
 	if (has_uring())
 		want = -EINVAL;
 	w.flags = 1;
-	KT_EQ(one(uring_cmd(&u, d.fd, PULSE_URING_EVENT_WAIT, 1, &w)), want);
+	KT_EQ(uring_one(&u, uring_cmd(&u, d.fd, PULSE_URING_EVENT_WAIT, 1, &w)), want);
 	w.flags = 0;
 	w.reserved = 1U << 31;
-	KT_EQ(one(uring_cmd(&u, d.fd, PULSE_URING_EVENT_WAIT, 1, &w)), want);
-	KT_EQ(one(uring_event_wait(&u, d.fd, -1, 1)), want);
+	KT_EQ(uring_one(&u, uring_cmd(&u, d.fd, PULSE_URING_EVENT_WAIT, 1, &w)), want);
+	KT_EQ(uring_one(&u, uring_event_wait(&u, d.fd, -1, 1)), want);
 	end();
 }
 
@@ -195,7 +188,7 @@ KT_TEST(without_an_event_ring_nobody_waits)
 {
 	NEED_DEVICE();
 	KT_REQUIRE(begin(0));
-	KT_EQ(one(uring_event_wait(&u, d.fd, PULSE_NO_DEADLINE, 1)),
+	KT_EQ(uring_one(&u, uring_event_wait(&u, d.fd, PULSE_NO_DEADLINE, 1)),
 	      has_uring() ? -ENODEV : -EOPNOTSUPP);
 	end();
 }

@@ -132,6 +132,14 @@ static inline int uring_result(struct uring *u, __u64 user_data)
 	return res;
 }
 
+/* Submits this entry, the only one; its result. */
+static inline int uring_one(struct uring *u, const struct io_uring_sqe *sqe)
+{
+	__u64 data = sqe->user_data;
+
+	return uring_submit(u, 0) == 1 ? uring_result(u, data) : URING_NONE;
+}
+
 /* True when nothing has been completed. */
 static inline bool uring_quiet(struct uring *u)
 {

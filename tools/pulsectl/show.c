@@ -19,6 +19,7 @@ static const char *const features[] = {
 	[4] = "death", [8] = "beat", [9] = "handoff", [10] = "handoff_cpu",
 	[11] = "yield_to", [12] = "hint", [13] = "hint_slice",
 	[14] = "hint_uclamp", [16] = "events", [17] = "shared", [18] = "watch",
+	[19] = "uring",
 };
 
 static const char *const totals[] = {
