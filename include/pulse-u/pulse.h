@@ -29,6 +29,9 @@
 #include <pulse-u/pool_stats.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
+#include <pulse-u/child.h>
+#include <pulse-u/supervisor.h>
+#include <pulse-u/app.h>
 #include <pulse-u/ws.h>
 #include <pulse-u/bus.h>
 #include <pulse-u/actor.h>
