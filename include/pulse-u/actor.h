@@ -679,55 +679,6 @@ PULSE_API int pulse_actor_timer_cancel(struct pulse_actor_timer *timer);
 PULSE_API int pulse_actor_set_timeout(struct pulse_actor *self,
 				      int64_t timeout_ns);
 
-/* ---- under a supervisor -------------------------------------------------------------- */
-
-/**
- * struct pulse_actor_child - an actor that a supervisor starts and starts again
- *
- * Is the arg of a struct pulse_child_spec of kind PULSE_CHILD_OPS whose ops are
- * pulse_actor_child_ops(), see <pulse-u/supervisor.h>. An actor that ends with
- * 0 ended normally, with -ESHUTDOWN as asked, else it failed, and the reason is
- * the exit's code. The supervisor ends before the system of actors does.
- */
-struct pulse_actor_child;
-struct pulse_child_ops;
-
-/**
- * pulse_actor_child_create() - describe an actor for a supervisor
- * @sys: its system
- * @opts: as for pulse_actor_spawn(), for each start; copied
- * @out: the supervisor's once it took the spec
- *
- * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -EOWNERDEAD.
- */
-PULSE_API int pulse_actor_child_create(struct pulse_actors *sys,
-				       const struct pulse_actor_opts *opts,
-				       struct pulse_actor_child **out);
-
-/**
- * pulse_actor_child_destroy() - give one back that no supervisor took
- * @child: of pulse_actor_child_create()
- *
- * Return: 0 or -EINVAL.
- */
-PULSE_API int pulse_actor_child_destroy(struct pulse_actor_child *child);
-
-/**
- * pulse_actor_child_ref() - the actor that it is now
- * @child: not deleted by its supervisor
- *
- * Return: its reference, another one after each start; PULSE_ACTOR_NONE before
- * the first.
- */
-PULSE_API uint64_t pulse_actor_child_ref(const struct pulse_actor_child *child);
-
-/**
- * pulse_actor_child_ops() - for struct pulse_child_spec.ops
- *
- * Return: the table; static.
- */
-PULSE_API const struct pulse_child_ops *pulse_actor_child_ops(void);
-
 /* ---- looking at it --------------------------------------------------------------------- */
 
 /**

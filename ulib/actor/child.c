@@ -6,7 +6,7 @@
  * and its place in the table is free again, the supervisor is told, in the
  * thread where it ended: a restart costs no switch of threads.
  */
-#include <pulse-u/child.h>
+#include <pulse-u/actor_child.h>
 
 #include "actor/actor.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Actors under a supervisor. */
+#include <pulse-u/actor_child.h>
 #include <pulse-u/supervisor.h>
 
 #include "actor/actor.h"
