@@ -40,5 +40,6 @@
 #include <pulse-u/ws.h>
 #include <pulse-u/bus.h>
 #include <pulse-u/actor.h>
+#include <pulse-u/actor_child.h>
 
 #endif /* PULSE_U_PULSE_H */

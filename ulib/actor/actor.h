@@ -100,6 +100,7 @@ struct pulse__amem {
 
 struct pulse__atype;
 struct pulse__athread;
+struct pulse_child;
 
 struct pulse_actor {
 	/* Senders write. */
@@ -124,6 +125,7 @@ struct pulse_actor {
 	struct pulse_actor *mute_on;	/* to be muted after this message */
 	struct pulse_actor *mute_next;	/* in its muted; dead: free list */
 	struct pulse__atimeout *timeout;
+	struct pulse_child *child;	/* to be told of its end, or NULL */
 	uint64_t calling;	/* whom it waits for; anybody reads */
 
 	struct pulse_actor *next;	/* thread's list, or overflow */
@@ -135,6 +137,8 @@ struct pulse_actor {
 	bool over;			/* over_lock: is in the overflow */
 	bool ending;			/* sys->bonds: no more of them */
 } PULSE__ALIGNED(PULSE_CACHE_LINE);
+
+#define PULSE__ASPAWN_VER0	pulse__size_to(struct pulse_actor_opts, link)
 
 #define PULSE__STOP(reason)	(1ULL << 32 | (uint32_t)(reason))
 #define PULSE__STOP_REASON(word) ((int)(uint32_t)(word))
@@ -296,8 +300,16 @@ int pulse__actor_thread_id(const struct pulse_actor *a);
 
 /* ---- spawn.c --------------------------------------------------------------- */
 
+/* As pulse_actor_spawn(); @ref is set before it runs. */
+int pulse__actor_spawn(struct pulse_actors *sys,
+		       const struct pulse_actor_opts *opts,
+		       struct pulse_child *child, uint64_t *ref);
 /* It is running and ends here. */
 void pulse__actor_die(struct pulse_actor *a, int reason);
+
+/* ---- child.c --------------------------------------------------------------- */
+
+void pulse__achild_ended(struct pulse_child *child, int reason);
 
 /* ---- type.c ---------------------------------------------------------------- */
 

@@ -7,8 +7,6 @@
 #include "actor/actor.h"
 #include "backend/backend.h"
 
-#define PULSE__ASPAWN_VER0	pulse__size_to(struct pulse_actor_opts, link)
-
 _Static_assert(sizeof(struct pulse_actor) <= 256, "pulse_actors_stats() and the manual say so");
 
 static int pulse__actor_chunk(struct pulse_actors *sys, uint32_t n)
@@ -119,6 +117,7 @@ static void pulse__actor_close(struct pulse_actor *a)
 
 void pulse__actor_die(struct pulse_actor *a, int reason)
 {
+	struct pulse_child *child = a->child;
 	uint64_t ref = a->ref;
 
 	if (a->type->opts.stop)
@@ -128,6 +127,10 @@ void pulse__actor_die(struct pulse_actor *a, int reason)
 	a->mute_on = NULL;
 	pulse__bonds_end(a, ref, reason);
 	pulse__actor_close(a);
+	/* Its place may be another's from here on. */
+	pulse__actor_self = NULL;
+	if (unlikely(child))
+		pulse__achild_ended(child, reason);
 }
 
 static int pulse__spawn_thread(struct pulse_actors *sys, int32_t thread,
@@ -178,8 +181,9 @@ static void pulse__actor_release(struct pulse_actor *a)
 	pulse__actor_activate(a);
 }
 
-int pulse_actor_spawn(struct pulse_actors *sys,
-		      const struct pulse_actor_opts *opts, uint64_t *ref)
+int pulse__actor_spawn(struct pulse_actors *sys,
+		       const struct pulse_actor_opts *opts,
+		       struct pulse_child *child, uint64_t *ref)
 {
 	struct pulse_actor *a, *outer = pulse__actor_self;
 	struct pulse__athread *thread;
@@ -188,8 +192,6 @@ int pulse_actor_spawn(struct pulse_actors *sys,
 	int err = pulse__actors_check(sys);
 	uint64_t made;
 
-	if (ref)
-		*ref = PULSE_ACTOR_NONE;
 	if (err)
 		return err;
 	if (!opts)
@@ -209,6 +211,7 @@ int pulse_actor_spawn(struct pulse_actors *sys,
 		return err;
 	pulse__actor_make(a, t, thread, o.node);
 	made = a->ref;
+	a->child = child;
 	if (t->opts.init) {
 		pulse__actor_self = a;
 		err = t->opts.init(a, o.arg);
@@ -230,10 +233,21 @@ int pulse_actor_spawn(struct pulse_actors *sys,
 		pulse__actor_close(a);
 		return err;
 	}
-	if (ref)
-		*ref = made;
+	/* Before it runs, and perhaps ends. */
+	__atomic_store_n(ref, made, __ATOMIC_RELEASE);
 	pulse__actor_release(a);
 	return 0;
+}
+
+int pulse_actor_spawn(struct pulse_actors *sys,
+		      const struct pulse_actor_opts *opts, uint64_t *ref)
+{
+	uint64_t made = PULSE_ACTOR_NONE;
+	int err = pulse__actor_spawn(sys, opts, NULL, &made);
+
+	if (ref)
+		*ref = made;
+	return err;
 }
 
 int pulse_actor_stop(struct pulse_actors *sys, uint64_t ref, int reason)
