@@ -22,7 +22,7 @@ struct pulse_events;
  * @timer: queued while there is a command with a deadline
  */
 struct pulse_pending {
-	spinlock_t lock;
+	spinlock_t lock;	/* the rest */
 	struct io_uring_cmd *cmd;
 	ktime_t deadline;
 	struct hrtimer timer;
@@ -36,7 +36,7 @@ struct pulse_pending {
  * @timer: queued for the first deadline of them
  */
 struct pulse_event_waits {
-	spinlock_t lock;
+	spinlock_t lock;	/* the rest */
 	unsigned int nr;
 	struct list_head list;
 	struct hrtimer timer;
@@ -71,7 +71,7 @@ struct pulse_uring_state {
  * uring_park.c:pulse_pending_take
  */
 #define pulse_uring_parked(w)						\
-	(smp_load_acquire(&(w)->pending.cmd) != NULL)
+	(!!smp_load_acquire(&(w)->pending.cmd)) /* (L): see above */
 
 int pulse_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
 void pulse_uring_complete(struct io_uring_cmd *cmd);
