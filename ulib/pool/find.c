@@ -13,17 +13,27 @@
 /* Tries at a victim that others are stealing from too. */
 #define PULSE__STEAL_TRIES 4
 
-static bool pulse__pop_lane(struct pulse__worker *w, enum pulse__lane lane,
-			    struct pulse__job *job)
+/* Nodes by distance, but those before the @first come last. */
+static bool pulse__pop_lane_from(struct pulse__worker *w, enum pulse__lane lane,
+				 uint32_t first, struct pulse__job *job)
 {
 	const struct pulse_pool *pool = w->pool;
 	const uint16_t *order = pool->order + (size_t)w->row * pool->nr_nodes;
 
-	for (uint32_t k = 0; k < pool->nr_nodes; k++) {
+	for (uint32_t i = 0; i < pool->nr_nodes; i++) {
+		uint32_t k = first + i < pool->nr_nodes ? first + i :
+			     first + i - pool->nr_nodes;
+
 		if (pulse__inject_pop(&pool->node[order[k]]->queue[lane], job))
 			return true;
 	}
 	return false;
+}
+
+static bool pulse__pop_lane(struct pulse__worker *w, enum pulse__lane lane,
+			    struct pulse__job *job)
+{
+	return pulse__pop_lane_from(w, lane, 0, job);
 }
 
 /* Out of a deque: the memory stays here, for what the task may submit. */
@@ -45,19 +55,26 @@ static bool pulse__take_oldest(struct pulse__worker *w, struct pulse__job *job)
 	return !pulse__deque_steal(&w->deque, &t) && pulse__unwrap(w, t, job);
 }
 
-/* The one in 64. */
+/*
+ * The one in 64. Each time from another node on: the queue of a near one that
+ * never gets empty must not hide those behind it.
+ */
 static bool pulse__find_out_of_turn(struct pulse__worker *w,
 				    struct pulse__job *job)
 {
+	uint32_t turn = w->tick / (PULSE__GUARD_MASK + 1);
+	uint32_t first = turn / 3 % w->pool->nr_nodes;
 	bool got = false;
 
 	for (uint32_t i = 0; i < 3 && !got; i++) {
-		switch ((w->tick / (PULSE__GUARD_MASK + 1) + i) % 3) {
+		switch ((turn + i) % 3) {
 		case 0:
-			got = pulse__pop_lane(w, PULSE__LANE_LOW, job);
+			got = pulse__pop_lane_from(w, PULSE__LANE_LOW, first,
+						   job);
 			break;
 		case 1:
-			got = pulse__pop_lane(w, PULSE__LANE_NORMAL, job);
+			got = pulse__pop_lane_from(w, PULSE__LANE_NORMAL, first,
+						   job);
 			break;
 		default:
 			got = pulse__take_oldest(w, job);

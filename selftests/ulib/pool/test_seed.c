@@ -202,6 +202,7 @@ KT_TEST(handles_maps_and_lost_threads_work_there_too)
 	struct pulse_results *r;
 	struct pulse_result one;
 	long count = 0;
+	int err;
 
 	KT_REQUIRE(pool);
 	KT_EQ(pulse_pool_submit_wait(pool, &w, PULSE_FOREVER, NULL), 0);
@@ -209,8 +210,12 @@ KT_TEST(handles_maps_and_lost_threads_work_there_too)
 	for (int i = 0; i < 10; i++)
 		KT_EQ(out[i], 1);
 	KT_EQ(pulse_pool_spawn_batch(pool, &w, 1, &r), 0);
-	KT_EQ(pulse_results_next(r, 0, &one, NULL), -ETIMEDOUT);
-	KT_EQ(pulse_results_next(r, PULSE_FOREVER, &one, NULL), 0);
+	/* Its turn may have come and gone by now. */
+	err = pulse_results_next(r, 0, &one, NULL);
+	if (err) {
+		KT_EQ(err, -ETIMEDOUT);
+		KT_EQ(pulse_results_next(r, PULSE_FOREVER, &one, NULL), 0);
+	}
 	KT_EQ(pulse_results_destroy(r), 0);
 	for (int i = 0; i < 10; i++) {
 		KT_EQ(pulse_pool_submit(pool, exits, &count), 0);
