@@ -277,6 +277,51 @@ KT_TEST(the_bottom_of_a_deque_is_not_forgotten)
 	KT_EQ(pulse_pool_destroy(f.pool), 0);
 }
 
+struct at_home {
+	struct pulse_pool *pool;
+	int home;
+	uint32_t left;		/* tasks that are to run before it ends */
+};
+
+/* In the queue of its worker's own node, again and again. */
+static void stay_at_home(void *arg)
+{
+	struct at_home *h = arg;
+	struct pulse_task task = { .sz = sizeof(task), .fn = stay_at_home,
+				   .data = h,
+				   .node = PULSE_TASK_NODE(h->home) };
+
+	if (ATOMIC_GET(h->left))
+		KT_EQ(pulse_pool_submit_task(h->pool, &task), 0);
+}
+
+static void away(void *arg)
+{
+	struct at_home *h = arg;
+
+	__atomic_sub_fetch(&h->left, 1, __ATOMIC_RELAXED);
+}
+
+KT_TEST(a_queue_of_another_node_is_not_forgotten)
+{
+	struct at_home h = { .pool = pool_of(1, 0) };
+	struct pulse_task task = { .sz = sizeof(task), .fn = away, .data = &h };
+	struct gate g;
+
+	KT_REQUIRE(h.pool && gate_close(&g, h.pool));
+	h.home = worker_of(h.pool, 0).home_node;
+	h.left = stats_of(h.pool).num_nodes;
+	stay_at_home(&h);
+	for (uint32_t i = 0; i < stats_of(h.pool).num_nodes; i++) {
+		task.node = PULSE_TASK_NODE((int32_t)i);
+		KT_EQ(pulse_pool_submit_task(h.pool, &task), 0);
+	}
+	gate_open(&g, h.pool);
+	KT_EQ(pulse_pool_wait(h.pool), 0);
+	KT_EQ(h.left, 0);
+	KT_EQ(pulse_pool_destroy(h.pool), 0);
+}
+
 static void home_node(void *arg)
 {
 	struct pulse_pool *pool = pulse_pool_current();
