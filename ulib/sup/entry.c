@@ -103,7 +103,7 @@ struct pulse__entry *pulse__entry_create(struct pulse_sup *sup,
 	en->spec = spec;
 	pulse__spec_get(spec);
 	pulse__list_init(&en->link);
-	pulse__list_init(&en->todo);
+	pulse__list_init(&en->on_list);
 	pulse_timer_init(&en->timer, on_timer, en);
 	pulse__watch_init(en);
 	en->state = spec->s.state;
@@ -114,7 +114,7 @@ struct pulse__entry *pulse__entry_create(struct pulse_sup *sup,
 void pulse__entry_settle(struct pulse__entry *en)
 {
 	pulse__timer_off(en->sup->e, &en->timer);
-	pulse__list_del(&en->todo);
+	pulse__list_del(&en->on_list);
 	en->ended = false;
 	en->counted = false;
 	pulse__entry_status(en, PULSE_CHILD_STOPPED);
@@ -281,8 +281,8 @@ static void on_timer(struct pulse_timer *t, void *arg)
 	(void)t;
 	switch (en->status) {
 	case PULSE_CHILD_RESTARTING:
-		pulse__list_del(&en->todo);
-		pulse__list_add_tail(&sup->retries, &en->todo);
+		pulse__list_del(&en->on_list);
+		pulse__list_add_tail(&sup->retries, &en->on_list);
 		pulse__sup_wake(sup);
 		break;
 	case PULSE_CHILD_STARTING:
@@ -363,7 +363,7 @@ static void ended(struct pulse__entry *en, struct pulse_exit why)
 	case PULSE_CHILD_RUNNING:
 		pulse__entry_status(en, PULSE_CHILD_STOPPED);
 		en->ended = true;
-		pulse__list_add_tail(&sup->exits, &en->todo);
+		pulse__list_add_tail(&sup->exits, &en->on_list);
 		pulse__tell(sup, PULSE_SUP_CHILD_ENDED, en->spec->s.id, &why);
 		break;
 	default:

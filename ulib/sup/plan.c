@@ -191,7 +191,7 @@ static bool next_exit(struct pulse_sup *sup)
 
 	if (!l)
 		return false;
-	en = container_of(l, struct pulse__entry, todo);
+	en = container_of(l, struct pulse__entry, on_list);
 	en->ended = false;
 	failed = en->last_exit.kind != PULSE_EXIT_NORMAL &&
 		 en->last_exit.kind != PULSE_EXIT_SHUTDOWN;
@@ -214,7 +214,7 @@ static bool next_retry(struct pulse_sup *sup)
 
 	if (!l)
 		return false;
-	en = container_of(l, struct pulse__entry, todo);
+	en = container_of(l, struct pulse__entry, on_list);
 	if (en->counted)	/* its delay is over */
 		begin_restart(sup, en, 0);
 	else
@@ -320,7 +320,7 @@ static void start_failed(struct pulse_sup *sup, struct pulse__entry *en)
 		p->kind = PULSE__PLAN_NONE;
 		pulse__entry_status(en, PULSE_CHILD_RESTARTING);
 		en->counted = false;
-		pulse__list_add_tail(&sup->retries, &en->todo);
+		pulse__list_add_tail(&sup->retries, &en->on_list);
 		return;
 	}
 }

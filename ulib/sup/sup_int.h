@@ -155,7 +155,7 @@ struct pulse__entry {
 	bool ended;			/* in sup->exits: not dealt with yet */
 	uint32_t verdict;		/* enum pulse_exit_kind that we decided on */
 	uint32_t level;			/* of the backoff */
-	struct pulse__list todo;	/* in sup->exits or sup->retries */
+	struct pulse__list on_list;	/* in sup->exits or sup->retries */
 	struct pulse_timer timer;	/* by status: start, stop or restart */
 	struct pulse_timer tick;	/* health and memory */
 	struct pulse_timer check;	/* a health check's time is up */

@@ -128,7 +128,7 @@ void pulse__sup_free(struct pulse_sup *sup)
 						       struct pulse__entry, link);
 
 		pulse__list_del(&en->link);
-		pulse__list_del(&en->todo);
+		pulse__list_del(&en->on_list);
 		if (en->state && en->state_free)
 			en->state_free(en->state);
 		pulse__spec_put(en->spec);
