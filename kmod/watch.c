@@ -275,8 +275,12 @@ static void pulse_watch_follow(struct pulse_watched *p)
 	}
 }
 
-/* Look at a process; false when it is over. */
-static bool pulse_look_process(struct pulse_watched *p)
+/*
+ * Look at a process. Its end is told by whoever takes the watch off the list,
+ * after that: nobody hears of an end and then finds its watch still there, and
+ * one that UNWATCH took away is never told.
+ */
+static void pulse_look_process(struct pulse_watched *p)
 {
 	struct pulse_event_process_death death = {
 		.cookie = p->cookie,
@@ -290,8 +294,10 @@ static bool pulse_look_process(struct pulse_watched *p)
 	if (atomic_read(&sig->live) || !READ_ONCE(p->task->exit_state)) {
 		if (p->any_user || pulse_watch_same_user(p->task, p->uid))
 			pulse_look_rss(p, p->task);
-		return true;
+		return;
 	}
+	if (!pulse_watch_unlink(p))
+		return;
 	/* Nobody writes these any more. */
 	death.time_ns = ktime_get_ns();
 	death.exit_code = sig->flags & SIGNAL_GROUP_EXIT ?
@@ -300,7 +306,6 @@ static bool pulse_look_process(struct pulse_watched *p)
 	pulse_event_put(p->ctx, PULSE_EVENT_PROCESS_DEATH, &death,
 			sizeof(death));
 	pulse_nl_process_death(p, &death);
-	return false;
 }
 
 /* A round. At most one look at each of PULSE_MAX_WATCHES. */
@@ -315,7 +320,9 @@ static void pulse_watch_tick(struct work_struct *work)
 	all->round++;
 	spin_unlock(&all->lock);
 	while ((p = pulse_watch_next(all))) {
-		if (!(p->worker ? pulse_look_worker(p) : pulse_look_process(p)))
+		if (!p->worker)
+			pulse_look_process(p);
+		else if (!pulse_look_worker(p))
 			pulse_watch_unlink(p);
 		pulse_watch_put(p);
 		cond_resched();
