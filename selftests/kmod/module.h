@@ -6,6 +6,7 @@
 #ifndef PULSE_SELFTESTS_MODULE_H
 #define PULSE_SELFTESTS_MODULE_H
 
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "dev.h"
@@ -54,20 +55,48 @@ static inline void keep_state_source(void)
 		fclose(f);
 }
 
+static void *module_image;
+static size_t module_bytes;
+
+/*
+ * Read once: a load whose allocations fail must not be the one that reads the
+ * file. A file system that is refused memory keeps pages of it that say EINVAL.
+ */
+static inline int read_module(void)
+{
+	FILE *f = module_image ? NULL : fopen(module_file(), "re");
+	struct stat st;
+	int ret;
+
+	if (module_image)
+		return 0;
+	if (!f)
+		return -errno;
+	ret = fstat(fileno(f), &st) ? -errno : 0;
+	module_image = ret ? NULL : malloc((size_t)st.st_size);
+	if (!module_image ||
+	    fread(module_image, 1, (size_t)st.st_size, f) != (size_t)st.st_size) {
+		ret = ret ? ret : -EIO;
+		free(module_image);
+		module_image = NULL;
+	} else {
+		module_bytes = (size_t)st.st_size;
+	}
+	fclose(f);
+	return ret;
+}
+
 /* With its state source as it was found, unless the parameters name one. */
 static inline int load(const char *parameters)
 {
-	int fd = open(module_file(), O_RDONLY | O_CLOEXEC);
+	int ret = read_module();
 	char all[256];
-	int ret;
 
-	if (fd < 0)
-		return -errno;
+	if (ret)
+		return ret;
 	snprintf(all, sizeof(all), "%s%s %s", *state_source ? "state_source=" : "",
 		 state_source, parameters);
-	ret = syscall(SYS_finit_module, fd, all, 0) ? -errno : 0;
-	close(fd);
-	return ret;
+	return syscall(SYS_init_module, module_image, module_bytes, all) ? -errno : 0;
 }
 
 #define NEED_MODULE_FILE()						\

@@ -70,6 +70,7 @@ static void sweep_load(const char *parameters)
 	int step = 5 / (int)kt_scale(5) ? 5 / (int)kt_scale(5) : 1;
 
 	NEED_MODULE_FILE();
+	KT_EQ(read_module(), 0);
 	KT_EQ(unload_soon(), 0);
 	fail_nth_open();
 	first = points_before_module();
