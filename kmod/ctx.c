@@ -449,11 +449,33 @@ static const struct pulse_cmd pulse_cmds[] = {
 	PULSE_CMD(EVENTFD, pulse_eventfd, .fn = pulse_cmd_eventfd),
 };
 
+/*
+ * Copy the argument in if it is as long as this kernel knows it: one copy, of a
+ * size the compiler knows. If it is not, or may end where memory does, nothing
+ * of what was read here is used.
+ */
+static __always_inline bool pulse_call_fetch_whole(struct pulse_call *call,
+						   size_t size)
+{
+	return !copy_from_user(&call->arg, call->uarg, size) &&
+	       call->arg.size == size;
+}
+
 /* Copy the argument in by the rules at the head of the ABI. */
 static int pulse_call_fetch(struct pulse_call *call, const struct pulse_cmd *cmd)
 {
 	u32 usize;
 	int ret;
+
+	/* those that worker threads make all the time */
+	static_assert(sizeof(struct pulse_park) == sizeof(struct pulse_wake));
+	if (cmd->size == sizeof(struct pulse_park) ?
+	    pulse_call_fetch_whole(call, sizeof(struct pulse_park)) :
+	    cmd->size == sizeof(struct pulse_handoff) &&
+	    pulse_call_fetch_whole(call, sizeof(struct pulse_handoff))) {
+		call->usize = cmd->size;
+		return call->arg.flags & ~cmd->flags ? -EINVAL : 0;
+	}
 
 	if (get_user(usize, (u32 __user *)call->uarg))
 		return -EFAULT;
@@ -473,15 +495,15 @@ static int pulse_call_fetch(struct pulse_call *call, const struct pulse_cmd *cmd
 
 static long pulse_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 {
-	struct pulse_call call = {
-		.ctx = file->private_data,
-		.file = file,
-		.uarg = (void __user *)uarg,
-	};
+	/* Nobody looks at more of the argument than was copied in. */
+	struct pulse_call call __uninitialized;
 	const struct pulse_cmd *cmd;
 	unsigned int i = _IOC_NR(nr);
 	int ret;
 
+	call.ctx = file->private_data;
+	call.file = file;
+	call.uarg = (void __user *)uarg;
 	if (i >= ARRAY_SIZE(pulse_cmds))
 		return -ENOTTY;
 	cmd = &pulse_cmds[array_index_nospec(i, ARRAY_SIZE(pulse_cmds))];

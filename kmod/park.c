@@ -315,6 +315,49 @@ static int pulse_wake_fetch(struct pulse_ctx *ctx, const struct pulse_wake *arg,
 	return 0;
 }
 
+/* A permit for the worker of this slot; how many there are: 1 or 0. */
+static u32 pulse_wake_slot(struct pulse_ctx *ctx, unsigned int i)
+{
+	struct pulse_worker *w = &ctx->workers[i];
+
+	if (!pulse_worker_is_live(w))
+		return 0;
+	if (pulse_give(w, PULSE_PERMIT))
+		pulse_count(wakes);
+	return 1;
+}
+
+/* Not inlined: a set is half a KiB of stack, which kernels may clear each time. */
+static noinline int pulse_wake_list(struct pulse_ctx *ctx, struct pulse_wake *arg)
+{
+	DECLARE_BITMAP(set, PULSE_MAX_WORKERS);
+	unsigned int i;
+	int ret;
+
+	bitmap_zero(set, ctx->max_workers);
+	ret = pulse_wake_fetch(ctx, arg, set);
+	if (ret)
+		return ret;
+	for_each_set_bit(i, set, ctx->max_workers) {
+		arg->woken += pulse_wake_slot(ctx, i);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* As above, of the one entry, which most lists are made of. */
+static int pulse_wake_single(struct pulse_ctx *ctx, struct pulse_wake *arg)
+{
+	u32 index;
+
+	if (get_user(index, (u32 __user *)u64_to_user_ptr(arg->indices)))
+		return -EFAULT;
+	if (index < ctx->max_workers)
+		arg->woken = pulse_wake_slot(ctx, array_index_nospec(index,
+								     ctx->max_workers));
+	return 0;
+}
+
 /**
  * pulse_wake() - WAKE: give a permit to each worker of a list
  * @ctx: the context, live
@@ -327,28 +370,14 @@ static int pulse_wake_fetch(struct pulse_ctx *ctx, const struct pulse_wake *arg,
  */
 int pulse_wake(struct pulse_ctx *ctx, struct pulse_wake *arg)
 {
-	DECLARE_BITMAP(set, PULSE_MAX_WORKERS);
-	unsigned int i;
 	int ret;
 
 	if (arg->nr > PULSE_MAX_WORKERS)
 		return -E2BIG;
-	bitmap_zero(set, ctx->max_workers);
-	ret = pulse_wake_fetch(ctx, arg, set);
+	arg->woken = 0;
+	ret = arg->nr == 1 ? pulse_wake_single(ctx, arg) : pulse_wake_list(ctx, arg);
 	if (ret)
 		return ret;
-
-	arg->woken = 0;
-	for_each_set_bit(i, set, ctx->max_workers) {
-		struct pulse_worker *w = &ctx->workers[i];
-
-		if (!pulse_worker_is_live(w))
-			continue;
-		if (pulse_give(w, PULSE_PERMIT))
-			pulse_count(wakes);
-		arg->woken++;
-		cond_resched();
-	}
 	trace_wake(ctx, NUMA_NO_NODE, arg->nr, arg->woken);
 	return arg->nr && !arg->woken ? -ESRCH : 0;
 }
