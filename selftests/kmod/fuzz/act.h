@@ -7,6 +7,7 @@
 #define PULSE_SELFTESTS_FUZZ_ACT_H
 
 #include "pages.h"
+#include "uring.h"
 #include "ways.h"
 
 /* ----------------------------------------------------------------- commands */
@@ -15,21 +16,6 @@ static void fuzz_put_field(struct fuzz_op *op, const struct fuzz_field *f,
 			   uint64_t value)
 {
 	memcpy(op->bytes + f->at, &value, f->len);
-}
-
-/* The pages may be gone. */
-static void fuzz_set_word(struct pulse_uwork *uwork, int own, const void *from)
-{
-	uint32_t word;
-
-	if (!uwork)
-		return;
-	memcpy(&word, from, sizeof(word));
-	if (!sigsetjmp(fuzz_back, 1)) {
-		fuzz_guarded = 1;
-		__atomic_store_n(&uwork[own].park, word, __ATOMIC_SEQ_CST);
-	}
-	fuzz_guarded = 0;
 }
 
 /* What can only be known when the call is made. */
@@ -187,6 +173,10 @@ static int fuzz_act(const struct fuzz_op *op)
 	case FUZZ_SLEEP:
 		usleep(op->bytes[0] * 20U);
 		return 0;
+	case FUZZ_URING:
+		return fuzz_uring(op);
+	case FUZZ_URING_TURN:
+		return fuzz_uring_turn(op);
 	case FUZZ_UID:
 		/* this thread's alone, and for good */
 		return op->bytes[0] == 5 && syscall(SYS_setresuid, FUZZ_NOBODY,

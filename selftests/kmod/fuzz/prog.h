@@ -14,6 +14,7 @@
 
 #include <linux/pulse.h>
 #include <linux/pulse_netlink.h>
+#include <linux/pulse_uring.h>
 
 #define FUZZ_OPS	24	/* calls a program */
 #define FUZZ_BYTES	128	/* of argument a call, the longest struct and more */
@@ -28,7 +29,7 @@ enum fuzz_kind {
 	FUZZ_MUNMAP, FUZZ_MPROTECT, FUZZ_MREMAP, FUZZ_MADVISE, FUZZ_TOUCH,
 	FUZZ_SCRIBBLE, FUZZ_POLL, FUZZ_EPOLL, FUZZ_NETLINK, FUZZ_SYSFS, FUZZ_FORK,
 	FUZZ_EXEC, FUZZ_SIGNAL, FUZZ_EXIT, FUZZ_PASS, FUZZ_MOVE, FUZZ_SPIN,
-	FUZZ_SLEEP, FUZZ_UID, FUZZ_NR_KINDS
+	FUZZ_SLEEP, FUZZ_UID, FUZZ_URING, FUZZ_URING_TURN, FUZZ_NR_KINDS
 };
 
 /* fuzz_op.how: what is filled in when the call is made */
@@ -285,12 +286,43 @@ static inline void fuzz_fill_cmd(uint64_t *rnd, struct fuzz_op *op, uint32_t cmd
 		op->bytes[fuzz_roll(rnd, c->bytes)] ^= (uint8_t)(1U << fuzz_roll(rnd, 8));
 }
 
+/*
+ * A command through io_uring, mostly one that is right: its argument, how it is
+ * asked for (fuzz_uring()), and what it is called.
+ */
+static inline void fuzz_fill_uring(uint64_t *rnd, struct fuzz_op *op)
+{
+	struct pulse_uring_park p = {
+		.index = fuzz_roll(rnd, 4),
+		.word = (uint32_t)fuzz_value(rnd, FUZZ_F_WORD),
+		.deadline_ns = (int64_t)fuzz_value(rnd, FUZZ_F_DEADLINE),
+	};
+	struct pulse_uring_event_wait w = { .deadline_ns = p.deadline_ns };
+
+	op->kind = FUZZ_URING;
+	op->how = (uint8_t)(FUZZ_OWN | FUZZ_MATCH | (fuzz_roll(rnd, 2) ? FUZZ_SOON : 0) |
+			    (fuzz_roll(rnd, 2) ? FUZZ_LIST : 0));
+	if (!fuzz_roll(rnd, 8))
+		op->how ^= (uint8_t)(1U << fuzz_roll(rnd, 8));
+	memset(op->bytes, 0, sizeof(op->bytes));
+	if (op->how & FUZZ_LIST)
+		memcpy(op->bytes, &w, sizeof(w));
+	else
+		memcpy(op->bytes, &p, sizeof(p));
+	for (uint32_t i = FUZZ_LIST_AT; i < FUZZ_LIST_AT + 4; i++)
+		op->bytes[i] = (uint8_t)fuzz_roll(rnd, 6);
+}
+
 static inline void fuzz_fill_op(uint64_t *rnd, struct fuzz_op *op)
 {
 	op->thread = (uint8_t)fuzz_roll(rnd, FUZZ_THREADS);
 	op->slot = (uint8_t)(fuzz_roll(rnd, 4) ? 0 : fuzz_roll(rnd, FUZZ_SLOTS));
 	if (fuzz_roll(rnd, 3)) {
 		fuzz_fill_cmd(rnd, op, fuzz_roll(rnd, FUZZ_NR_CMDS));
+		return;
+	}
+	if (!fuzz_roll(rnd, 5)) {
+		fuzz_fill_uring(rnd, op);
 		return;
 	}
 	op->kind = (uint8_t)fuzz_roll(rnd, FUZZ_NR_KINDS);
@@ -335,7 +367,22 @@ static inline void fuzz_follow(uint64_t *rnd, struct fuzz_prog *p, struct fuzz_o
 	uint32_t other = (op.thread + 1U) % FUZZ_THREADS, cmd;
 	struct fuzz_op *next;
 
-	if (op.kind != FUZZ_IOCTL || p->nr == FUZZ_OPS)
+	if (p->nr == FUZZ_OPS)
+		return;
+	if (op.kind == FUZZ_URING) {
+		/* a permit for it, or a turn of its own ring */
+		bool turn = fuzz_roll(rnd, 2);
+
+		next = fuzz_add(p, turn ? FUZZ_URING_TURN : FUZZ_IOCTL,
+				turn ? op.thread : other);
+		if (turn)
+			next->bytes[0] = (uint8_t)fuzz_roll(rnd, 6);
+		else
+			fuzz_fill_cmd(rnd, next, fuzz_cmd_by_nr(PULSE_IOC_WAKE));
+		next->slot = op.slot;
+		return;
+	}
+	if (op.kind != FUZZ_IOCTL)
 		return;
 	switch (fuzz_cmds[op.cmd].nr) {
 	case PULSE_IOC_WATCH:

@@ -93,7 +93,7 @@ static inline void fuzz_seed_rest(struct fuzz_prog *p)
 }
 
 /* Other ways in: @n of them. */
-#define FUZZ_NR_WAYS	5
+#define FUZZ_NR_WAYS	6
 
 static inline void fuzz_seed_way(struct fuzz_prog *p, int n)
 {
@@ -139,6 +139,19 @@ static inline void fuzz_seed_way(struct fuzz_prog *p, int n)
 		fuzz_add(p, FUZZ_MUNMAP, 1)->bytes[1] = 2;
 		op = fuzz_add(p, FUZZ_EXIT, 1);
 		op->bytes[0] = op->bytes[1] = 1;
+		break;
+	case 5:		/* through io_uring: one that waits is woken, others cancelled */
+		op = fuzz_add(p, FUZZ_URING, 1);
+		op->how = FUZZ_OWN | FUZZ_MATCH;
+		((struct pulse_uring_park *)(void *)op->bytes)->deadline_ns =
+			PULSE_NO_DEADLINE;
+		op = fuzz_add(p, FUZZ_URING, 0);
+		op->how = FUZZ_LIST;
+		((struct pulse_uring_event_wait *)(void *)op->bytes)->deadline_ns =
+			PULSE_NO_DEADLINE;
+		((struct pulse_wake_node *)fuzz_seed_op(p, PULSE_IOC_WAKE_NODE, 0, 0))->nr = 4;
+		fuzz_add(p, FUZZ_URING_TURN, 1)->bytes[0] = 3;
+		fuzz_add(p, FUZZ_URING_TURN, 0)->bytes[0] = 1;
 	}
 }
 
