@@ -280,10 +280,10 @@ check-vm: setup-vm
 	@$(MAKE) modules
 	@selftests/check vm
 # The kernel for it is built once, which takes 15 minutes; so it is not in "check".
-check-debug: KERNELS := debug
+check-debug: KERNELS := debug debug-6.12
 check-debug: setup-vm
 	@$(MAKE) lib selftests
-	@$(MAKE) modules KERNELS=debug
+	@$(MAKE) modules KERNELS="debug debug-6.12"
 	@PULSE_TEST_TIMEOUT=$${PULSE_TEST_TIMEOUT:-3600} selftests/check debug
 # Likewise. PULSE_FUZZ_SECONDS is how long it is fuzzed, 300 if not said.
 check-kcsan: KERNELS := kcsan

@@ -26,7 +26,8 @@ KERNELS='
 rt    bookworm-backports  6\.12\..*-rt -
 '
 STOCK_KERNELS='6.1 6.12 7.2'
-BUILT_KERNELS='debug kcsan'
+# Built here, from Debian's source package of the series named.
+BUILT_KERNELS='debug kcsan debug-6.12'
 ALL_KERNELS="$STOCK_KERNELS rt $BUILT_KERNELS"
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -37,6 +38,15 @@ known_kernel() { [[ " $ALL_KERNELS " == *" $1 "* ]]; }
 built_kernel() { [[ " $BUILT_KERNELS " == *" $1 "* ]]; }
 kernel_ready() { [[ -s $PULSE_CACHE/$1/release ]]; }
 kernel_release() { cat "$PULSE_CACHE/$1/release"; }
+
+# series_of_built KERNEL: which source it is built from
+series_of_built()
+{
+	case $1 in
+	*-*)	echo "${1#*-}" ;;
+	*)	echo 6.1 ;;
+	esac
+}
 
 # kernel_image KERNEL: what QEMU is to start
 kernel_image()
