@@ -1,37 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A value that comes later: set once, waited for, cancelled, broken. */
-#include <time.h>
 
-#include "base/base.h"
-#include "ktap.h"
-
-#include <pulse-u/future.h>
-
-#define MS	1000000LL
-
-static struct pulse_promise *p;
-static struct pulse_future *f;
-
-static void pair(void)
-{
-	p = NULL;
-	f = NULL;
-	KT_EQ(pulse_future_create(NULL, &p, &f), 0);
-}
-
-static void unpair(void)
-{
-	pulse_promise_put(p);
-	pulse_future_put(f);
-}
-
-static void nap(int64_t ns)
-{
-	struct timespec ts;
-
-	pulse__ns_to_timespec(ns, &ts);
-	nanosleep(&ts, NULL);
-}
+#include "pair.h"
 
 /* U01 */
 KT_TEST(missing_handles_are_refused)

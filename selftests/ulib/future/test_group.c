@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "ktap.h"
+#include "small_stack.h"
 
 #include <pulse-u/future.h>
 
@@ -29,21 +30,6 @@ static void count_free(void *value)
 	freed++;
 	free(value);
 }
-
-/* Runs @fn on a thread with a stack that a recursion would not fit in. */
-static void on_small_stack(void *(*fn)(void *))
-{
-	pthread_attr_t attr;
-	pthread_t t;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 256 << 10);
-	if (KT_CHECK(!pthread_create(&t, &attr, fn, NULL)))
-		pthread_join(t, NULL);
-	pthread_attr_destroy(&attr);
-}
-
-#define CHAIN 100000
 
 static void *long_nest(void *unused)
 {

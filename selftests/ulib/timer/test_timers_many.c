@@ -1,55 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The wheel with many timers: against a model, a million, bounded runs. */
-#include "base/base.h"
-#include "ktap.h"
-
-#include <pulse-u/timer.h>
-
-#define MS	1000000LL
-
-static int64_t fake_now;
-
-static int64_t fake_clock(void *arg)
-{
-	(void)arg;
-	return fake_now;
-}
-
-static struct pulse_timers *new_wheel(int64_t start, int64_t resolution)
-{
-	struct pulse_timers *w = NULL;
-	PULSE_OPTS(pulse_timers_opts, o, .now = fake_clock,
-		   .resolution_ns = resolution);
-
-	fake_now = start;
-	KT_EQ(pulse_timers_create(&o, &w), 0);
-	return w;
-}
-
-/* Sleeps and runs as a loop would until @end; returns callbacks called. */
-static long run_until(struct pulse_timers *w, int64_t end, long *sleeps)
-{
-	long fired = 0;
-
-	for (;;) {
-		int64_t next = pulse_timers_next(w);
-		int n;
-
-		if (next > end)
-			break;
-		if (next > fake_now) {
-			fake_now = next;
-			if (sleeps)
-				++*sleeps;
-		}
-		n = pulse_timers_run(w, -1, 0);
-		if (n < 0)
-			return n;
-		fired += n;
-	}
-	fake_now = end;
-	return fired;
-}
+#include "wheel.h"
 
 /* ---- against a model ---------------------------------------------------- */
 
