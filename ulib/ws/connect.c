@@ -15,7 +15,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
-#include "io/tcp.h"
+#include "io/stream.h"
 
 struct pulse__ws_dial {
 	struct pulse_poller_task task;

@@ -4,7 +4,7 @@
  */
 #include "ws/ws_int.h"
 
-#include "io/tcp.h"
+#include "io/stream.h"
 
 #include <signal.h>
 #include <time.h>
