@@ -14,6 +14,10 @@
  * "unix:/path", "unix:@name" (an abstract one): stream sockets of this machine.
  * A listener takes over the file of one that is gone, and removes its own file
  * when it is closed. reuse_port is -EOPNOTSUPP there.
+ *
+ * "tls:127.0.0.1:443", "tls:unix:/path": TLS over that (tls.h). Open means that
+ * the handshake is over; an end that the peer has not announced is -ECONNRESET.
+ * What close() has not sent yet is sent for up to ten seconds.
  */
 #ifndef PULSE_U_TRANSPORT_H
 #define PULSE_U_TRANSPORT_H
@@ -31,6 +35,7 @@ extern "C" {
 
 struct pulse_transport;
 struct pulse_listener;
+struct pulse_tls;
 
 /* Room for any address as text, its final 0 included. */
 #define PULSE_ADDRESS_MAX 128
@@ -278,6 +283,10 @@ PULSE_API int pulse_transport_stats(const struct pulse_transport *transport,
  * @deadline_ns: give up then, absolute CLOCK_MONOTONIC; default: 30 s from now
  * @nodelay: enum pulse_switch: send small pieces at once; default on
  * @keepalive_s: probe a silent peer after so many seconds; default 0: never
+ * @tls: for "tls:"; default NULL: a client that believes the system's
+ *	authorities
+ * @server_name: for "tls:", whom the peer must prove to be, a host's name or an
+ *	IP address; default: the host of @address
  */
 struct pulse_connect_opts {
 	size_t sz;
@@ -285,6 +294,8 @@ struct pulse_connect_opts {
 	int64_t deadline_ns;
 	int nodelay;
 	uint32_t keepalive_s;
+	struct pulse_tls *tls;
+	const char *server_name;
 };
 
 /**
@@ -325,6 +336,7 @@ typedef void (*pulse_accept_fn)(struct pulse_listener *listener,
  * @nodelay: enum pulse_switch: send small pieces at once; default on
  * @keepalive_s: probe a silent peer after so many seconds; default 0: never
  * @reserved: 0
+ * @tls: for "tls:": has a certificate
  */
 struct pulse_listener_opts {
 	size_t sz;
@@ -335,6 +347,7 @@ struct pulse_listener_opts {
 	int nodelay;
 	uint32_t keepalive_s;
 	uint32_t reserved;
+	struct pulse_tls *tls;
 };
 
 /**

@@ -4,13 +4,14 @@
  */
 #include "io/poller_int.h"
 #include "io/stream.h"
+#include "io/tls.h"
 
+/* All but tcp and unix, whose names are part of what addr.c reads. */
 static const struct {
 	const char *prefix;
 	const struct pulse__carrier *carrier;
 } carriers[] = {
-	{ "tcp:", &pulse__carrier_stream },
-	{ "unix:", &pulse__carrier_stream },
+	{ "tls:", &pulse__carrier_tls },
 };
 
 const struct pulse__carrier *pulse__carrier_of(const char *address,

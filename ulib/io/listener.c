@@ -59,7 +59,6 @@ void pulse__listener_lost(struct pulse_listener *l)
 
 static const struct pulse__listener_ops plain_ops = {
 	.accepted = pulse__listener_hand_out,
-	.name = "stream",
 };
 
 static void got(struct pulse_listener *l, int fd)
@@ -299,9 +298,16 @@ int pulse_listener_close(struct pulse_listener *l)
 
 int pulse_listener_address(struct pulse_listener *l, char *buf, size_t len)
 {
+	size_t n;
+
 	if (!l || !buf || !len)
 		return -EINVAL;
-	return pulse__addr_of(l->fd, false, buf, len);
+	n = l->ops->prefix ? strlen(l->ops->prefix) : 0;
+	if (n >= len)
+		return -ENOSPC;
+	if (n)
+		memcpy(buf, l->ops->prefix, n);
+	return pulse__addr_of(l->fd, false, buf + n, len - n);
 }
 
 int pulse_listener_stats(const struct pulse_listener *l,

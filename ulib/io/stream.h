@@ -78,7 +78,7 @@ struct pulse__listener_ops {
 	void (*accepted)(struct pulse_listener *l, struct pulse_transport *t);
 	/* Gives up what is under way and frees it; its socket is closed. NULL: free. */
 	void (*close)(struct pulse_listener *l);
-	const char *name;
+	const char *prefix;	/* before the socket's address, or NULL */
 };
 
 /* Carriers with ops embed it; pulse__listener_init() fills it in. */

@@ -2,7 +2,10 @@
 /*
  * What every carrier of transport.h does alike: one suite, run over each.
  */
+#include "certs.h"
 #include "ends.h"
+
+#include <pulse-u/tls.h>
 
 #include <sys/resource.h>
 #include <time.h>
@@ -448,5 +451,49 @@ static const struct kind unix_path = {
 	.features = STREAM,
 };
 STREAM_TESTS(unix_path)
+
+static struct pulse_tls *tls_server, *tls_client;
+
+__attribute__((destructor)) static void forget_tls(void)
+{
+	if (tls_server)
+		pulse_tls_destroy(tls_server);
+	if (tls_client)
+		pulse_tls_destroy(tls_client);
+}
+
+static const char *with_tls(struct pulse_listener_opts *lo,
+			    struct pulse_connect_opts *co)
+{
+	PULSE_OPTS(pulse_tls_opts, so);
+	PULSE_OPTS(pulse_tls_opts, to);
+	const char *why = certs_make();
+
+	if (why)
+		return why;
+	so.cert_file = certs_file("srv.pem");
+	so.key_file = certs_file("srv.key");
+	to.ca_file = certs_file("ca.pem");
+	if (!tls_server && pulse_tls_create(&so, &tls_server))
+		return "the TLS plug-in is not to be had";
+	if (!tls_client)
+		KT_EQ(pulse_tls_create(&to, &tls_client), 0);
+	lo->tls = tls_server;
+	co->tls = tls_client;
+	co->server_name = "localhost";
+	return NULL;
+}
+
+static const struct kind tls = {
+	.name = "tls", .address = "tls:127.0.0.1:0",
+	.features = STREAM | PULSE_TRANSPORT_RESET, .prepare = with_tls,
+};
+STREAM_TESTS(tls)
+
+static const struct kind tls_unix = {
+	.name = "tls", .address = "tls:unix:@pulse-carriers-%d",
+	.features = STREAM, .prepare = with_tls,
+};
+STREAM_TESTS(tls_unix)
 
 KT_MAIN()
