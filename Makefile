@@ -129,7 +129,8 @@ build: setup-build
 	@$(MAKE) lib tools examples selftests fuzz bench-bin
 	@$(MAKE) modules
 
-lib: $(LIBSO) $(LIBA) $(O)/lib/libpulse-u.so $(O)/lib/pkgconfig/libpulse-u.pc
+lib: $(LIBSO) $(LIBA) $(O)/lib/libpulse-u.so $(O)/lib/pkgconfig/libpulse-u.pc \
+	plugins
 tools: $(TOOL_BIN) pulsectl
 examples: $(EX_BIN)
 selftests: $(TEST_BIN)
@@ -192,6 +193,28 @@ $(O)/lib/pkgconfig/libpulse-u.pc: ulib/libpulse-u.pc.in
 	@mkdir -p $(@D)
 	@sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
+# Carriers that need other people's libraries: plug-ins, which the core loads when
+# they are asked for. One whose library is not here is left out.
+PLUGINS	 := $(if $(shell pkg-config --exists 'openssl >= 3' && echo y),tls) \
+	    $(if $(shell pkg-config --exists librdmacm libibverbs && echo y),rdma)
+PLUGINS	 := $(foreach p,$(PLUGINS),$(if $(wildcard ulib/io/plugin/$(p)_*.c),$(p)))
+PLUGIN_SO := $(PLUGINS:%=$(O)/lib/pulse-u/transport-%.so)
+PLUGIN_PKG_tls  := openssl
+PLUGIN_PKG_rdma := librdmacm libibverbs
+.PHONY: plugins
+plugins: $(PLUGIN_SO)
+ifeq ($(filter tls,$(PLUGINS)),)
+plugins: no-tls
+.PHONY: no-tls
+no-tls:
+	@echo '  SKIP    transport tls: no openssl; fix: apt install libssl-dev'
+endif
+$(O)/lib/pulse-u/transport-%.so: $(wildcard ulib/io/plugin/*.[ch]) $(O)/.flags
+	@mkdir -p $(@D)
+	@echo "  PLUGIN  $@"
+	@$(CC) $(CPPFLAGS) $(LIBCFLAGS) $$(pkg-config --cflags $(PLUGIN_PKG_$*)) -shared \
+	  -o $@ $(wildcard ulib/io/plugin/$*_*.c) $$(pkg-config --libs $(PLUGIN_PKG_$*))
+
 # Tools and examples use the public interface: they link the shared library.
 LINKSO = -L$(O)/lib -lpulse-u -Wl,-rpath,'$$ORIGIN/$(1)lib' -pthread
 $(TOOL_BIN): $(O)/bin/%: $(O)/obj/tools/%.o $(LIBSO) $(O)/lib/libpulse-u.so
@@ -231,7 +254,7 @@ endef
 $(foreach d,$(EX_DIRS),$(eval $(call example_dir,$(patsubst examples/%/,%,$(d)))))
 
 # Tests may look inside: they link the static library.
-$(TEST_BIN): $(O)/%: %.c $(LIBA) $(O)/.flags
+$(TEST_BIN): $(O)/%: %.c $(LIBA) $(O)/.flags | plugins
 	@mkdir -p $(@D)
 	@echo "  TEST    $@"
 	@$(CC) $(CPPFLAGS) $(TESTCFLAGS) -I$(dir $<) -MMD -MP -MF $@.d -o $@ $< $(LIBA) $(LIBS)
@@ -339,6 +362,8 @@ install: lib tools
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/bin \
 	  $(DESTDIR)$(PREFIX)/include/pulse-u $(DESTDIR)$(PREFIX)/include/linux
 	install -m 755 $(LIBSO) $(DESTDIR)$(LIBDIR)/
+	install -d $(DESTDIR)$(LIBDIR)/pulse-u
+	$(if $(PLUGIN_SO),install -m 755 $(PLUGIN_SO) $(DESTDIR)$(LIBDIR)/pulse-u/)
 	ln -sfn $(notdir $(LIBSO)) $(DESTDIR)$(LIBDIR)/libpulse-u.so
 	install -m 644 $(LIBA) $(DESTDIR)$(LIBDIR)/
 	install -m 644 $(O)/lib/pkgconfig/libpulse-u.pc $(DESTDIR)$(LIBDIR)/pkgconfig/

@@ -11,12 +11,15 @@
 
 #include <pulse-u/backend.h>
 #include <pulse-u/transport.h>
+#include <pulse-u/tls.h>
 #include <pulse-u/ws.h>
 
 #define DRAIN_NS	(5 * 1000000000LL)
 
 struct args {
 	const char *listen;
+	const char *cert;
+	const char *key;
 	uint32_t threads;
 	uint64_t max_message;
 	uint32_t level;		/* of compression; 0: none */
@@ -27,7 +30,7 @@ static void usage(FILE *to)
 {
 	fputs("usage: ws-echo [--listen ADDR:PORT] [--threads N]\n"
 	      "               [--backend auto|kernel|user] [--max-message BYTES]\n"
-	      "               [--deflate[=LEVEL]]\n"
+	      "               [--deflate[=LEVEL]] [--cert FILE [--key FILE]]\n"
 	      "\n"
 	      "A WebSocket server that sends every message back, on any path.\n"
 	      "\n"
@@ -37,6 +40,8 @@ static void usage(FILE *to)
 	      "  --max-message BYTES  longer ones close with 1009; default 16777216\n"
 	      "  --deflate[=LEVEL]    permessage-deflate with peers that offer it,\n"
 	      "                       level 1 (fast) to 9 (small), default 6\n"
+	      "  --cert FILE          serve wss: with this certificate (PEM)\n"
+	      "  --key FILE           its key; default: in the same file\n"
 	      "  --help, --version\n"
 	      "\n"
 	      "SIGINT and SIGTERM close all connections with 1001 and end it.\n", to);
@@ -79,6 +84,8 @@ static int parse(int argc, char **argv, struct args *a)
 		{ "backend", required_argument, NULL, 'b' },
 		{ "max-message", required_argument, NULL, 'm' },
 		{ "deflate", optional_argument, NULL, 'd' },
+		{ "cert", required_argument, NULL, 'c' },
+		{ "key", required_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
@@ -113,6 +120,12 @@ static int parse(int argc, char **argv, struct args *a)
 				return 1 + bad("--deflate takes a level from 1 to 9",
 					       optarg);
 			a->level = (uint32_t)n;
+			break;
+		case 'c':
+			a->cert = optarg;
+			break;
+		case 'k':
+			a->key = optarg;
 			break;
 		case 'h':
 			usage(stdout);
@@ -176,11 +189,24 @@ static int serve(const struct args *a, struct pulse_ctx *ctx,
 		   .threads = a->threads, .handlers = &handlers, .ctx = ctx,
 		   .max_message_bytes = a->max_message,
 		   .deflate = a->level ? &deflate : NULL);
+	PULSE_OPTS(pulse_tls_opts, tls, .cert_file = a->cert, .key_file = a->key);
 	struct pulse_ws_server *server;
-	char where[PULSE_ADDRESS_MAX];
+	char where[PULSE_ADDRESS_MAX], listen[PULSE_ADDRESS_MAX];
 	int err, sig;
 
+	if (a->cert) {
+		snprintf(listen, sizeof(listen), "tls:%s", a->listen);
+		opts.listen = listen;
+		err = pulse_tls_create(&tls, &opts.tls);
+		if (err) {
+			fprintf(stderr, "ws-echo: cannot use %s: %s\n", a->cert,
+				pulse_strerror(err));
+			return 1;
+		}
+	}
 	err = pulse_ws_server_create(&opts, &server);
+	if (a->cert)
+		pulse_tls_destroy(opts.tls);
 	if (err == -EINVAL)
 		return bad("--listen takes ADDR:PORT", a->listen);
 	if (!err)

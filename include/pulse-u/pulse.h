@@ -34,6 +34,7 @@
 #include <pulse-u/shared_pool.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
+#include <pulse-u/tls.h>
 #include <pulse-u/child.h>
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>

@@ -2,14 +2,22 @@
 /*
  * transport.h - what carries bytes between two peers, and who opens it.
  *
- * The contract is one for all carriers: TCP here; others bring their own
+ * The contract is one for all carriers: those below, and any that brings its own
  * struct pulse_transport_ops. A transport belongs to the thread of its poller
  * as everything of a poller does. Its owner sets a handler, says what it
  * wants to hear of, and closes it, which the handler may do as well.
  *
  * Addresses are texts: "127.0.0.1:80", "[::1]:80", "localhost:80", "*:80" (any
  * address, IPv6 and IPv4), with or without "tcp:" before them. Port 0 of a
- * listener lets the system choose. Names are not looked up.
+ * listener lets the system choose. Names are not looked up. Others:
+ *
+ * "unix:/path", "unix:@name" (an abstract one): stream sockets of this machine.
+ * A listener takes over the file of one that is gone, and removes its own file
+ * when it is closed. reuse_port is -EOPNOTSUPP there.
+ *
+ * "tls:127.0.0.1:443", "tls:unix:/path": TLS over that (tls.h). Open means that
+ * the handshake is over; an end that the peer has not announced is -ECONNRESET.
+ * What close() has not sent yet is sent for up to ten seconds.
  */
 #ifndef PULSE_U_TRANSPORT_H
 #define PULSE_U_TRANSPORT_H
@@ -27,6 +35,7 @@ extern "C" {
 
 struct pulse_transport;
 struct pulse_listener;
+struct pulse_tls;
 
 /* Room for any address as text, its final 0 included. */
 #define PULSE_ADDRESS_MAX 128
@@ -45,6 +54,8 @@ enum pulse_transport_feature {
 	PULSE_TRANSPORT_ASYNC_SEND = 1 << 4,
 	/* view() hands out memory of the transport's own: no copy was made. */
 	PULSE_TRANSPORT_ZERO_COPY = 1 << 5,
+	/* close() with reset is -ECONNRESET to the peer, elsewhere an end. */
+	PULSE_TRANSPORT_RESET = 1 << 6,
 };
 
 /* What a handler is told; the first two are asked for with watch(). */
@@ -272,6 +283,10 @@ PULSE_API int pulse_transport_stats(const struct pulse_transport *transport,
  * @deadline_ns: give up then, absolute CLOCK_MONOTONIC; default: 30 s from now
  * @nodelay: enum pulse_switch: send small pieces at once; default on
  * @keepalive_s: probe a silent peer after so many seconds; default 0: never
+ * @tls: for "tls:"; default NULL: a client that believes the system's
+ *	authorities
+ * @server_name: for "tls:", whom the peer must prove to be, a host's name or an
+ *	IP address; default: the host of @address
  */
 struct pulse_connect_opts {
 	size_t sz;
@@ -279,6 +294,8 @@ struct pulse_connect_opts {
 	int64_t deadline_ns;
 	int nodelay;
 	uint32_t keepalive_s;
+	struct pulse_tls *tls;
+	const char *server_name;
 };
 
 /**
@@ -290,8 +307,8 @@ struct pulse_connect_opts {
  * @arg: for @fn
  * @out: the transport; close it to give up
  *
- * Return: 0; -EINVAL not an address; -E2BIG; -EPERM; -ENOMEM; -EMFILE; or what
- * the system knew at once, -ECONNREFUSED for one.
+ * Return: 0; -EINVAL not an address; -ENAMETOOLONG; -E2BIG; -EPERM; -ENOMEM;
+ * -EMFILE; or what the system knew at once, -ECONNREFUSED for one.
  */
 PULSE_API int pulse_transport_connect(struct pulse_poller *poller,
 				      const struct pulse_connect_opts *opts,
@@ -319,6 +336,7 @@ typedef void (*pulse_accept_fn)(struct pulse_listener *listener,
  * @nodelay: enum pulse_switch: send small pieces at once; default on
  * @keepalive_s: probe a silent peer after so many seconds; default 0: never
  * @reserved: 0
+ * @tls: for "tls:": has a certificate
  */
 struct pulse_listener_opts {
 	size_t sz;
@@ -329,6 +347,7 @@ struct pulse_listener_opts {
 	int nodelay;
 	uint32_t keepalive_s;
 	uint32_t reserved;
+	struct pulse_tls *tls;
 };
 
 /**
@@ -342,9 +361,9 @@ struct pulse_listener_opts {
  * Where descriptors or memory run out while accepting, it pauses for a tenth
  * of a second and tries again; connections wait in the backlog meanwhile.
  *
- * Return: 0; -EINVAL not an address; -E2BIG; -EADDRINUSE, -EADDRNOTAVAIL,
- * -EACCES (each also said in the log, with the address); -EPERM; -ENOMEM;
- * -EMFILE.
+ * Return: 0; -EINVAL not an address; -ENAMETOOLONG; -E2BIG; -EADDRINUSE,
+ * -EADDRNOTAVAIL, -EACCES, -EOPNOTSUPP (each also said in the log, with the
+ * address); -EPERM; -ENOMEM; -EMFILE.
  */
 PULSE_API int pulse_listener_open(struct pulse_poller *poller,
 				  const struct pulse_listener_opts *opts,

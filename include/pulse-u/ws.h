@@ -38,6 +38,7 @@ extern "C" {
 
 struct pulse_ctx;
 struct pulse_pool;
+struct pulse_tls;
 struct pulse_ws_server;
 struct pulse_ws_conn;
 struct pulse_ws_request;
@@ -95,6 +96,7 @@ struct pulse_ws_answer {
  *	pulse_ws_http_reply(), otherwise it becomes 404; default: 426
  * @on_fail: a connection of pulse_ws_connect() did not open, and never will:
  *	-ECONNREFUSED, with the @status of the answer where there was one;
+ *	-EKEYREJECTED the server's certificate is not believed;
  *	-ETIMEDOUT, -EHOSTUNREACH and the like; -EPROTO the answer is against
  *	the rules; -ECONNRESET; -ESHUTDOWN; -ENOMEM
  *
@@ -190,6 +192,9 @@ struct pulse_ws_deflate_opts {
  * @keepalive_s: TCP probes a silent peer after so many seconds; default 0: no
  * @deflate: compress messages with peers that can; copied; default NULL: no.
  *	@max_message_bytes bounds what a message inflates to
+ * @tls: certificates and rules (tls.h) of a @listen that begins with "tls:",
+ *	and of connects to wss: addresses; default NULL: such connects believe
+ *	the system's authorities
  *
  * A time below 0 means: no such limit.
  */
@@ -216,6 +221,7 @@ struct pulse_ws_opts {
 	uint32_t keepalive_s;
 	uint32_t reserved;
 	const struct pulse_ws_deflate_opts *deflate;
+	struct pulse_tls *tls;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -347,7 +353,8 @@ PULSE_API int pulse_ws_server_stats(const struct pulse_ws_server *server,
 /**
  * struct pulse_ws_connect_opts - how to reach another server
  * @sz: sizeof(struct pulse_ws_connect_opts)
- * @url: "ws://host:port/path?query"; the port is 80 where there is none
+ * @url: "ws://host:port/path?query"; the port is 80 where there is none.
+ *	"wss:" the same over TLS, with port 443
  * @origin: value of an Origin field, or NULL
  * @fields: more header fields, "Name: value" each, NULL at the end; or NULL
  * @deadline_ns: of the connect, absolute CLOCK_MONOTONIC; default: 30 s from
@@ -377,7 +384,7 @@ struct pulse_ws_connect_opts {
  * sends answer -EPIPE.
  *
  * Return: 0; -EINVAL not such a URL, or a line break in a field;
- * -EPROTONOSUPPORT wss: (TLS is not built in; a proxy in front can do it);
+ * -EOPNOTSUPP wss: without the TLS plug-in (the log says what is missing);
  * -ENXIO no such host; -EAGAIN the resolver does not answer; -ENOMEM;
  * -ESHUTDOWN the server has ended; -EOWNERDEAD in a forked child.
  */

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * addr.c - addresses as texts: "1.2.3.4:80", "[::1]:80", "localhost:80", "*:80".
+ * addr.c - addresses as texts: "1.2.3.4:80", "[::1]:80", "localhost:80", "*:80",
+ * "unix:/path", "unix:@abstract".
  */
-#include "io/tcp.h"
+#include "io/stream.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/un.h>
 
 /* The digits after the last colon: 0 to 65535, nothing else. */
 static int parse_port(const char *text, in_port_t *port)
@@ -46,6 +48,25 @@ static void set_v6(struct pulse__addr *addr, struct in6_addr ip, in_port_t port)
 	addr->len = sizeof(*sin6);
 }
 
+static int set_unix(struct pulse__addr *addr, const char *path)
+{
+	struct sockaddr_un *sun = (struct sockaddr_un *)&addr->sa;
+	size_t len = strlen(path);
+
+	if (!len || (len == 1 && *path == '@'))
+		return -EINVAL;
+	/* A path keeps its final 0 within, an abstract name has none. */
+	if (len + (*path != '@') > sizeof(sun->sun_path))
+		return -ENAMETOOLONG;
+	sun->sun_family = AF_UNIX;
+	memcpy(sun->sun_path, path, len);
+	if (*path == '@')
+		sun->sun_path[0] = 0;
+	addr->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len +
+				(*path != '@'));
+	return 0;
+}
+
 int pulse__addr_parse(const char *text, struct pulse__addr *addr)
 {
 	char host[INET6_ADDRSTRLEN + 2];
@@ -58,6 +79,8 @@ int pulse__addr_parse(const char *text, struct pulse__addr *addr)
 	memset(addr, 0, sizeof(*addr));
 	if (!text)
 		return -EINVAL;
+	if (!strncmp(text, "unix:", 5))
+		return set_unix(addr, text + 5);
 	if (!strncmp(text, "tcp:", 4))
 		text += 4;
 	colon = strrchr(text, ':');
@@ -85,14 +108,33 @@ int pulse__addr_parse(const char *text, struct pulse__addr *addr)
 	return 0;
 }
 
-int pulse__addr_format(const struct sockaddr_storage *sa, char *buf, size_t len)
+/* A name that is not text is cut at its first 0, as a path is. */
+static int format_unix(const struct sockaddr_un *sun, socklen_t salen,
+		       char *buf, size_t len)
+{
+	size_t base = offsetof(struct sockaddr_un, sun_path);
+	size_t room = salen > base ? salen - base : 0;
+	bool abstract = room && !sun->sun_path[0];
+	const char *name = sun->sun_path + abstract;
+	size_t chars = room ? strnlen(name, room - abstract) : 0;
+	int n = snprintf(buf, len, "unix:%s%.*s", abstract ? "@" : "",
+			 (int)chars, name);
+
+	return (size_t)n < len ? 0 : -ENOSPC;
+}
+
+int pulse__addr_format_len(const struct sockaddr_storage *sa, socklen_t salen,
+			   char *buf, size_t len)
 {
 	const struct sockaddr_in6 *sin6 = (const struct sockaddr_in6 *)sa;
 	const struct sockaddr_in *sin = (const struct sockaddr_in *)sa;
 	char host[INET6_ADDRSTRLEN];
 	int n;
 
-	if (sa->ss_family == AF_INET6) {
+	if (sa->ss_family == AF_UNIX) {
+		return format_unix((const struct sockaddr_un *)sa, salen, buf,
+				   len);
+	} else if (sa->ss_family == AF_INET6) {
 		inet_ntop(AF_INET6, &sin6->sin6_addr, host, sizeof(host));
 		n = snprintf(buf, len, "[%s]:%u", host, ntohs(sin6->sin6_port));
 	} else if (sa->ss_family == AF_INET) {
@@ -104,6 +146,11 @@ int pulse__addr_format(const struct sockaddr_storage *sa, char *buf, size_t len)
 	return (size_t)n < len ? 0 : -ENOSPC;
 }
 
+int pulse__addr_format(const struct sockaddr_storage *sa, char *buf, size_t len)
+{
+	return pulse__addr_format_len(sa, sizeof(*sa), buf, len);
+}
+
 int pulse__addr_of(int fd, bool peer, char *buf, size_t len)
 {
 	struct sockaddr_storage sa = { 0 };
@@ -112,5 +159,5 @@ int pulse__addr_of(int fd, bool peer, char *buf, size_t len)
 
 	err = peer ? getpeername(fd, (struct sockaddr *)&sa, &salen) :
 		     getsockname(fd, (struct sockaddr *)&sa, &salen);
-	return err ? -errno : pulse__addr_format(&sa, buf, len);
+	return err ? -errno : pulse__addr_format_len(&sa, salen, buf, len);
 }

@@ -8,26 +8,15 @@
  * the shortage is over.
  */
 #include "io/poller_int.h"
-#include "io/tcp.h"
+#include "io/stream.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define PAUSE_NS	(100 * PULSE__NSEC_PER_MSEC)
-
-struct pulse_listener {
-	struct pulse_poller *poller;
-	pulse_accept_fn fn;
-	void *arg;
-	uint64_t id;
-	struct pulse_poller_timer pause;
-	int fd;
-	int nodelay;
-	uint32_t keepalive_s;
-	uint32_t batch;
-	/* Written by the loop's thread, read by any: WRITE_ONCE. */
-	uint64_t n_accepted, n_failed, n_pauses;
-};
 
 static void pause_over(struct pulse_poller *poller,
 		       struct pulse_poller_timer *timer)
@@ -56,18 +45,34 @@ static bool is_shortage(int err)
 	       err == ENOMEM;
 }
 
-static void hand_out(struct pulse_listener *l, int fd)
+void pulse__listener_hand_out(struct pulse_listener *l,
+			      struct pulse_transport *t)
+{
+	WRITE_ONCE(l->n_accepted, l->n_accepted + 1);
+	l->fn(l, t, l->arg);
+}
+
+void pulse__listener_lost(struct pulse_listener *l)
+{
+	WRITE_ONCE(l->n_failed, l->n_failed + 1);
+}
+
+static const struct pulse__listener_ops plain_ops = {
+	.accepted = pulse__listener_hand_out,
+};
+
+static void got(struct pulse_listener *l, int fd)
 {
 	struct pulse_transport *t;
 
-	pulse__tcp_tune(fd, l->nodelay, l->keepalive_s);
-	if (pulse__tcp_adopt(l->poller, fd, &t)) {
+	if (l->family != AF_UNIX)
+		pulse__tcp_tune(fd, l->nodelay, l->keepalive_s);
+	if (pulse__stream_adopt(l->poller, fd, l->family, &t)) {
 		close(fd);
-		WRITE_ONCE(l->n_failed, l->n_failed + 1);
+		pulse__listener_lost(l);
 		return;
 	}
-	WRITE_ONCE(l->n_accepted, l->n_accepted + 1);
-	l->fn(l, t, l->arg);
+	l->ops->accepted(l, t);
 }
 
 static void can_accept(struct pulse_poller *poller, int lfd, uint32_t events,
@@ -81,7 +86,7 @@ static void can_accept(struct pulse_poller *poller, int lfd, uint32_t events,
 		int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			hand_out(l, fd);
+			got(l, fd);
 			continue;
 		}
 		if (errno == EAGAIN)
@@ -92,15 +97,15 @@ static void can_accept(struct pulse_poller *poller, int lfd, uint32_t events,
 		}
 		/* ECONNABORTED and network errors: that one is gone. */
 		if (errno != EINTR)
-			WRITE_ONCE(l->n_failed, l->n_failed + 1);
+			pulse__listener_lost(l);
 	}
 }
 
-static int open_socket(struct pulse__addr *addr)
+static int open_socket(struct pulse__addr *addr, int type)
 {
 	int off = 0;
-	int fd = socket(addr->sa.ss_family,
-			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(addr->sa.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			0);
 
 	if (fd < 0 && errno == EAFNOSUPPORT && addr->any) {
 		struct sockaddr_in6 six = *(struct sockaddr_in6 *)&addr->sa;
@@ -111,7 +116,7 @@ static int open_socket(struct pulse__addr *addr)
 		four->sin_port = six.sin6_port;
 		addr->len = sizeof(*four);
 		addr->any = false;
-		return open_socket(addr);
+		return open_socket(addr, type);
 	}
 	if (fd < 0)
 		return -errno;
@@ -120,21 +125,44 @@ static int open_socket(struct pulse__addr *addr)
 	return fd;
 }
 
-static int start_listening(struct pulse__addr *addr,
-			   const struct pulse_listener_opts *o)
+/* A file of a listener that did not tidy up: nobody answers there. */
+static bool is_stale(const struct pulse__addr *addr)
 {
+	const struct sockaddr_un *sun = (const struct sockaddr_un *)&addr->sa;
+	struct stat st;
+	bool stale;
+	int fd;
+
+	if (addr->sa.ss_family != AF_UNIX || !sun->sun_path[0] ||
+	    lstat(sun->sun_path, &st) || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	stale = connect(fd, (const struct sockaddr *)&addr->sa, addr->len) &&
+		errno == ECONNREFUSED;
+	close(fd);
+	return stale && !unlink(sun->sun_path);
+}
+
+int pulse__listener_bind(struct pulse__addr *addr, int type, bool reuse_port)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)&addr->sa;
+	int fd = open_socket(addr, type);
 	int on = 1, err;
-	int fd = open_socket(addr);
 
 	if (fd < 0)
 		return fd;
+	if (addr->sa.ss_family == AF_UNIX && reuse_port) {
+		close(fd);
+		return -EOPNOTSUPP;
+	}
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (o->reuse_port == PULSE_ON &&
+	if (reuse_port &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)))
 		goto fail;
-	if (bind(fd, (const struct sockaddr *)&addr->sa, addr->len))
-		goto fail;
-	if (listen(fd, o->backlog ? (int)o->backlog : 4096))
+	if (bind(fd, sa, addr->len) &&
+	    !(errno == EADDRINUSE && is_stale(addr) && !bind(fd, sa, addr->len)))
 		goto fail;
 	return fd;
 fail:
@@ -146,82 +174,108 @@ fail:
 int pulse__listener_port_free(const char *address)
 {
 	struct pulse__addr addr;
-	int on = 1, fd, err;
+	const char *rest;
+	int fd, err;
 
-	err = pulse__addr_parse(address, &addr);
+	pulse__carrier_of(address, &rest);
+	err = pulse__addr_parse(rest, &addr);
 	if (err)
 		return err;
-	fd = open_socket(&addr);
-	if (fd < 0)
-		return fd;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (const struct sockaddr *)&addr.sa, addr.len)) {
-		err = -errno;
+	if (addr.sa.ss_family == AF_UNIX)
+		return -EOPNOTSUPP;
+	fd = pulse__listener_bind(&addr, SOCK_STREAM, false);
+	if (fd < 0) {
 		pulse_log(PULSE_LOG_WARN, "cannot listen on %s: %s", address,
-			  pulse_strerror(err));
+			  pulse_strerror(fd));
+		return fd;
 	}
 	close(fd);
-	return err;
+	return 0;
 }
 
-static int load_opts(struct pulse_listener_opts *o, struct pulse__addr *addr,
-		     const struct pulse_listener_opts *opts)
+/* Which file the socket is, so that it is unlinked and no other. */
+static int own_path(struct pulse_listener *l, const struct pulse__addr *addr)
 {
-	int err = pulse__opts_load(o, sizeof(*o),
-				   pulse__size_to(typeof(*o), reserved), opts);
+	const struct sockaddr_un *sun = (const struct sockaddr_un *)&addr->sa;
+	struct stat st;
 
-	if (err)
-		return err;
-	if (o->backlog > INT_MAX || o->reserved)
-		return -EINVAL;
-	return pulse__addr_parse(o->address, addr);
-}
-
-int pulse_listener_open(struct pulse_poller *poller,
-			const struct pulse_listener_opts *opts,
-			pulse_accept_fn fn, void *arg,
-			struct pulse_listener **out)
-{
-	struct pulse_listener_opts o;
-	struct pulse__addr addr;
-	struct pulse_listener *l;
-	int err;
-
-	if (!poller || !opts || !fn || !out)
-		return -EINVAL;
-	*out = NULL;
-	err = load_opts(&o, &addr, opts);
-	if (err)
-		return err;
-	if (!pulse__poller_mine(poller))
-		return -EPERM;
-	l = pulse__calloc(1, sizeof(*l));
-	if (!l)
+	if (addr->sa.ss_family != AF_UNIX || !sun->sun_path[0])
+		return 0;
+	l->path = pulse__strdup(sun->sun_path);
+	if (!l->path) {
+		unlink(sun->sun_path);
 		return -ENOMEM;
+	}
+	if (!lstat(l->path, &st))
+		l->inode = st.st_ino;
+	return 0;
+}
+
+static void disown_path(struct pulse_listener *l)
+{
+	struct stat st;
+
+	if (l->path && !lstat(l->path, &st) && st.st_ino == l->inode)
+		unlink(l->path);
+	pulse__free(l->path);
+	l->path = NULL;
+}
+
+int pulse__listener_begin(struct pulse_listener *l, struct pulse_poller *poller,
+			  const struct pulse_listener_opts *o,
+			  const char *address, pulse_accept_fn fn, void *arg)
+{
+	struct pulse__addr addr;
+	int err = pulse__addr_parse(address, &addr);
+
+	if (err)
+		return err;
 	l->poller = poller;
 	l->fn = fn;
 	l->arg = arg;
 	l->pause.fn = pause_over;
-	l->nodelay = o.nodelay;
-	l->keepalive_s = o.keepalive_s;
-	l->batch = o.accept_batch ? o.accept_batch : 64;
-	l->fd = start_listening(&addr, &o);
+	l->family = addr.sa.ss_family;
+	l->nodelay = o->nodelay;
+	l->keepalive_s = o->keepalive_s;
+	l->batch = o->accept_batch ? o->accept_batch : 64;
+	l->fd = pulse__listener_bind(&addr, SOCK_STREAM,
+				     o->reuse_port == PULSE_ON);
 	if (l->fd < 0) {
 		err = l->fd;
-		pulse_log(PULSE_LOG_WARN, "cannot listen on %s: %s", o.address,
-			  pulse_strerror(err));
-		goto free_listener;
+		goto say;
 	}
-	err = pulse_poller_add(poller, l->fd, PULSE_POLLER_IN, can_accept, l,
-			       &l->id);
-	if (err)
-		goto close_socket;
-	*out = l;
-	return 0;
-close_socket:
+	err = own_path(l, &addr);
+	if (!err && listen(l->fd, o->backlog ? (int)o->backlog : 4096))
+		err = -errno;
+	if (!err)
+		err = pulse_poller_add(poller, l->fd, PULSE_POLLER_IN,
+				       can_accept, l, &l->id);
+	if (!err)
+		return 0;
+	disown_path(l);
 	close(l->fd);
-free_listener:
-	pulse__free(l);
+say:
+	pulse_log(PULSE_LOG_WARN, "cannot listen on %s: %s", o->address,
+		  pulse_strerror(err));
+	return err;
+}
+
+int pulse__listener_stream(struct pulse_poller *poller,
+			   const struct pulse_listener_opts *opts,
+			   pulse_accept_fn fn, void *arg,
+			   struct pulse_listener **out)
+{
+	struct pulse_listener *l = pulse__calloc(1, sizeof(*l));
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	l->ops = &plain_ops;
+	err = pulse__listener_begin(l, poller, opts, opts->address, fn, arg);
+	if (err)
+		pulse__free(l);
+	else
+		*out = l;
 	return err;
 }
 
@@ -233,16 +287,27 @@ int pulse_listener_close(struct pulse_listener *l)
 		return -EPERM;
 	pulse_poller_del(l->poller, l->id);
 	pulse_poller_timer_cancel(l->poller, &l->pause);
+	disown_path(l);
 	close(l->fd);
-	pulse__free(l);
+	if (l->ops->close)
+		l->ops->close(l);
+	else
+		pulse__free(l);
 	return 0;
 }
 
 int pulse_listener_address(struct pulse_listener *l, char *buf, size_t len)
 {
+	size_t n;
+
 	if (!l || !buf || !len)
 		return -EINVAL;
-	return pulse__addr_of(l->fd, false, buf, len);
+	n = l->ops->prefix ? strlen(l->ops->prefix) : 0;
+	if (n >= len)
+		return -ENOSPC;
+	if (n)
+		memcpy(buf, l->ops->prefix, n);
+	return pulse__addr_of(l->fd, false, buf + n, len - n);
 }
 
 int pulse_listener_stats(const struct pulse_listener *l,

@@ -47,6 +47,7 @@ int pulse_poller_create(const struct pulse_poller_opts *opts,
 		return -ENOMEM;
 	p->ops = &pulse__poller_epoll;
 	p->free_slot = -1;
+	pulse__list_init(&p->ends);
 	p->ctx = o.ctx;
 	p->cookie = o.cookie;
 	p->max_events = o.max_events ? o.max_events : 256;
@@ -72,6 +73,7 @@ int pulse_poller_destroy(struct pulse_poller *p)
 	if (pulse__load_acquire(&p->running) && !pulse__forked(p->fork_gen))
 		return -EBUSY;
 	pulse__poller_end_posts(p);
+	pulse__poller_tell_ends(p);
 	p->ops->close(p);
 	for (uint32_t i = 0; i < p->nr_chunks; i++)
 		pulse__free(p->chunks[i]);

@@ -10,6 +10,7 @@
 #define PULSE__IO_POLLER_INT_H
 
 #include "base/base.h"
+#include "base/list.h"
 #include "io/wheel.h"
 
 #include <pulse-u/poller.h>
@@ -73,7 +74,40 @@ struct pulse_poller {
 	int stop;
 	int running;
 	uint64_t n_wakes;
+	/* The loop thread's: who is told that the loop goes. */
+	struct pulse__list ends PULSE__PAIR_ALIGNED;
 };
+
+/* Called when the poller is destroyed, after the last posted function. */
+struct pulse__poller_end {
+	struct pulse__list link;
+	void (*fn)(struct pulse__poller_end *end);
+};
+
+static inline void pulse__poller_end_add(struct pulse_poller *p,
+					 struct pulse__poller_end *end,
+					 void (*fn)(struct pulse__poller_end *))
+{
+	end->fn = fn;
+	pulse__list_add_tail(&p->ends, &end->link);
+}
+
+static inline void pulse__poller_end_del(struct pulse__poller_end *end)
+{
+	pulse__list_del(&end->link);
+}
+
+static inline void pulse__poller_tell_ends(struct pulse_poller *p)
+{
+	while (!pulse__list_empty(&p->ends)) {
+		struct pulse__list *link = pulse__list_pop(&p->ends);
+		struct pulse__poller_end *end =
+			container_of(link, struct pulse__poller_end, link);
+
+		pulse__list_init(link);	/* it may be deleted once more */
+		end->fn(end);
+	}
+}
 
 /* The poller the calling thread runs at this moment. */
 extern __thread struct pulse_poller *pulse__poller_current

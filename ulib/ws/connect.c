@@ -15,12 +15,15 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
-#include "io/tcp.h"
+#include "io/stream.h"
+#include "io/tls.h"
 
 struct pulse__ws_dial {
 	struct pulse_poller_task task;
 	struct pulse_ws_conn *conn;
-	char address[PULSE_ADDRESS_MAX];
+	char address[PULSE_ADDRESS_MAX + 4];
+	char host[256];
+	struct pulse_tls *tls;		/* wss: */
 	int64_t deadline_ns;
 	char key[PULSE__WS_KEY_LEN + 1];
 	int err;
@@ -35,6 +38,7 @@ struct url {
 	char port[8];
 	const char *path;	/* "/..." or "?..." or "" */
 	bool v6;
+	bool tls;
 };
 
 /* ---- the caller's thread --------------------------------------------------- */
@@ -44,11 +48,10 @@ static int split(const char *text, struct url *url)
 	const char *end;
 	size_t len;
 
-	if (!strncmp(text, "wss://", 6))
-		return -EPROTONOSUPPORT;
-	if (strncmp(text, "ws://", 5))
+	url->tls = !strncmp(text, "wss://", 6);
+	if (!url->tls && strncmp(text, "ws://", 5))
 		return -EINVAL;
-	text += 5;
+	text += url->tls ? 6 : 5;
 	url->v6 = *text == '[';
 	end = url->v6 ? strchr(text, ']') : text + strcspn(text, ":/?#");
 	if (url->v6)
@@ -59,7 +62,7 @@ static int split(const char *text, struct url *url)
 	memcpy(url->host, text, len);
 	url->host[len] = 0;
 	text = end + url->v6;
-	strcpy(url->port, "80");
+	strcpy(url->port, url->tls ? "443" : "80");
 	if (*text == ':') {
 		len = strspn(++text, "0123456789");
 		if (!len || len > 5)
@@ -110,6 +113,11 @@ static int resolve(const struct url *url, char *address, size_t len)
 		return err == EAI_AGAIN ? -EAGAIN : -ENXIO;
 	memcpy(&sa, list->ai_addr, list->ai_addrlen);
 	freeaddrinfo(list);
+	if (url->tls) {
+		memcpy(address, "tls:", 4);
+		address += 4;
+		len -= 4;
+	}
 	return pulse__addr_format(&sa, address, len);
 }
 
@@ -118,7 +126,7 @@ static size_t print(char *to, size_t room, const struct pulse__ws_cfg *cfg,
 		    const struct pulse_ws_connect_opts *o, const struct url *url,
 		    const char *key)
 {
-	bool default_port = !strcmp(url->port, "80");
+	bool default_port = !strcmp(url->port, url->tls ? "443" : "80");
 	char ext[PULSE__WS_ANSWER_MAX];
 	size_t n;
 
@@ -175,7 +183,23 @@ static int dial_new(struct pulse_ws_conn *conn,
 	dial->deadline_ns = o->deadline_ns;
 	dial->err = -ECONNRESET;	/* unless somebody knows better */
 	conn->dial = dial;
+	if (url.tls) {
+		strcpy(dial->host, url.host);
+		if (cfg->tls)
+			dial->tls = pulse__tls_get(cfg->tls);
+		else
+			err = pulse_tls_create(NULL, &dial->tls);
+		if (err)
+			return err;
+	}
 	return resolve(&url, dial->address, sizeof(dial->address));
+}
+
+static void dial_free(struct pulse__ws_dial *dial)
+{
+	if (dial && dial->tls)
+		pulse__tls_put(dial->tls);
+	pulse__free(dial);
 }
 
 static void run_dial(struct pulse_poller *poller, struct pulse_poller_task *task);
@@ -224,7 +248,7 @@ int pulse_ws_connect(struct pulse_ws_server *server,
 	pulse__ws_tell(server);
 	pulse_ws_put(conn);
 free_dial:
-	pulse__free(conn->dial);
+	dial_free(conn->dial);
 	conn->dial = NULL;
 	pulse_ws_put(conn);
 	return err;
@@ -238,7 +262,8 @@ static void run_dial(struct pulse_poller *poller, struct pulse_poller_task *task
 						   task);
 	struct pulse_ws_conn *conn = dial->conn;
 	PULSE_OPTS(pulse_connect_opts, o, .address = dial->address,
-		   .deadline_ns = dial->deadline_ns);
+		   .deadline_ns = dial->deadline_ns, .tls = dial->tls,
+		   .server_name = dial->tls ? dial->host : NULL);
 	int err = -ESHUTDOWN;
 
 	conn->heard_tick = pulse__ws_tick(conn->loop);
@@ -271,7 +296,7 @@ void pulse__ws_dial_over(struct pulse_ws_conn *conn)
 	conn->dial = NULL;
 	if (cfg->h.on_fail)
 		cfg->h.on_fail(conn, dial->err, dial->status, cfg->arg);
-	pulse__free(dial);
+	dial_free(dial);
 }
 
 void pulse__ws_dialed(struct pulse_ws_conn *conn)
@@ -331,7 +356,7 @@ void pulse__ws_answered(struct pulse_ws_conn *conn)
 	}
 	conn->dial = NULL;
 	if (pulse__ws_opened(conn, &agreed)) {
-		pulse__free(dial);
+		dial_free(dial);
 		return;
 	}
 	conn->dial = dial;

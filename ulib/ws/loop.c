@@ -140,7 +140,8 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 	PULSE_OPTS(pulse_poller_opts, po, .ctx = opts->ctx);
 	PULSE_OPTS(pulse_listener_opts, lo, .address = address,
 		   .backlog = opts->backlog, .keepalive_s = opts->keepalive_s,
-		   .reuse_port = opts->threads > 1 ? PULSE_ON : PULSE_OFF);
+		   .reuse_port = opts->threads > 1 ? PULSE_ON : PULSE_OFF,
+		   .tls = opts->tls);
 	struct pulse__ws_loop *loop = pulse__calloc(1, sizeof(*loop));
 	int err;
 

@@ -4,7 +4,8 @@
  */
 #include "ws/ws_int.h"
 
-#include "io/tcp.h"
+#include "io/stream.h"
+#include "io/tls.h"
 
 #include <signal.h>
 #include <time.h>
@@ -140,6 +141,7 @@ static int set_cfg(struct pulse__ws_cfg *cfg, const struct pulse_ws_opts *o,
 	cfg->h = *h;
 	cfg->arg = o->arg;
 	cfg->pool = o->pool;
+	cfg->tls = o->tls ? pulse__tls_get(o->tls) : NULL;
 	cfg->max_message = o->max_message_bytes;
 	cfg->max_head = o->max_head_bytes;
 	cfg->high = o->send_high_bytes;
@@ -163,6 +165,8 @@ void pulse__ws_server_put(struct pulse_ws_server *server)
 		return;
 	free_list(server->cfg.subprotocols);
 	free_list(server->cfg.origins);
+	if (server->cfg.tls)
+		pulse__tls_put(server->cfg.tls);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->lock);
 	pulse__free(server->loops);

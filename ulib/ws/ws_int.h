@@ -55,6 +55,7 @@
 struct pulse__ws_cfg {
 	struct pulse_ws_handlers h;
 	void *arg;
+	struct pulse_tls *tls;	/* a reference, or NULL */
 	struct pulse_pool *pool;
 	char **subprotocols;
 	char **origins;

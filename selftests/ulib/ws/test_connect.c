@@ -248,7 +248,7 @@ KT_TEST(urls_and_options)
 		{ "ws://localhost/a b", -EINVAL }, { "ws://localhost/\r\nX: y", -EINVAL },
 		{ "ws://localhost/#frag", -EINVAL }, { "ws://[::1/", -EINVAL },
 		{ "ws://localhost:80x", -EINVAL },
-		{ "wss://localhost/", -EPROTONOSUPPORT },
+		{ "wss://", -EINVAL }, { "wss://:443/", -EINVAL },
 		{ "ws://no.such.host.invalid/", -ENXIO },
 	};
 	static const char *const bad_fields[][2] = {

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * tls.h - certificates and rules of TLS connections (transport.h, "tls:...").
+ *
+ * TLS is a plug-in, pulse-u/transport-tls.so beside the library, which is
+ * loaded at its first use and needs OpenSSL 3 (Debian: libssl3). Where it
+ * cannot be had all of this answers -EOPNOTSUPP, and the log says why.
+ *
+ *	PULSE_OPTS(pulse_tls_opts, to, .cert_file = "srv.pem", .key_file = "srv.key");
+ *	err = pulse_tls_create(&to, &tls);
+ *	PULSE_OPTS(pulse_listener_opts, lo, .address = "tls:*:443", .tls = tls);
+ */
+#ifndef PULSE_U_TLS_H
+#define PULSE_U_TLS_H
+
+#include <pulse-u/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pulse_tls;
+struct pulse_transport;
+
+/**
+ * struct pulse_tls_opts - how to prove who one is, and whom to believe
+ * @sz: sizeof(struct pulse_tls_opts)
+ * @cert_file: PEM file of the own certificate and those up to its authority;
+ *	needed to listen; default NULL: none
+ * @key_file: PEM file of its key; default: it is in @cert_file
+ * @ca_file: PEM file of the authorities to believe; default: the system's
+ * @alpn: protocols (RFC 7301) in the order of preference, 1 to 255 bytes each,
+ *	NULL at the end; a listener refuses clients that offer others only;
+ *	default: none
+ * @verify: enum pulse_switch: the peer must have a certificate of such an
+ *	authority, made out to its name; default: servers must, clients need not
+ * @min_version: 12 or 13, for TLS 1.2 or 1.3; default 12
+ * @ktls: enum pulse_switch: let the kernel encrypt where it can; default on
+ * @handshake_timeout_ms: for a handshake with a listener; default 10 s
+ */
+struct pulse_tls_opts {
+	size_t sz;
+	const char *cert_file;
+	const char *key_file;
+	const char *ca_file;
+	const char *const *alpn;
+	int verify;
+	uint32_t min_version;
+	int ktls;
+	uint32_t handshake_timeout_ms;
+};
+
+/**
+ * pulse_tls_create() - load certificates and rules
+ * @opts: or NULL: a client that believes the system's authorities
+ * @out: for any number of connections and listeners, of any thread
+ *
+ * Files are read now; to take new ones, make another.
+ *
+ * Return: 0; -EOPNOTSUPP no plug-in, or no OpenSSL; -EINVAL; -ENOENT, -EACCES
+ * a file that cannot be read; -EKEYREJECTED no certificate or key in it, or
+ * they are not a pair; -E2BIG; -ENOMEM. The log says which file and why.
+ */
+PULSE_API int pulse_tls_create(const struct pulse_tls_opts *opts,
+			       struct pulse_tls **out);
+
+/**
+ * pulse_tls_destroy() - give it up
+ * @tls: what is connected or listens with it goes on
+ *
+ * Return: 0 or -EINVAL.
+ */
+PULSE_API int pulse_tls_destroy(struct pulse_tls *tls);
+
+/* Of struct pulse_tls_info. */
+enum pulse_tls_flag {
+	PULSE_TLS_VERIFIED = 1 << 0,	/* the peer's certificate is believed */
+	PULSE_TLS_KERNEL_SENDS = 1 << 1,	/* kTLS encrypts what is sent */
+};
+
+/**
+ * struct pulse_tls_info - what two peers have agreed on
+ * @sz: sizeof(struct pulse_tls_info), set by the caller
+ * @version: 12 or 13, for TLS 1.2 or 1.3
+ * @flags: enum pulse_tls_flag
+ * @cipher: its name
+ * @alpn: the protocol, "" for none
+ */
+struct pulse_tls_info {
+	size_t sz;
+	uint32_t version;
+	uint32_t flags;
+	char cipher[64];
+	char alpn[256];
+};
+
+/**
+ * pulse_tls_get_info() - look at a connection
+ * @transport: it is open
+ * @out: its sz must be set
+ *
+ * Return: 0; -EINVAL; -EOPNOTSUPP it is not a TLS transport.
+ */
+PULSE_API int pulse_tls_get_info(const struct pulse_transport *transport,
+				 struct pulse_tls_info *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PULSE_U_TLS_H */

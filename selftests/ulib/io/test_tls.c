@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TLS: who is believed and who is not, what is agreed on, ends that nobody has
+ * announced, and peers that are not ours (the openssl command).
+ */
+#include "certs.h"
+#include "ends.h"
+
+#include <fcntl.h>
+#include <pulse-u/tls.h>
+#include <sys/wait.h>
+
+static struct pulse_tls *make(const char *cert, const char *ca, int verify,
+			      const char *const *alpn)
+{
+	PULSE_OPTS(pulse_tls_opts, o, .verify = verify, .alpn = alpn);
+	struct pulse_tls *tls = NULL;
+	char pem[16], key[16];
+
+	if (cert) {
+		snprintf(pem, sizeof(pem), "%s.pem", cert);
+		snprintf(key, sizeof(key), "%s.key", cert);
+		o.cert_file = certs_file(pem);
+		o.key_file = certs_file(key);
+	}
+	if (ca)
+		o.ca_file = certs_file(ca);
+	KT_EQ(pulse_tls_create(&o, &tls), 0);
+	return tls;
+}
+
+#define NEED_TLS()							\
+	do {								\
+		const char *why_ = certs_make();			\
+		struct pulse_tls *tls_ = NULL;				\
+									\
+		if (why_)						\
+			KT_SKIP("%s", why_);				\
+		if (pulse_tls_create(NULL, &tls_))			\
+			KT_SKIP("the TLS plug-in is not to be had");	\
+		pulse_tls_destroy(tls_);				\
+	} while (0)
+
+static void listen_tls(struct pulse_tls *tls, const char *address)
+{
+	PULSE_OPTS(pulse_listener_opts, lo, .address = address, .tls = tls);
+
+	begin_opts(&lo);
+	how = (struct pulse_connect_opts){ .sz = sizeof(how),
+					   .address = where };
+}
+
+/* One handshake; what the client was told: 0 or why not. */
+static int try(struct pulse_tls *srv, struct pulse_tls *cli, const char *name)
+{
+	struct pulse_tls_info info = { .sz = sizeof(info) };
+	int err;
+
+	listen_tls(srv, "tls:127.0.0.1:0");
+	how.tls = cli;
+	how.server_name = name;
+	KT_EQ(dial(), 0);
+	UNTIL(client.seen & (PULSE_TRANSPORT_OPEN | PULSE_TRANSPORT_ERROR));
+	err = client.seen & PULSE_TRANSPORT_OPEN ? 0 : client.err;
+	if (!err) {
+		KT_EQ(pulse_tls_get_info(client.t, &info), 0);
+		KT_EQ(info.version, 13);
+		KT_CHECK(*info.cipher);
+	}
+	end();
+	return err;
+}
+
+KT_TEST(a_certificate_must_be_of_the_authority_and_of_the_name)
+{
+	struct pulse_tls *srv, *other, *self, *cli, *any;
+
+	NEED_TLS();
+	srv = make("srv", NULL, 0, NULL);
+	other = make("other", NULL, 0, NULL);
+	self = make("self", NULL, 0, NULL);
+	cli = make(NULL, "ca.pem", 0, NULL);
+	any = make(NULL, "ca.pem", PULSE_OFF, NULL);
+	KT_EQ(try(srv, cli, NULL), 0);
+	KT_EQ(try(srv, cli, "localhost"), 0);
+	KT_EQ(try(srv, cli, "other.test"), -EKEYREJECTED);
+	KT_EQ(try(other, cli, "other.test"), 0);
+	KT_EQ(try(other, cli, NULL), -EKEYREJECTED);
+	KT_EQ(try(self, cli, "localhost"), -EKEYREJECTED);
+	KT_EQ(try(self, any, "localhost"), 0);
+	KT_EQ(try(srv, NULL, "localhost"), -EKEYREJECTED);
+	pulse_tls_destroy(srv);
+	pulse_tls_destroy(other);
+	pulse_tls_destroy(self);
+	pulse_tls_destroy(cli);
+	pulse_tls_destroy(any);
+}
+
+KT_TEST(a_server_may_want_certificates_too)
+{
+	struct pulse_listener_stats ls = { .sz = sizeof(ls) };
+	struct pulse_tls_info info = { .sz = sizeof(info) };
+	struct pulse_tls *srv, *with, *without;
+
+	NEED_TLS();
+	srv = make("srv", "ca.pem", PULSE_ON, NULL);
+	with = make("other", "ca.pem", 0, NULL);
+	without = make(NULL, "ca.pem", 0, NULL);
+	listen_tls(srv, "tls:127.0.0.1:0");
+	how.tls = with;
+	meet();
+	KT_EQ(pulse_tls_get_info(server.t, &info), 0);
+	KT_CHECK(info.flags & PULSE_TLS_VERIFIED);
+	end();
+	listen_tls(srv, "tls:127.0.0.1:0");
+	how.tls = without;
+	KT_EQ(dial(), 0);
+	/* In TLS 1.3 the client is through before it is refused. */
+	UNTIL(client.broken || client.eof);
+	KT_EQ(accepted, 0);
+	KT_EQ(pulse_listener_stats(listener, &ls), 0);
+	KT_EQ(ls.failed, 1);
+	end();
+	pulse_tls_destroy(srv);
+	pulse_tls_destroy(with);
+	pulse_tls_destroy(without);
+}
+
+KT_TEST(a_protocol_is_agreed_on)
+{
+	static const char *const both[] = { "h2", "http/1.1", NULL };
+	static const char *const one[] = { "http/1.1", NULL };
+	static const char *const none[] = { "smtp", NULL };
+	struct pulse_tls_info info = { .sz = sizeof(info) };
+	struct pulse_tls *srv, *cli, *odd;
+
+	NEED_TLS();
+	srv = make("srv", NULL, 0, both);
+	cli = make(NULL, "ca.pem", 0, one);
+	odd = make(NULL, "ca.pem", 0, none);
+	listen_tls(srv, "tls:127.0.0.1:0");
+	how.tls = cli;
+	meet();
+	KT_EQ(pulse_tls_get_info(client.t, &info), 0);
+	KT_STREQ(info.alpn, "http/1.1");
+	KT_EQ(pulse_tls_get_info(server.t, &info), 0);
+	KT_STREQ(info.alpn, "http/1.1");
+	end();
+	KT_CHECK(try(srv, odd, NULL) < 0);
+	pulse_tls_destroy(srv);
+	pulse_tls_destroy(cli);
+	pulse_tls_destroy(odd);
+}
+
+KT_TEST(options_that_make_no_sense_are_refused)
+{
+	static const char *const empty[] = { "", NULL };
+	PULSE_OPTS(pulse_tls_opts, o);
+	PULSE_OPTS(pulse_listener_opts, lo, .address = "tls:127.0.0.1:0");
+	PULSE_OPTS(pulse_connect_opts, co, .address = "tls:tls:127.0.0.1:1");
+	struct pulse_tls_info info = { .sz = sizeof(info) };
+	struct pulse_listener *l;
+	struct pulse_transport *t;
+	struct pulse_tls *tls, *cli;
+
+	NEED_TLS();
+	cli = make(NULL, "ca.pem", 0, NULL);
+	o.min_version = 11;
+	KT_EQ(pulse_tls_create(&o, &tls), -EINVAL);
+	o.min_version = 0;
+	o.key_file = certs_file("srv.key");
+	KT_EQ(pulse_tls_create(&o, &tls), -EINVAL);
+	o.cert_file = "/nowhere/at/all.pem";
+	KT_EQ(pulse_tls_create(&o, &tls), -ENOENT);
+	o.cert_file = certs_file("other.pem");
+	KT_EQ(pulse_tls_create(&o, &tls), -EKEYREJECTED);
+	o.cert_file = certs_file("log");
+	KT_EQ(pulse_tls_create(&o, &tls), -EKEYREJECTED);
+	o.cert_file = NULL;
+	o.key_file = NULL;
+	o.alpn = empty;
+	KT_EQ(pulse_tls_create(&o, &tls), -EINVAL);
+	KT_EQ(pulse_tls_create(NULL, NULL), -EINVAL);
+	KT_EQ(pulse_tls_destroy(NULL), -EINVAL);
+	begin("127.0.0.1:0");
+	how = (struct pulse_connect_opts){ .sz = sizeof(how),
+					   .address = where };
+	meet();
+	KT_EQ(pulse_tls_get_info(client.t, &info), -EOPNOTSUPP);
+	KT_EQ(pulse_tls_get_info(NULL, &info), -EINVAL);
+	KT_EQ(pulse_listener_open(poller, &lo, on_accept, NULL, &l), -EINVAL);
+	lo.tls = cli;
+	KT_EQ(pulse_listener_open(poller, &lo, on_accept, NULL, &l), -EINVAL);
+	KT_EQ(pulse_transport_connect(poller, &co, on_end, NULL, &t), -EINVAL);
+	end();
+	pulse_tls_destroy(cli);
+}
+
+/* Speaks plain TCP to a TLS listener. */
+static void plain(const char *text, bool slow)
+{
+	PULSE_OPTS(pulse_connect_opts, co, .address = where + 4);
+
+	KT_EQ(pulse_transport_connect(poller, &co, on_end, &client, &client.t), 0);
+	pulse_transport_watch(client.t, PULSE_TRANSPORT_READ);
+	UNTIL(client.seen & PULSE_TRANSPORT_OPEN);
+	for (size_t i = 0; text[i]; i += slow ? 1 : strlen(text)) {
+		struct iovec iov = { (char *)text + i,
+				     slow ? 1 : strlen(text) };
+
+		KT_CHECK(pulse_transport_send(client.t, &iov, 1) > 0);
+		pulse_poller_run_once(poller, 0);
+	}
+}
+
+/* W07: what is not TLS, what stops in the middle and what never comes */
+KT_TEST(a_bad_handshake_is_nobodys_connection)
+{
+	PULSE_OPTS(pulse_tls_opts, o, .handshake_timeout_ms = 50);
+	struct pulse_listener_stats ls = { .sz = sizeof(ls) };
+	struct pulse_tls *srv;
+
+	NEED_TLS();
+	o.cert_file = certs_file("srv.pem");
+	o.key_file = certs_file("srv.key");
+	KT_EQ(pulse_tls_create(&o, &srv), 0);
+	for (int i = 0; i < 4; i++) {
+		int64_t late = pulse_now_ns() + 10 * PULSE__NSEC_PER_SEC;
+
+		listen_tls(srv, "tls:127.0.0.1:0");
+		client.got = -1000000;	/* an alert may come */
+		plain(i == 0 ? "GET / HTTP/1.1\r\n\r\n" : "\x16\x03\x01",
+		      i == 2);
+		if (i == 3) {
+			pulse_transport_close(client.t, true);
+			client.t = NULL;
+		}
+		do {
+			pulse_poller_run_once(poller, late);
+			pulse_listener_stats(listener, &ls);
+		} while (!ls.failed && pulse_now_ns() < late);
+		KT_EQ(ls.failed, 1);
+		KT_EQ(accepted, 0);
+		if (client.t)
+			pulse_transport_close(client.t, true);
+		client.t = NULL;
+		end();
+	}
+	/* One that closes its listener in the middle of it. */
+	listen_tls(srv, "tls:127.0.0.1:0");
+	plain("\x16", false);
+	pulse_poller_run_once(poller, 0);
+	end();
+	pulse_tls_destroy(srv);
+}
+
+/* ---- a byte at a time, and cut off ------------------------------------------ */
+
+/* Between the two: takes what one sends and gives it to the other, in bits. */
+struct relay {
+	struct pulse_listener *l;
+	struct pulse_transport *in, *out;
+	size_t max;		/* bytes at once */
+	char to[PULSE_ADDRESS_MAX], where[PULSE_ADDRESS_MAX];
+};
+
+static struct relay relay;
+
+static void pass(struct pulse_transport *t, uint32_t events, void *arg)
+{
+	struct pulse_transport **to = arg;
+	char buf[4096];
+	struct iovec iov = { buf, relay.max < sizeof(buf) ? relay.max : 4096 };
+	ssize_t n;
+
+	if (events & PULSE_TRANSPORT_OPEN || !*to)
+		return;
+	n = pulse_transport_recv(t, &iov, 1);
+	if (n <= 0) {
+		if (n != -EAGAIN)
+			pulse_transport_watch(t, 0);
+		if (n == 0)
+			pulse_transport_shutdown(*to);
+		return;
+	}
+	iov.iov_len = (size_t)n;
+	KT_EQ(pulse_transport_send(*to, &iov, 1), n);
+}
+
+static void relay_accept(struct pulse_listener *l, struct pulse_transport *t,
+			 void *arg)
+{
+	PULSE_OPTS(pulse_connect_opts, co, .address = relay.to);
+
+	(void)l;
+	(void)arg;
+	relay.in = t;
+	KT_EQ(pulse_transport_connect(poller, &co, pass, &relay.in, &relay.out),
+	      0);
+	pulse_transport_set_handler(t, pass, &relay.out);
+	pulse_transport_watch(t, PULSE_TRANSPORT_READ);
+	pulse_transport_watch(relay.out, PULSE_TRANSPORT_READ);
+}
+
+static void meet_through_relay(struct pulse_tls *srv, struct pulse_tls *cli,
+			       size_t max)
+{
+	PULSE_OPTS(pulse_listener_opts, lo, .address = "127.0.0.1:0");
+
+	relay = (struct relay){ .max = max };
+	listen_tls(srv, "tls:127.0.0.1:0");
+	strcpy(relay.to, where + 4);
+	KT_EQ(pulse_listener_open(poller, &lo, relay_accept, NULL, &relay.l), 0);
+	strcpy(where, "tls:");
+	KT_EQ(pulse_listener_address(relay.l, where + 4, sizeof(where) - 4), 0);
+	how.tls = cli;
+	meet();
+}
+
+static void end_relay(void)
+{
+	pulse_transport_close(relay.in, true);
+	pulse_transport_close(relay.out, true);
+	KT_EQ(pulse_listener_close(relay.l), 0);
+	end();
+}
+
+KT_TEST(one_byte_at_a_time_is_enough)
+{
+	struct pulse_tls *srv, *cli;
+
+	NEED_TLS();
+	srv = make("srv", NULL, 0, NULL);
+	cli = make(NULL, "ca.pem", 0, NULL);
+	meet_through_relay(srv, cli, 1);
+	KT_EQ(send_some(&client, 0, 20000), 20000);
+	KT_EQ(send_some(&server, 0, 3000), 3000);
+	UNTIL(server.got == 20000 && client.got == 3000);
+	KT_EQ(pulse_transport_shutdown(client.t), 0);
+	UNTIL(server.eof);
+	end_relay();
+	pulse_tls_destroy(srv);
+	pulse_tls_destroy(cli);
+}
+
+/* An end without close_notify may be somebody in between who cuts it short. */
+KT_TEST(a_truncated_stream_is_an_error_not_an_end)
+{
+	struct pulse_tls *srv, *cli;
+
+	NEED_TLS();
+	srv = make("srv", NULL, 0, NULL);
+	cli = make(NULL, "ca.pem", 0, NULL);
+	meet_through_relay(srv, cli, 4096);
+	KT_EQ(send_some(&client, 0, 1000), 1000);
+	UNTIL(server.got == 1000);
+	pulse_transport_shutdown(relay.out);
+	UNTIL(server.broken || server.eof);
+	KT_CHECK(server.broken && !server.eof);
+	KT_EQ(server.err, -ECONNRESET);
+	end_relay();
+	pulse_tls_destroy(srv);
+	pulse_tls_destroy(cli);
+}
+
+/* ---- the openssl command ----------------------------------------------------- */
+
+static pid_t run(const char *cmd, int *in, int *out)
+{
+	int a[2], b[2];
+	pid_t pid;
+
+	KT_EQ(pipe2(a, O_CLOEXEC) | pipe2(b, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		dup2(a[0], 0);
+		dup2(b[1], 1);
+		execl("/bin/sh", "sh", "-c", cmd, NULL);
+		_exit(127);
+	}
+	close(a[0]);
+	close(b[1]);
+	*in = a[1];
+	*out = b[0];
+	fcntl(b[0], F_SETFL, O_NONBLOCK);
+	return pid;
+}
+
+KT_TEST(openssl_s_client_is_served)
+{
+	static const char *const versions[] = { "-tls1_2", "-tls1_3" };
+	struct pulse_tls *srv;
+	int in, out, status;
+	char cmd[512];
+	pid_t pid;
+
+	NEED_TLS();
+	srv = make("srv", NULL, 0, NULL);
+	for (int i = 0; i < 2; i++) {
+		char got[8] = "";
+
+		listen_tls(srv, "tls:127.0.0.1:0");
+		snprintf(cmd, sizeof(cmd), "exec openssl s_client -quiet %s "
+			 "-verify_return_error -CAfile %s -servername localhost "
+			 "-verify_hostname localhost -connect %s 2>/dev/null",
+			 versions[i], certs_file("ca.pem"), where + 4);
+		pid = run(cmd, &in, &out);
+		KT_EQ(write(in, "\0\1\2\3\4\5\6\7\10\11", 10), 10);
+		UNTIL(server.got == 10);
+		KT_EQ(send_some(&server, 65, 5), 5);
+		UNTIL(read(out, got, 5) == 5 || *got);
+		KT_STREQ(got, "ABCDE");
+		close(in);
+		pulse_transport_close(server.t, false);
+		server.t = NULL;
+		for (int n = 0; n < 1000 && !waitpid(pid, &status, WNOHANG); n++)
+			pulse_poller_run_once(poller, pulse_now_ns() + 10000000);
+		KT_CHECK(WIFEXITED(status));
+		close(out);
+		end();
+	}
+	pulse_tls_destroy(srv);
+}
+
+/* Its port is told in no way that can be read; a free one is taken. */
+KT_TEST(openssl_s_server_serves)
+{
+	struct pulse_tls *cli;
+	int in, out, status;
+	char cmd[512];
+	pid_t pid;
+
+	NEED_TLS();
+	cli = make(NULL, "ca.pem", 0, NULL);
+	begin("127.0.0.1:0");
+	KT_EQ(pulse_listener_close(listener), 0);
+	snprintf(cmd, sizeof(cmd), "exec openssl s_server -quiet -rev -cert %s "
+		 "-key %s -accept %s 2>&1", certs_file("srv.pem"),
+		 certs_file("srv.key"), where);
+	pid = run(cmd, &in, &out);
+	memmove(where + 4, where, strlen(where) + 1);
+	memcpy(where, "tls:", 4);
+	how = (struct pulse_connect_opts){ .sz = sizeof(how),
+					   .address = where, .tls = cli,
+					   .server_name = "localhost" };
+	for (int n = 0; n < 500; n++) {
+		struct iovec iov = { "\5\4\3\2\1\n", 6 };
+
+		client = (struct end){ 0 };
+		KT_EQ(dial(), 0);
+		UNTIL(client.seen);
+		if (client.seen & PULSE_TRANSPORT_OPEN) {
+			client.got = 1;
+			KT_EQ(pulse_transport_send(client.t, &iov, 1), 6);
+			break;
+		}
+		pulse_transport_close(client.t, true);
+		usleep(20000);
+	}
+	/* 1 2 3 4 5, and a line feed that is none of the pattern */
+	pulse_transport_watch(client.t, 0);
+	{
+		unsigned char got[6] = { 0 };
+		struct iovec iov = { got, 6 };
+		ssize_t have = -EAGAIN;
+
+		for (int n = 0; n < 1000 && have == -EAGAIN; n++) {
+			have = pulse_transport_recv(client.t, &iov, 1);
+			usleep(1000);
+		}
+		KT_EQ(have, 6);
+		KT_CHECK(!memcmp(got, "\1\2\3\4\5\n", 6));
+	}
+	pulse_transport_close(client.t, false);
+	kill(pid, SIGTERM);
+	waitpid(pid, &status, 0);
+	close(in);
+	close(out);
+	KT_EQ(pulse_poller_destroy(poller), 0);
+	pulse_tls_destroy(cli);
+}
+
+/* Without the plug-in it is said so, at once. */
+KT_TEST(no_plug_in_is_not_supported)
+{
+	const char *dir = getenv("PULSE_PLUGIN_DIR");
+	PULSE_OPTS(pulse_connect_opts, co, .address = "tls:127.0.0.1:1");
+	struct pulse_transport *t;
+	struct pulse_tls *tls;
+	char was[4096];
+
+	snprintf(was, sizeof(was), "%s", dir ? dir : "");
+	setenv("PULSE_PLUGIN_DIR", "/nowhere", 1);
+	KT_EQ(pulse_tls_create(NULL, &tls), -EOPNOTSUPP);
+	KT_EQ(pulse_poller_create(NULL, &poller), 0);
+	KT_EQ(pulse_transport_connect(poller, &co, on_end, NULL, &t),
+	      -EOPNOTSUPP);
+	KT_EQ(pulse_poller_destroy(poller), 0);
+	setenv("PULSE_PLUGIN_DIR", was, 1);
+}
+
+KT_MAIN()

@@ -1,0 +1,704 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * tls.c - TLS over another transport: moves records, the plug-in makes them.
+ *
+ * Out: what a send gives becomes records in a queue of chunks, and the lower
+ * transport takes them as it can. A send is refused while any are left, so the
+ * queue holds one send's records and what the handshake says. With kTLS the
+ * queue is by-passed: the lower transport gets the bytes themselves.
+ *
+ * In: a record may hold more than the handler has taken while the socket says
+ * nothing any more; a posted task tells it again, as a level does.
+ *
+ * close() leaves the queue to be sent: the object lingers without its owner
+ * until it is empty, for some seconds, or until the loop goes. It is freed when
+ * nobody is in it: no handler (calls), no posted task, no lingering.
+ */
+#include "io/tls.h"
+
+#include <stdio.h>
+
+#define LINGER_NS	(10 * PULSE__NSEC_PER_SEC)
+#define RECORD_MAX	16384
+/* Plain bytes that a send takes at most. */
+#define SEND_MAX	(4 * RECORD_MAX)
+
+struct chunk {
+	struct chunk *next;
+	size_t at, len, room;
+	unsigned char data[];
+};
+
+struct tls {
+	struct pulse_transport t;
+	struct pulse_transport *lower;
+	struct pulse_tls *ctx;
+	void *session;
+	struct chunk *first, **last;
+	struct pulse_poller_task again;
+	struct pulse_poller_timer timer;	/* handshake, then lingering */
+	struct pulse__list link;		/* of the listener */
+	struct pulse__poller_end end;
+	uint32_t watched;
+	uint32_t calls;		/* handlers and lower calls under way */
+	int err;		/* why it is broken; as it was told */
+	bool connecting, shaking, told_err;
+	bool flying;		/* the lower transport has our memory */
+	bool dry;		/* the session has nothing until the lower reads */
+	bool shut, shut_done;
+	bool posted, lingers, closed;
+	bool kernel_sends;
+};
+
+static struct tls *to_tls(struct pulse_transport *t)
+{
+	return container_of(t, struct tls, t);
+}
+
+static const struct pulse__tls_engine *engine(const struct tls *tls)
+{
+	return tls->ctx->engine;
+}
+
+static void lower_event(struct pulse_transport *lower, uint32_t events,
+			void *arg);
+
+/* ---- life ----------------------------------------------------------------- */
+
+static void free_chunks(struct tls *tls)
+{
+	while (tls->first) {
+		struct chunk *c = tls->first;
+
+		tls->first = c->next;
+		pulse__free(c);
+	}
+	tls->last = &tls->first;
+}
+
+/* A socket that is closed with bytes unread is reset, and so is what it sent. */
+static void drain(struct tls *tls)
+{
+	unsigned char buf[4096];
+	struct iovec iov = { buf, sizeof(buf) };
+
+	pulse_transport_shutdown(tls->lower);
+	for (int i = 0; i < 64; i++)
+		if (pulse_transport_recv(tls->lower, &iov, 1) <= 0)
+			break;
+}
+
+static void drop_lower(struct tls *tls, bool reset)
+{
+	if (tls->lower && !reset && !tls->err && !tls->connecting)
+		drain(tls);
+	if (tls->lower)
+		pulse_transport_close(tls->lower, reset);
+	tls->lower = NULL;
+	tls->lingers = false;
+	pulse_poller_timer_cancel(tls->t.poller, &tls->timer);
+}
+
+static void maybe_free(struct tls *tls)
+{
+	if (!tls->closed || tls->calls || tls->posted || tls->lingers)
+		return;
+	drop_lower(tls, false);
+	pulse__poller_end_del(&tls->end);
+	if (tls->session)
+		engine(tls)->session_free(tls->session);
+	free_chunks(tls);
+	pulse__tls_put(tls->ctx);
+	pulse__free(tls);
+}
+
+static void tell(struct tls *tls, uint32_t events)
+{
+	if (tls->closed || !events)
+		return;
+	tls->calls++;
+	tls->t.fn(&tls->t, events, tls->t.arg);
+	tls->calls--;
+}
+
+/* ---- out ------------------------------------------------------------------ */
+
+static int put(void *arg, const void *data, size_t len)
+{
+	struct tls *tls = arg;
+	struct chunk *c = tls->first ?
+			  container_of(tls->last, struct chunk, next) : NULL;
+
+	/* What is in flight must not be touched, nor grow. */
+	if (!c || (tls->flying && c == tls->first) || c->room - c->len < len) {
+		size_t room = len > 4096 ? len : 4096;
+
+		c = pulse__malloc(sizeof(*c) + room);
+		if (!c)
+			return -ENOMEM;
+		*c = (struct chunk){ .room = room };
+		*tls->last = c;
+		tls->last = &c->next;
+	}
+	memcpy(c->data + c->len, data, len);
+	c->len += len;
+	return 0;
+}
+
+static void chunk_sent(struct tls *tls, size_t n)
+{
+	struct chunk *c = tls->first;
+
+	c->at += n;
+	if (c->at < c->len)
+		return;
+	tls->first = c->next;
+	if (!tls->first)
+		tls->last = &tls->first;
+	pulse__free(c);
+}
+
+/* 0 all is out; -EAGAIN; broken. */
+static int flush(struct tls *tls)
+{
+	while (tls->first && !tls->flying) {
+		struct chunk *c = tls->first;
+		struct iovec iov = { c->data + c->at, c->len - c->at };
+		ssize_t n = pulse_transport_send(tls->lower, &iov, 1);
+
+		if (n == -EINPROGRESS)
+			tls->flying = true;
+		else if (n < 0)
+			return (int)n;
+		else
+			chunk_sent(tls, (size_t)n);
+	}
+	if (tls->first)
+		return -EAGAIN;
+	if (tls->shut && !tls->shut_done) {
+		tls->shut_done = true;
+		pulse_transport_shutdown(tls->lower);
+	}
+	return 0;
+}
+
+static bool flushed(void *arg)
+{
+	return flush(arg) == 0;
+}
+
+static ssize_t io_recv(void *arg, void *buf, size_t len)
+{
+	struct tls *tls = arg;
+	struct iovec iov = { buf, len };
+
+	return pulse_transport_recv(tls->lower, &iov, 1);
+}
+
+static int io_fd(void *arg)
+{
+	struct tls *tls = arg;
+
+	/* What the kernel encrypts would be the owner's memory in flight. */
+	if (pulse_transport_features(tls->lower) & PULSE_TRANSPORT_ASYNC_SEND)
+		return -1;
+	return pulse__stream_fd(tls->lower);
+}
+
+static const struct pulse__tls_io io = {
+	.recv = io_recv, .put = put, .flushed = flushed, .fd = io_fd,
+};
+
+/* ---- what the lower transport is to tell --------------------------------- */
+
+static bool has_more(const struct tls *tls)
+{
+	return !tls->dry && engine(tls)->pending(tls->session);
+}
+
+static void post_again(struct tls *tls)
+{
+	if (!tls->posted &&
+	    !pulse_poller_post_task(tls->t.poller, &tls->again))
+		tls->posted = true;
+}
+
+/* Follows every change of what is wanted, and of what is left to do. */
+static void settle(struct tls *tls)
+{
+	uint32_t want = 0;
+
+	if (!tls->lower || tls->connecting)
+		return;
+	if (tls->shaking || tls->watched & PULSE_TRANSPORT_READ)
+		want |= PULSE_TRANSPORT_READ;
+	if ((tls->first && !tls->flying) ||
+	    (!tls->first && tls->watched & PULSE_TRANSPORT_WRITE))
+		want |= PULSE_TRANSPORT_WRITE;
+	if (tls->err)
+		want = 0;
+	pulse_transport_watch(tls->lower, want);
+	if (!tls->shaking && tls->watched && (tls->err ||
+	    (tls->watched & PULSE_TRANSPORT_READ && has_more(tls))))
+		post_again(tls);
+}
+
+static void run_again(struct pulse_poller *poller,
+		      struct pulse_poller_task *task)
+{
+	struct tls *tls = container_of(task, struct tls, again);
+	uint32_t told = 0;
+
+	(void)poller;
+	tls->posted = false;
+	tls->calls++;
+	if (tls->err && !tls->told_err) {
+		tls->told_err = true;
+		told = PULSE_TRANSPORT_ERROR;
+	} else if (tls->err) {
+		told = tls->watched;	/* each call says what it is */
+	} else if (tls->session && has_more(tls)) {
+		told = tls->watched & PULSE_TRANSPORT_READ;
+	}
+	tell(tls, told);
+	if (!tls->closed && !tls->err)
+		settle(tls);
+	tls->calls--;
+	maybe_free(tls);
+}
+
+/* Nothing can come of it any more; its owner is told once. */
+static void broken(struct tls *tls, int err)
+{
+	if (tls->err)
+		return;
+	tls->err = err;
+	tls->shaking = false;
+	pulse_poller_timer_cancel(tls->t.poller, &tls->timer);
+	if (tls->lower && !tls->connecting)
+		pulse_transport_watch(tls->lower, 0);
+}
+
+/* ---- handshake ------------------------------------------------------------ */
+
+static void shaken(struct tls *tls)
+{
+	struct pulse_tls_info info = { 0 };
+
+	tls->shaking = false;
+	pulse_poller_timer_cancel(tls->t.poller, &tls->timer);
+	engine(tls)->info(tls->session, &info);
+	tls->kernel_sends = info.flags & PULSE_TLS_KERNEL_SENDS;
+	tell(tls, PULSE_TRANSPORT_OPEN);
+}
+
+static void shake(struct tls *tls)
+{
+	char why[256] = "";
+	int err = engine(tls)->handshake(tls->session, why, sizeof(why));
+	int out = flush(tls);	/* an alert, too */
+
+	if (!err && out && out != -EAGAIN)
+		err = out;
+	if (err == -EAGAIN)
+		return;
+	if (!err) {
+		shaken(tls);
+		return;
+	}
+	if (*why)
+		pulse_log(PULSE_LOG_DEBUG, "tls: %s", why);
+	broken(tls, err);
+	tls->told_err = true;
+	tell(tls, PULSE_TRANSPORT_ERROR);
+}
+
+static void too_late(struct pulse_poller *poller,
+		     struct pulse_poller_timer *timer)
+{
+	struct tls *tls = container_of(timer, struct tls, timer);
+
+	(void)poller;
+	tls->calls++;
+	if (tls->closed) {
+		drop_lower(tls, true);
+	} else {
+		broken(tls, -ETIMEDOUT);
+		tls->told_err = true;
+		tell(tls, PULSE_TRANSPORT_ERROR);
+	}
+	tls->calls--;
+	maybe_free(tls);
+}
+
+/* ---- events --------------------------------------------------------------- */
+
+/* Nobody's any more: only what is left has to go. */
+static void linger_on(struct tls *tls)
+{
+	int err = flush(tls);
+
+	if (err != -EAGAIN)
+		drop_lower(tls, false);
+	else
+		settle(tls);
+}
+
+static void open_event(struct tls *tls, uint32_t events)
+{
+	uint32_t told = 0;
+	int err = 0;
+
+	if (events & PULSE_TRANSPORT_READ) {
+		tls->dry = false;
+		told |= tls->watched & PULSE_TRANSPORT_READ;
+	}
+	if (events & (PULSE_TRANSPORT_WRITE | PULSE_TRANSPORT_SENT))
+		err = flush(tls);
+	if (!err && events & (PULSE_TRANSPORT_WRITE | PULSE_TRANSPORT_SENT))
+		told |= tls->watched & PULSE_TRANSPORT_WRITE;
+	if (err && err != -EAGAIN) {
+		broken(tls, err);
+		told |= tls->watched;
+	}
+	tell(tls, told);
+}
+
+static void lower_error(struct tls *tls)
+{
+	int err = pulse_transport_error(tls->lower);
+
+	if (tls->connecting || tls->shaking) {
+		tls->connecting = false;
+		broken(tls, err ? err : -ECONNRESET);
+		tls->told_err = true;
+		tell(tls, PULSE_TRANSPORT_ERROR);
+		return;
+	}
+	/* There may be records before it; a read finds out. */
+	tls->dry = false;
+	if (err)
+		broken(tls, err);
+	tls->told_err = true;
+	tell(tls, PULSE_TRANSPORT_ERROR);
+}
+
+static void lower_event(struct pulse_transport *lower, uint32_t events,
+			void *arg)
+{
+	struct tls *tls = arg;
+
+	(void)lower;
+	tls->calls++;
+	if (events & PULSE_TRANSPORT_SENT && tls->flying) {
+		struct chunk *c = tls->first;
+
+		tls->flying = false;
+		chunk_sent(tls, c->len - c->at);
+	}
+	if (events & PULSE_TRANSPORT_OPEN) {
+		tls->connecting = false;
+		tls->shaking = true;
+	}
+	if (tls->closed)
+		linger_on(tls);
+	else if (events & PULSE_TRANSPORT_ERROR)
+		lower_error(tls);
+	else if (tls->shaking)
+		shake(tls);
+	else
+		open_event(tls, events);
+	if (!tls->closed)
+		settle(tls);
+	tls->calls--;
+	maybe_free(tls);
+}
+
+/* ---- ops ------------------------------------------------------------------ */
+
+/* Makes records of the pieces; how many bytes, or -errno if none. */
+static ssize_t encrypt(struct tls *tls, const struct iovec *iov, int nr)
+{
+	unsigned char pieces[4096];
+	size_t taken = 0, in = 0;
+	int err = 0;
+
+	for (int i = 0; i < nr && !err && taken < SEND_MAX; i++) {
+		const unsigned char *from = iov[i].iov_base;
+		size_t left = iov[i].iov_len;
+
+		if (left > sizeof(pieces) - in && in) {
+			err = engine(tls)->write(tls->session, pieces, in);
+			taken += err ? 0 : in;
+			in = 0;
+		}
+		while (!err && left > sizeof(pieces) && taken < SEND_MAX) {
+			size_t n = left < RECORD_MAX ? left : RECORD_MAX;
+
+			err = engine(tls)->write(tls->session, from, n);
+			taken += err ? 0 : n;
+			from += n;
+			left -= n;
+		}
+		if (err || left > sizeof(pieces))
+			break;
+		memcpy(pieces + in, from, left);
+		in += left;
+	}
+	if (in && !err) {
+		err = engine(tls)->write(tls->session, pieces, in);
+		taken += err ? 0 : in;
+	}
+	if (err) {
+		broken(tls, err);
+		return err;
+	}
+	return (ssize_t)taken;
+}
+
+static ssize_t tls_send(struct pulse_transport *t, const struct iovec *iov,
+			int nr)
+{
+	struct tls *tls = to_tls(t);
+	ssize_t n;
+	int err;
+
+	if (tls->shut)
+		return -EPIPE;
+	if (tls->err)
+		return tls->err;
+	if (tls->connecting || tls->shaking)
+		return -EAGAIN;
+	err = flush(tls);
+	if (!err && tls->kernel_sends) {
+		n = pulse_transport_send(tls->lower, iov, nr);
+		if (n > 0)
+			t->tx_bytes += (uint64_t)n;
+		return n;
+	}
+	if (err)
+		return err;
+	n = encrypt(tls, iov, nr);
+	if (n <= 0)
+		return n ? n : -EAGAIN;
+	t->tx_bytes += (uint64_t)n;
+	err = flush(tls);
+	if (err && err != -EAGAIN)
+		broken(tls, err);	/* the next call says so */
+	if (err)
+		settle(tls);
+	return n;
+}
+
+static ssize_t tls_recv(struct pulse_transport *t, const struct iovec *iov,
+			int nr)
+{
+	struct tls *tls = to_tls(t);
+	ssize_t got = 0, n = -EAGAIN;
+
+	if (tls->connecting || tls->shaking)
+		return -EAGAIN;
+	for (int i = 0; i < nr; i++) {
+		size_t at = 0;
+
+		while (at < iov[i].iov_len) {
+			n = engine(tls)->read(tls->session,
+					      (char *)iov[i].iov_base + at,
+					      iov[i].iov_len - at);
+			if (n <= 0)
+				goto out;
+			at += (size_t)n;
+			got += n;
+		}
+	}
+out:
+	tls->dry = n == -EAGAIN;
+	if (tls->first)		/* an answer to what was read */
+		flush(tls);
+	/* Within an event this is seen to when the handler is back. */
+	if (tls->first || !tls->calls)
+		settle(tls);
+	if (!got) {
+		if (n < 0 && n != -EAGAIN)
+			broken(tls, (int)n);
+		return n == -EAGAIN && tls->err ? tls->err : n;
+	}
+	t->rx_bytes += (uint64_t)got;
+	return got;
+}
+
+static ssize_t tls_view(struct pulse_transport *t, void **data)
+{
+	struct iovec iov;
+
+	iov.iov_base = pulse_poller_buffer(t->poller, &iov.iov_len);
+	if (unlikely(!iov.iov_base))
+		return -ENOMEM;
+	*data = iov.iov_base;
+	return tls_recv(t, &iov, 1);
+}
+
+static int tls_watch(struct pulse_transport *t, uint32_t events)
+{
+	struct tls *tls = to_tls(t);
+
+	tls->watched = events;
+	settle(tls);
+	return 0;
+}
+
+static int tls_shutdown(struct pulse_transport *t)
+{
+	struct tls *tls = to_tls(t);
+	int err;
+
+	if (tls->connecting || tls->shaking)
+		return -ENOTCONN;
+	if (tls->shut)
+		return 0;
+	tls->shut = true;
+	engine(tls)->shutdown(tls->session);
+	err = flush(tls);
+	settle(tls);
+	return err == -EAGAIN ? 0 : err;
+}
+
+static void tls_close(struct pulse_transport *t, bool reset)
+{
+	struct tls *tls = to_tls(t);
+
+	if (!reset && !tls->err && !tls->connecting && !tls->shaking) {
+		if (!tls->shut)
+			engine(tls)->shutdown(tls->session);
+		tls->lingers = flush(tls) == -EAGAIN;
+	}
+	tls->closed = true;
+	tls->watched = 0;
+	if (tls->lingers && pulse_poller_timer_arm(t->poller, &tls->timer,
+						   pulse_now_ns() + LINGER_NS))
+		tls->lingers = false;
+	if (tls->lingers)
+		settle(tls);
+	else
+		drop_lower(tls, reset);
+	maybe_free(tls);
+}
+
+static int tls_error(struct pulse_transport *t)
+{
+	struct tls *tls = to_tls(t);
+
+	return tls->err;
+}
+
+static int tls_address(struct pulse_transport *t, bool peer, char *buf,
+		       size_t len)
+{
+	if (len < 5)
+		return -ENOSPC;
+	memcpy(buf, "tls:", 4);
+	return pulse_transport_address(to_tls(t)->lower, peer, buf + 4, len - 4);
+}
+
+#define TLS_OPS(more)							\
+	{								\
+		.sz = sizeof(struct pulse_transport_ops),		\
+		.name = "tls",						\
+		.features = PULSE_TRANSPORT_STREAM |			\
+			    PULSE_TRANSPORT_RELIABLE |			\
+			    PULSE_TRANSPORT_ORDERED |			\
+			    PULSE_TRANSPORT_HALF_CLOSE | (more),	\
+		.send = tls_send,					\
+		.recv = tls_recv,					\
+		.view = tls_view,					\
+		.watch = tls_watch,					\
+		.shutdown = tls_shutdown,				\
+		.close = tls_close,					\
+		.error = tls_error,					\
+		.address = tls_address,					\
+	}
+
+static const struct pulse_transport_ops over_tcp =
+	TLS_OPS(PULSE_TRANSPORT_RESET);
+static const struct pulse_transport_ops over_unix = TLS_OPS(0);
+
+/* ---- making one ----------------------------------------------------------- */
+
+static void loop_goes(struct pulse__poller_end *end)
+{
+	struct tls *tls = container_of(end, struct tls, end);
+
+	if (tls->lingers)
+		drop_lower(tls, true);
+	maybe_free(tls);
+}
+
+int pulse__tls_wrap(struct pulse_tls *ctx, struct pulse_transport *lower,
+		    bool open, const char *name, int64_t deadline_ns,
+		    pulse_transport_fn fn, void *arg,
+		    struct pulse_transport **out)
+{
+	struct tls *tls = pulse__calloc(1, sizeof(*tls));
+	int err;
+
+	if (!tls)
+		return -ENOMEM;
+	tls->t.ops = pulse_transport_features(lower) & PULSE_TRANSPORT_RESET ?
+		     &over_tcp : &over_unix;
+	tls->t.poller = lower->poller;
+	tls->t.fn = fn;
+	tls->t.arg = arg;
+	tls->last = &tls->first;
+	tls->again.fn = run_again;
+	tls->timer.fn = too_late;
+	tls->connecting = !open;
+	tls->shaking = open;
+	tls->ctx = pulse__tls_get(ctx);
+	pulse__list_init(&tls->link);
+	pulse__poller_end_add(lower->poller, &tls->end, loop_goes);
+	err = engine(tls)->session_new(ctx->ctx, name, &io, tls, &tls->session);
+	if (!err)
+		err = pulse_poller_timer_arm(lower->poller, &tls->timer,
+					     deadline_ns);
+	if (!err && open)
+		err = pulse_transport_set_handler(lower, lower_event, tls) ?:
+		      pulse_transport_watch(lower, PULSE_TRANSPORT_READ);
+	if (err) {
+		tls->closed = true;
+		maybe_free(tls);
+		return err;
+	}
+	pulse_transport_set_handler(lower, lower_event, tls);
+	tls->lower = lower;
+	*out = &tls->t;
+	return 0;
+}
+
+struct pulse__list *pulse__tls_link(struct pulse_transport *t)
+{
+	return &to_tls(t)->link;
+}
+
+struct pulse_transport *pulse__tls_of_link(struct pulse__list *link)
+{
+	return &container_of(link, struct tls, link)->t;
+}
+
+int pulse_tls_get_info(const struct pulse_transport *t,
+		       struct pulse_tls_info *out)
+{
+	struct pulse_tls_info info = { 0 };
+	int err;
+
+	if (!t || !out)
+		return -EINVAL;
+	err = pulse__out_check(out, pulse__size_to(typeof(*out), alpn));
+	if (err)
+		return err;
+	if (t->ops != &over_tcp && t->ops != &over_unix)
+		return -EOPNOTSUPP;
+	engine(to_tls((struct pulse_transport *)t))->info(
+		container_of(t, struct tls, t)->session, &info);
+	pulse__out_store(out, &info, sizeof(info));
+	return 0;
+}
