@@ -108,6 +108,7 @@ struct thread {
 	uint8_t *buf;
 	size_t buf_bytes;
 	int64_t now, start, from, until;	/* from, until: what counts */
+	int64_t heard;			/* when the last answer came */
 	uint64_t quota;			/* messages that may still be issued */
 	uint64_t due;			/* messages that were due, with a rate */
 	uint64_t under_way;

@@ -62,6 +62,7 @@ void conn_answered(struct conn *c, uint64_t n)
 	bool counts = t->now >= t->from && t->now < t->until;
 
 	t->under_way -= n;
+	t->heard = t->now;
 	if (counts) {
 		t->n.messages += n;
 		t->n.bytes += n * t->plan->args->size;
@@ -133,8 +134,15 @@ static void measure(struct thread *t)
 		t->conns[i].owed = UINT64_MAX;
 		conn_issue(&t->conns[i]);
 	}
+	t->heard = t->start;
 	while ((t->now = pulse_now_ns()) < t->until && t->gone < t->nr &&
-	       (a->idle || t->quota || t->under_way)) {
+	       (a->idle || t->quota)) {
+		/* A number of messages has no other end where answers fail. */
+		if (a->messages && !t->rate) {
+			until = t->heard + a->timeout_ns;
+			if (t->now >= until)
+				break;
+		}
 		if (t->rate && !a->idle) {
 			until = pace(t);
 			if (until > t->until)
@@ -142,8 +150,6 @@ static void measure(struct thread *t)
 		}
 		turn(t, until);
 	}
-	if (a->messages)
-		t->until = t->now;
 	t->quota = 0;
 }
 
@@ -177,6 +183,8 @@ static void *body(void *arg)
 		t->until = a->messages ? INT64_MAX : t->from + a->duration_ns;
 		measure(t);
 		last_answers(t);
+		if (a->messages)
+			t->until = t->heard;
 	}
 	for (uint32_t i = 0; i < t->nr; i++)
 		conn_end(&t->conns[i]);
