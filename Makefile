@@ -66,6 +66,7 @@ LIBA	:= $(O)/lib/libpulse-u.a
 ULIB_SRC  := $(sort $(wildcard ulib/*/*.c))
 TOOL_SRC  := $(sort $(wildcard tools/*.c))
 CTL_SRC   := $(sort $(wildcard tools/pulsectl/*.c))
+WSB_SRC   := $(sort $(wildcard tools/wsbench/*.c))
 EX_SRC    := $(sort $(wildcard examples/*.c))
 EX_DIRS   := $(sort $(dir $(wildcard examples/*/main.c)))
 # Module tests make raw system calls: a sanitizer has nothing to see there.
@@ -87,6 +88,7 @@ PEER_FLAGS = $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --cfla
 ULIB_OBJ  := $(ULIB_SRC:%.c=$(O)/obj/%.o)
 TOOL_BIN  := $(TOOL_SRC:tools/%.c=$(O)/bin/%)
 CTL_BIN   := $(O)/bin/pulsectl
+WSB_BIN   := $(O)/bin/pulse-wsbench
 EX_BIN    := $(EX_SRC:examples/%.c=$(O)/bin/examples/%) \
 	     $(patsubst examples/%/,$(O)/bin/%,$(EX_DIRS))
 TEST_BIN  := $(TEST_SRC:%.c=$(O)/%)
@@ -131,7 +133,7 @@ build: setup-build
 
 lib: $(LIBSO) $(LIBA) $(O)/lib/libpulse-u.so $(O)/lib/pkgconfig/libpulse-u.pc \
 	plugins
-tools: $(TOOL_BIN) pulsectl
+tools: $(TOOL_BIN) $(WSB_BIN) pulsectl
 examples: $(EX_BIN)
 selftests: $(TEST_BIN)
 fuzz: $(FUZZ_BIN)
@@ -225,6 +227,11 @@ $(EX_SRC:examples/%.c=$(O)/bin/examples/%): $(O)/bin/examples/%: $(O)/obj/exampl
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(SANFLAGS) -o $@ $< $(call LINKSO,../../) -lm
+
+$(WSB_BIN): $(WSB_SRC:%.c=$(O)/obj/%.o) $(LIBSO) $(O)/lib/libpulse-u.so
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(SANFLAGS) -o $@ $(filter %.o,$^) $(call LINKSO,../) -lz
 
 # pulsectl needs libnl, and no library of ours; without libnl it is left out.
 NL_CFLAGS = $(shell pkg-config --cflags libnl-genl-3.0)
@@ -371,12 +378,16 @@ install: lib tools
 	install -m 644 include/uapi/linux/pulse.h include/uapi/linux/pulse_event.h \
 	  include/uapi/linux/pulse_uring.h include/uapi/linux/pulse_netlink.h \
 	  $(DESTDIR)$(PREFIX)/include/linux/
-	install -m 755 $(TOOL_BIN) $(if $(HAVE_NL),$(CTL_BIN)) $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(TOOL_BIN) $(WSB_BIN) $(if $(HAVE_NL),$(CTL_BIN)) $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man3 \
 	  $(DESTDIR)$(PREFIX)/share/man/man8 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 Documentation/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 	install -m 644 Documentation/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 Documentation/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 tools/completion/pulse-wsbench.bash \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pulse-wsbench
 	install -m 644 tools/completion/pulsectl.bash \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pulsectl
 clean:
