@@ -151,6 +151,12 @@ struct pulse_ws_deflate_opts {
 	uint32_t reserved;
 };
 
+/* What becomes of a message of a topic that a subscriber has no room for. */
+enum pulse_ws_slow {
+	PULSE_WS_SLOW_DROP = 0,		/* it is dropped, and counted */
+	PULSE_WS_SLOW_CLOSE = 1,	/* and the connection closed with 1013 */
+};
+
 /**
  * struct pulse_ws_opts - a server's options
  * @sz: sizeof(struct pulse_ws_opts)
@@ -190,6 +196,11 @@ struct pulse_ws_deflate_opts {
  * @keepalive_s: TCP probes a silent peer after so many seconds; default 0: no
  * @deflate: compress messages with peers that can; copied; default NULL: no.
  *	@max_message_bytes bounds what a message inflates to
+ * @max_topics: topics that have subscribers, at most; default 65536
+ * @max_subscriptions: of one connection; default 1024
+ * @slow: enum pulse_ws_slow: a subscriber with @send_high_bytes unsent;
+ *	default PULSE_WS_SLOW_DROP
+ * @reserved2: 0
  *
  * A time below 0 means: no such limit.
  */
@@ -216,6 +227,10 @@ struct pulse_ws_opts {
 	uint32_t keepalive_s;
 	uint32_t reserved;
 	const struct pulse_ws_deflate_opts *deflate;
+	uint32_t max_topics;
+	uint32_t max_subscriptions;
+	int slow;
+	uint32_t reserved2;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -313,6 +328,9 @@ enum pulse_ws_end {
  * @inflated_from: their bytes before that was undone
  * @deflated: messages compressed for sending
  * @deflated_to: their bytes after that
+ * @published: messages published on topics that a loop had subscribers of
+ * @delivered: copies of those given to subscribers
+ * @dropped: copies of those dropped, for want of room
  */
 struct pulse_ws_stats {
 	size_t sz;
@@ -330,6 +348,9 @@ struct pulse_ws_stats {
 	uint64_t inflated_from;
 	uint64_t deflated;
 	uint64_t deflated_to;
+	uint64_t published;
+	uint64_t delivered;
+	uint64_t dropped;
 };
 
 /**

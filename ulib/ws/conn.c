@@ -38,6 +38,7 @@ void pulse_ws_put(struct pulse_ws_conn *conn)
 	loop = conn->loop;
 	pulse__ws_strand_free(conn);
 	pulse__free(conn->close_reason);
+	pulse__free(conn->more);
 	pulse__free(conn);
 	pulse__ws_loop_put(loop);
 }
@@ -76,6 +77,21 @@ int pulse_ws_conn_address(struct pulse_ws_conn *conn, char *buf, size_t len)
 	if (!conn->t)
 		return -ESRCH;
 	return pulse_transport_address(conn->t, true, buf, len);
+}
+
+struct pulse__ws_more *pulse__ws_more(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_more *more = conn->more;
+
+	if (likely(more))
+		return more;
+	more = pulse__calloc(1, sizeof(*more));
+	if (!more)
+		return NULL;
+	pulse__list_init(&more->subs);
+	/* pairs with pulse_ws_conn_dropped() */
+	pulse__store_release(&conn->more, more);
+	return more;
 }
 
 /* ---- timers --------------------------------------------------------------- */
@@ -344,6 +360,8 @@ void pulse__ws_bury(struct pulse_ws_conn *conn)
 	conn->t = NULL;
 	pulse__ws_rx_free(conn);
 	pulse__ws_tx_free(conn);
+	if (unlikely(conn->more))
+		pulse__ws_leave_topics(conn);
 	call_close(conn);
 	if (unlikely(conn->dial))
 		pulse__ws_dial_over(conn);

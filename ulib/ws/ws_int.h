@@ -14,6 +14,8 @@
  *	upgrade.c the opening handshake; http.c plain answers; offer.c the words
  *	of permessage-deflate, deflate.c its streams
  *	strand.c  handlers on a pool, in order
+ *	inbox.c   what other threads ask of a connection, in order
+ *	shared.c  messages built once for many; topic.c who gets them
  *	connect.c connections to other servers
  *
  * A connection is torn down only at the top of its loop's stack (the end of a
@@ -35,6 +37,7 @@
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>
+#include <pulse-u/ws_topic.h>
 
 /*
  * Message buffers from SPARE_MIN up are kept by the loop for the next message,
@@ -69,12 +72,24 @@ struct pulse__ws_cfg {
 	uint32_t idle_ticks;
 	uint32_t write_ticks;
 	uint32_t close_ticks;
+	uint32_t max_topics;
+	uint32_t max_subscriptions;
+	int slow;			/* enum pulse_ws_slow */
 };
 
 struct pulse__ws_loop;
+struct pulse__ws_topic;
+
+/* The topics of a server by their names; its lock is taken last. */
+struct pulse__ws_hub {
+	pthread_mutex_t lock;		/* all of it, and what topic.c says */
+	struct pulse__ws_topic **buckets;
+	uint32_t nr_buckets, nr_topics;
+};
 
 struct pulse_ws_server {
 	struct pulse__ws_cfg cfg;
+	struct pulse__ws_hub hub;
 	struct pulse__ws_loop **loops;
 	uint32_t nr_loops;
 	uint32_t magic;
@@ -103,11 +118,20 @@ void pulse__ws_server_put(struct pulse_ws_server *server);
 
 /* ---- loop --------------------------------------------------------------- */
 
-/* Bytes on their way out: [head, tail) of data. */
+/*
+ * Bytes on their way out: [head, tail) of data, or of a message that others
+ * send too, which is full from the beginning.
+ */
 struct pulse__ws_obuf {
 	struct pulse__ws_obuf *next;
 	uint32_t head, tail, room;
+	bool is_shared;			/* data begins with a struct pulse__ws_ref */
 	uint8_t data[];
+};
+
+struct pulse__ws_ref {
+	struct pulse_ws_prepared *msg;
+	const uint8_t *bytes;
 };
 
 /* A message that comes in parts, or a part of one. */
@@ -120,7 +144,8 @@ struct pulse__ws_msg {
 struct pulse__ws_figures {
 	uint64_t accepted, opened, messages_in, messages_out, bytes_in,
 		 bytes_out, reads, sends, ended[PULSE_WS_END_COUNT],
-		 inflated, inflated_from, deflated, deflated_to;
+		 inflated, inflated_from, deflated, deflated_to, published,
+		 delivered, dropped;
 };
 
 struct pulse__ws_loop {
@@ -145,6 +170,8 @@ struct pulse__ws_loop {
 	/* Posted by the server, each once. */
 	struct pulse_poller_task hello_task, drain_task, cut_task, end_task;
 	pthread_t thread;
+	uint32_t index;			/* in server->loops */
+	size_t publish_bytes;		/* any thread: published, not handled yet */
 	/* Written by the loop's thread, read by any. */
 	struct pulse__ws_figures n;
 };
@@ -198,6 +225,14 @@ struct pulse__ws_stash {
 
 struct pulse__ws_strand;
 struct pulse__ws_dial;
+struct pulse__ws_item;
+
+/* What few connections need, made when they do; the loop's, gone with it. */
+struct pulse__ws_more {
+	struct pulse__list subs;	/* topic.c */
+	uint32_t nr_subs;
+	uint64_t dropped;		/* any thread reads */
+};
 
 struct pulse_ws_conn {
 	struct pulse__ws_loop *loop;
@@ -249,6 +284,8 @@ struct pulse_ws_conn {
 	struct pulse__ws_pmd *pmd;	/* NULL: no compression was agreed on */
 	uint64_t packed_bytes;		/* received of that message */
 	char *close_reason;
+	struct pulse__ws_more *more;	/* any thread reads */
+	struct pulse__ws_item *inbox;	/* any thread: newest first */
 
 	/* sending */
 	struct pulse__ws_obuf *out_first, *out_last;
@@ -333,6 +370,62 @@ void pulse__ws_sent(struct pulse_ws_conn *conn);
 /* Tells on_drain, if somebody waits for it and there is room. */
 void pulse__ws_maybe_drained(struct pulse_ws_conn *conn);
 void pulse__ws_tx_free(struct pulse_ws_conn *conn);
+
+/* A frame that is complete, of a message the queue gets a reference to. */
+int pulse__ws_put_shared(struct pulse_ws_conn *conn,
+			 struct pulse_ws_prepared *msg, const uint8_t *bytes,
+			 size_t len);
+/* On the loop, open, not doomed: counts, compresses, queues. */
+int pulse__ws_send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
+		       size_t len);
+
+/*
+ * Any thread: 0, or why a message cannot be sent now; whether this is the loop's
+ * thread. The loop's own word is final, a stranger's not.
+ */
+int pulse__ws_may_send(struct pulse_ws_conn *conn, bool *on_loop);
+
+/* inbox.c */
+/*
+ * Something for a connection's loop to do, from any thread: those of one thread
+ * are done in their order.
+ */
+struct pulse__ws_item {
+	struct pulse__ws_item *next;
+	struct pulse_poller_task task;
+	struct pulse_ws_conn *conn;	/* a reference, the inbox's own */
+	size_t cost;			/* weighs so much in posted_bytes */
+	/* Frees the item; @drop: nothing is to be done any more. */
+	void (*run)(struct pulse__ws_item *item, bool drop);
+};
+
+/* 0: the item is the inbox's; -ESRCH: the loop has ended, it was dropped. */
+int pulse__ws_inbox_put(struct pulse_ws_conn *conn, struct pulse__ws_item *item);
+
+/* shared.c */
+struct pulse_ws_prepared {
+	uint32_t refs;			/* any thread */
+	uint8_t op;
+	size_t len;			/* of the payload */
+	uint8_t *frame;			/* not compressed, header and payload */
+	size_t frame_len;
+	/* Compressed without a past, by bits; any thread: set once. */
+	struct pulse__ws_packed *packed[PULSE__WS_BITS_MAX + 1];
+	uint8_t data[];
+};
+
+/* On the loop, open, not doomed: as pulse__ws_send_now(), built at most once. */
+int pulse__ws_send_shared(struct pulse_ws_conn *conn,
+			  struct pulse_ws_prepared *msg);
+
+/* topic.c */
+void pulse__ws_hub_free(struct pulse__ws_hub *hub);
+/* The connection ends: takes it off all its topics. */
+void pulse__ws_leave_topics(struct pulse_ws_conn *conn);
+
+/* conn.c */
+/* conn->more, made now if need be; NULL: no memory. On the loop. */
+struct pulse__ws_more *pulse__ws_more(struct pulse_ws_conn *conn);
 
 /* connect.c */
 /* The transport of a client's connection stands: asks for the upgrade. */
