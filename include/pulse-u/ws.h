@@ -20,10 +20,11 @@
  * its handlers. One that only does that listens at "".
  *
  * A server runs one or more loops, each on a thread of its own; a connection
- * belongs to one of them for life. Handlers of one connection are called one
- * after another by that thread (on_message and on_close by the pool's threads
- * where a pool is given), those of different connections at the same time. A
- * handler may do anything to any connection, but must not wait for a server.
+ * belongs to one of them until it is moved (ws_stream.h). Handlers of one
+ * connection are called one after another by that thread (on_message and
+ * on_close by the pool's threads where a pool is given), those of different
+ * connections at the same time. A handler may do anything to any connection, but
+ * must not wait for a server.
  */
 #ifndef PULSE_U_WS_H
 #define PULSE_U_WS_H
@@ -77,6 +78,12 @@ struct pulse_ws_answer {
 	void *user;
 };
 
+/* Where in its message a piece stands; a message in one piece has both. */
+enum pulse_ws_chunk {
+	PULSE_WS_CHUNK_BEGIN = 1 << 0,
+	PULSE_WS_CHUNK_END = 1 << 1,	/* may be a piece of no bytes */
+};
+
 /**
  * struct pulse_ws_handlers - what a program does with its connections
  * @sz: sizeof(struct pulse_ws_handlers)
@@ -97,6 +104,11 @@ struct pulse_ws_answer {
  *	-ECONNREFUSED, with the @status of the answer where there was one;
  *	-ETIMEDOUT, -EHOSTUNREACH and the like; -EPROTO the answer is against
  *	the rules; -ECONNRESET; -ESHUTDOWN; -ENOMEM
+ * @on_chunk: instead of @on_message: messages as they come, of any length up to
+ *	max_message_bytes, in pieces; @piece is of enum pulse_ws_chunk. Text
+ *	was UTF-8 so far, and may be cut within a character; where the rest is
+ *	not, no PULSE_WS_CHUNK_END follows but @on_close. With the pool as
+ *	@on_message
  *
  * @arg is what the options say. A connection stays valid during a call; to
  * keep it for longer, take a reference with pulse_ws_get().
@@ -120,6 +132,8 @@ struct pulse_ws_handlers {
 			const struct pulse_ws_request *request, void *arg);
 	void (*on_fail)(struct pulse_ws_conn *conn, int err, int status,
 			void *arg);
+	void (*on_chunk)(struct pulse_ws_conn *conn, int opcode,
+			 const void *data, size_t len, int piece, void *arg);
 };
 
 /* What a direction of permessage-deflate forgets between messages. */

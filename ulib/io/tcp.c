@@ -213,6 +213,20 @@ static int tcp_address(struct pulse_transport *t, bool peer, char *buf,
 	return pulse__addr_of(to_tcp(t)->fd, peer, buf, len);
 }
 
+static int tcp_move(struct pulse_transport *t, struct pulse_poller *to)
+{
+	struct tcp *tcp = to_tcp(t);
+
+	if (tcp->dial)
+		return -EBUSY;
+	if (tcp->id)
+		pulse_poller_del(t->poller, tcp->id);
+	tcp->id = 0;
+	tcp->watched = 0;
+	t->poller = to;
+	return 0;
+}
+
 static const struct pulse_transport_ops tcp_ops = {
 	.sz = sizeof(tcp_ops),
 	.name = "tcp",
@@ -226,6 +240,7 @@ static const struct pulse_transport_ops tcp_ops = {
 	.close = tcp_close,
 	.error = tcp_error,
 	.address = tcp_address,
+	.move = tcp_move,
 };
 
 void pulse__tcp_tune(int fd, int nodelay, uint32_t keepalive_s)

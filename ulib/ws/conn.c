@@ -38,6 +38,9 @@ void pulse_ws_put(struct pulse_ws_conn *conn)
 	loop = conn->loop;
 	pulse__ws_strand_free(conn);
 	pulse__free(conn->close_reason);
+	for (uint32_t i = 0; conn->more && i < loop->server->nr_loops; i++)
+		if (conn->more->been[i / 64] >> i % 64 & 1)
+			pulse__ws_loop_put(loop->server->loops[i]);
 	pulse__free(conn->more);
 	pulse__free(conn);
 	pulse__ws_loop_put(loop);
@@ -60,7 +63,7 @@ const char *pulse_ws_conn_subprotocol(const struct pulse_ws_conn *conn)
 {
 	if (!conn || !conn->subprotocol)
 		return NULL;
-	return conn->loop->cfg->subprotocols[conn->subprotocol - 1];
+	return pulse__ws_loop_of(conn)->cfg->subprotocols[conn->subprotocol - 1];
 }
 
 bool pulse_ws_conn_deflates(const struct pulse_ws_conn *conn)
@@ -72,7 +75,7 @@ int pulse_ws_conn_address(struct pulse_ws_conn *conn, char *buf, size_t len)
 {
 	if (!conn || !buf || !len)
 		return -EINVAL;
-	if (!pulse__ws_on_loop(conn->loop))
+	if (!pulse__ws_mine(conn))
 		return -EPERM;
 	if (!conn->t)
 		return -ESRCH;
@@ -360,8 +363,10 @@ void pulse__ws_bury(struct pulse_ws_conn *conn)
 	conn->t = NULL;
 	pulse__ws_rx_free(conn);
 	pulse__ws_tx_free(conn);
-	if (unlikely(conn->more))
+	if (unlikely(conn->more)) {
 		pulse__ws_leave_topics(conn);
+		pulse__ws_held_free(conn);
+	}
 	call_close(conn);
 	if (unlikely(conn->dial))
 		pulse__ws_dial_over(conn);
@@ -419,6 +424,8 @@ void pulse__ws_after(struct pulse_ws_conn *conn)
 		pulse__ws_watch(conn);
 	if (unlikely(conn->doomed))
 		pulse__ws_bury(conn);
+	else if (unlikely(conn->more) && unlikely(conn->more->wanted))
+		pulse__ws_move(conn);
 }
 
 void pulse__ws_event(struct pulse_transport *t, uint32_t events, void *arg)

@@ -48,7 +48,16 @@ static void run_inbox(struct pulse_poller *poller, struct pulse_poller_task *tas
 						   task);
 	struct pulse_ws_conn *conn = item->conn;
 
-	(void)poller;
+	struct pulse__ws_loop *loop = pulse__ws_loop_of(conn);
+
+	/* It has moved, or is just arriving: after it. */
+	if (unlikely(loop->poller != poller || conn->moving)) {
+		if (!pulse_poller_post_task(loop->poller, task))
+			return;
+		run_all(conn, true);
+		pulse_ws_put(conn);
+		return;
+	}
 	run_all(conn, false);
 	if (pulse__ws_state(conn) != PULSE__WS_GONE)
 		pulse__ws_mark_dirty(conn);
@@ -68,7 +77,8 @@ int pulse__ws_inbox_put(struct pulse_ws_conn *conn, struct pulse__ws_item *item)
 		/* release: the item, pairs with take_all() */
 	} while (!pulse__cas(&conn->inbox, &head, item, __ATOMIC_ACQ_REL,
 			     __ATOMIC_RELAXED));
-	if (head || !pulse_poller_post_task(conn->loop->poller, &item->task))
+	if (head || !pulse_poller_post_task(pulse__ws_loop_of(conn)->poller,
+					    &item->task))
 		return 0;
 	run_all(conn, true);
 	pulse_ws_put(conn);

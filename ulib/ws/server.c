@@ -131,6 +131,7 @@ static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 	if (!o->send_low_bytes)
 		o->send_low_bytes = o->send_high_bytes / 4;
 	if (o->threads > 256 || o->reserved || o->max_head_bytes < 1024 ||
+	    (h->on_chunk && h->on_message) ||
 	    o->max_head_bytes > INT32_MAX || o->backlog > INT32_MAX ||
 	    o->max_message_bytes > INT64_MAX || o->slow < PULSE_WS_SLOW_DROP ||
 	    o->slow > PULSE_WS_SLOW_CLOSE || o->reserved2 ||

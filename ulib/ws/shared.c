@@ -128,6 +128,8 @@ int pulse__ws_send_shared(struct pulse_ws_conn *conn,
 	size_t len = msg->frame_len;
 	int err;
 
+	if (unlikely(conn->tx_stream))
+		return pulse__ws_hold(conn, msg);
 	/* A client's frames have a mask each. */
 	if (unlikely(conn->client))
 		return pulse__ws_send_now(conn, msg->op, payload(msg), msg->len);

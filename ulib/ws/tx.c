@@ -231,7 +231,7 @@ int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 
 	if (unlikely(!to))
 		return -ENOMEM;
-	n = pulse__ws_frame_write(to, PULSE__WS_FIN | op, len);
+	n = pulse__ws_frame_write(to, PULSE__WS_FIN ^ op, len);
 	if (unlikely(conn->client)) {
 		commit(conn, mask_frame(conn, to, n, data, len));
 		return 0;
@@ -346,7 +346,7 @@ size_t pulse_ws_conn_queued(const struct pulse_ws_conn *conn)
 /* Too much is unsent: ask for on_drain, unless there is room by now. */
 static bool refuse_now(struct pulse_ws_conn *conn)
 {
-	uint64_t high = conn->loop->cfg->high;
+	uint64_t high = pulse__ws_loop_of(conn)->cfg->high;
 
 	/*
 	 * There was room when the handler began. What moves from posted to out
@@ -376,7 +376,7 @@ static int send_direct(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 	int nr = gather(conn, iov, &queued), err = 0;
 	ssize_t n;
 
-	hdr_len = pulse__ws_frame_write(hdr, PULSE__WS_FIN | op, len);
+	hdr_len = pulse__ws_frame_write(hdr, PULSE__WS_FIN ^ op, len);
 	iov[nr++] = (struct iovec){ hdr, hdr_len };
 	iov[nr++] = (struct iovec){ (void *)data, len };
 	pulse__ws_count(conn->loop, sends, 1);
@@ -445,11 +445,40 @@ static int pack(struct pulse_ws_conn *conn, uint8_t *op, const void **data,
 	return 0;
 }
 
+int pulse__ws_put(struct pulse_ws_conn *conn, uint8_t op, const void *data,
+		  size_t len)
+{
+	int err;
+
+	if (unlikely(direct(conn, len)))
+		err = send_direct(conn, op, data, len);
+	else
+		err = pulse__ws_put_frame(conn, op, data, len);
+	if (likely(!err))
+		pulse__ws_mark_dirty(conn);
+	return err;
+}
+
+/* Behind a message that is sent in pieces. */
+static PULSE__NOINLINE int send_later(struct pulse_ws_conn *conn, uint8_t op,
+				      const void *data, size_t len)
+{
+	struct pulse_ws_prepared *msg;
+	int err = pulse_ws_prepare(op, data, len, &msg);
+
+	if (!err)
+		err = pulse__ws_hold(conn, msg);
+	pulse_ws_prepared_put(msg);
+	return err;
+}
+
 int pulse__ws_send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 		       size_t len)
 {
 	int err;
 
+	if (unlikely(conn->tx_stream) && !pulse__ws_is_control(op))
+		return send_later(conn, op, data, len);
 	if (likely(!pulse__ws_is_control(op))) {
 		pulse__ws_count(conn->loop, messages_out, 1);
 		pulse__ws_count(conn->loop, bytes_out, len);
@@ -459,13 +488,9 @@ int pulse__ws_send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 		if (err)
 			return err;
 	}
-	if (unlikely(direct(conn, len)))
-		err = send_direct(conn, op, data, len);
-	else
-		err = pulse__ws_put_frame(conn, op, data, len);
-	if (likely(!err))
-		pulse__ws_mark_dirty(conn);
-	else if (op & PULSE__WS_RSV1)	/* its window has moved, the peer's not */
+	err = pulse__ws_put(conn, op, data, len);
+	/* Its window has moved, the peer's not. */
+	if (unlikely(err) && op & PULSE__WS_RSV1)
 		pulse__ws_doom(conn, conn->end);
 	return err;
 }
@@ -525,7 +550,7 @@ int pulse__ws_may_send(struct pulse_ws_conn *conn, bool *on_loop)
 	int err;
 
 	/* In this order: a loop whose thread has ended has no connections left. */
-	*on_loop = pulse__ws_on_loop(conn->loop);
+	*on_loop = pulse__ws_mine(conn);
 	err = may_send(conn);
 	if (err)
 		return err;
@@ -549,7 +574,7 @@ int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
 	if (len > UINT32_MAX - PULSE__WS_HEADER_MAX)
 		return -EMSGSIZE;
 	/* In this order: a loop whose thread has ended has no connections left. */
-	on_loop = pulse__ws_on_loop(conn->loop);
+	on_loop = pulse__ws_mine(conn);
 	err = may_send(conn);
 	if (unlikely(err))
 		return err;
@@ -573,7 +598,7 @@ int pulse_ws_close(struct pulse_ws_conn *conn, int code, const char *reason,
 		return -EINVAL;
 	if (len > PULSE__WS_CONTROL_MAX - 2)
 		return -EMSGSIZE;
-	on_loop = pulse__ws_on_loop(conn->loop);
+	on_loop = pulse__ws_mine(conn);
 	err = may_send(conn);
 	if (err)
 		return err;

@@ -16,6 +16,7 @@
  *	strand.c  handlers on a pool, in order
  *	inbox.c   what other threads ask of a connection, in order
  *	shared.c  messages built once for many; topic.c who gets them
+ *	stream.c  messages in pieces, pausing; move.c to another loop
  *	connect.c connections to other servers
  *
  * A connection is torn down only at the top of its loop's stack (the end of a
@@ -37,6 +38,7 @@
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>
+#include <pulse-u/ws_stream.h>
 #include <pulse-u/ws_topic.h>
 
 /*
@@ -163,6 +165,7 @@ struct pulse__ws_loop {
 	struct pulse__ws_shared shared;	/* streams of compression */
 	struct pulse__list conns;
 	bool closing;			/* nobody is let in, nobody dials */
+	bool cut;			/* nobody stays */
 	uint8_t nr_keys;		/* masks left in keys[] */
 	uint32_t keys[64];		/* random (RFC 6455, section 10.3) */
 	struct pulse_listener *listener;	/* NULL: it only dials */
@@ -215,6 +218,7 @@ enum pulse__ws_stop {
 	PULSE__WS_STOP_OUT = 1,		/* too much is unsent */
 	PULSE__WS_STOP_STRAND = 2,	/* the pool is behind */
 	PULSE__WS_STOP_DRAIN = 4,	/* the strand is to become empty */
+	PULSE__WS_STOP_USER = 8,	/* pulse_ws_pause() */
 };
 
 /* Bytes that were received while they could not be handled. */
@@ -232,6 +236,19 @@ struct pulse__ws_more {
 	struct pulse__list subs;	/* topic.c */
 	uint32_t nr_subs;
 	uint64_t dropped;		/* any thread reads */
+
+	/* stream.c: a message that comes in pieces */
+	uint64_t rx_bytes;		/* of it so far */
+	bool rx_open;			/* its first piece was handed out */
+	/* Messages that wait for the end of a stream, or of a move. */
+	struct pulse__ws_held *held_first, *held_last;
+
+	/* move.c */
+	bool holding;			/* topics wait for what is older */
+	uint32_t wanted;		/* the loop to go to, + 1 */
+	struct pulse_poller_task task;
+	struct pulse_ws_conn *conn;	/* for the task */
+	uint64_t been[256 / 64];	/* loops it has left: their references */
 };
 
 struct pulse_ws_conn {
@@ -250,6 +267,9 @@ struct pulse_ws_conn {
 	bool doomed;			/* to be torn down */
 	bool deflates;			/* as agreed; any thread reads */
 	bool client;			/* we are; set once */
+	bool moving;			/* between two loops; any thread reads */
+	bool streaming;			/* any thread: pulse_ws_send_begin() */
+	uint8_t tx_stream;		/* PULSE__WS_STREAM | opcode of its next frame */
 	bool is_dirty : 1;
 	bool blocked : 1;		/* the transport takes no more now */
 	bool in_flight : 1;		/* ... until it says so (asynchronous) */
@@ -296,6 +316,27 @@ struct pulse_ws_conn {
 	uint32_t heard_tick;		/* when the peer last sent something */
 	uint32_t moved_tick;		/* when it last took something */
 };
+
+/* Has the message under way begun to be handed out in pieces? */
+static inline bool pulse__ws_in_chunks(const struct pulse_ws_conn *conn)
+{
+	return unlikely(conn->more) && conn->more->rx_open;
+}
+
+/* A connection may move to another loop, if rarely: for other threads. */
+static inline struct pulse__ws_loop *
+pulse__ws_loop_of(const struct pulse_ws_conn *conn)
+{
+	/* pairs with pulse__ws_move(): moving, and all it has left behind */
+	return __atomic_load_n(&conn->loop, __ATOMIC_ACQUIRE);
+}
+
+/* Is all of the connection the calling thread's? */
+static inline bool pulse__ws_mine(const struct pulse_ws_conn *conn)
+{
+	return pulse__ws_on_loop(pulse__ws_loop_of(conn)) &&
+	       likely(!READ_ONCE(conn->moving));
+}
 
 static inline uint8_t pulse__ws_state(const struct pulse_ws_conn *conn)
 {
@@ -357,7 +398,9 @@ void pulse__ws_msg_free(struct pulse__ws_loop *loop, struct pulse__ws_msg *msg);
 void pulse__ws_spare_free(struct pulse__ws_loop *loop);
 
 /* tx.c */
-/* Appends a frame without a mask; @op may hold PULSE__WS_RSV1. */
+/* In the op of a frame: not the last of its message. */
+#define PULSE__WS_UNFINISHED	PULSE__WS_FIN
+/* Appends a frame; @op may hold PULSE__WS_RSV1 and PULSE__WS_UNFINISHED. */
 int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 			const void *data, size_t len);
 /* Appends bytes as they are. */
@@ -371,6 +414,9 @@ void pulse__ws_sent(struct pulse_ws_conn *conn);
 void pulse__ws_maybe_drained(struct pulse_ws_conn *conn);
 void pulse__ws_tx_free(struct pulse_ws_conn *conn);
 
+/* Queues a frame, or sends it from where it lies; @op as above. */
+int pulse__ws_put(struct pulse_ws_conn *conn, uint8_t op, const void *data,
+		  size_t len);
 /* A frame that is complete, of a message the queue gets a reference to. */
 int pulse__ws_put_shared(struct pulse_ws_conn *conn,
 			 struct pulse_ws_prepared *msg, const uint8_t *bytes,
@@ -418,7 +464,41 @@ struct pulse_ws_prepared {
 int pulse__ws_send_shared(struct pulse_ws_conn *conn,
 			  struct pulse_ws_prepared *msg);
 
+/* stream.c */
+#define PULSE__WS_STREAM	0x80U
+/*
+ * The next bytes of a message for on_chunk, checked; @last: it ends with them.
+ * Only where the connection is open.
+ */
+void pulse__ws_chunk(struct pulse_ws_conn *conn, const uint8_t *data, size_t len,
+		     bool last);
+/* Puts a message aside until the stream, or the move, is over. */
+int pulse__ws_hold(struct pulse_ws_conn *conn, struct pulse_ws_prepared *msg);
+/* Sends what was put aside, if nothing is in the way any more. */
+void pulse__ws_release(struct pulse_ws_conn *conn);
+void pulse__ws_held_free(struct pulse_ws_conn *conn);
+
+/* move.c */
+/* At the top of the stack: off to the loop that is wanted, if that can be now. */
+void pulse__ws_move(struct pulse_ws_conn *conn);
+
 /* topic.c */
+struct pulse__ws_farewell;
+/* What a move takes along; NULL: no memory, or (*none) nothing. */
+struct pulse__ws_farewell *pulse__ws_pack_topics(struct pulse_ws_conn *conn,
+						 bool *none);
+void pulse__ws_farewell_free(struct pulse__ws_farewell *farewell);
+/*
+ * The moment of the move: what is published from now on goes to the new loop,
+ * behind @arrive, which is posted there; the rest is sent on. 0; -ESHUTDOWN
+ * that loop has ended, nothing has changed.
+ */
+int pulse__ws_move_topics(struct pulse_ws_conn *conn,
+			  struct pulse__ws_farewell *farewell,
+			  struct pulse__ws_loop *to,
+			  struct pulse_poller_task *arrive);
+/* On the new loop. */
+void pulse__ws_unpack_topics(struct pulse_ws_conn *conn);
 void pulse__ws_hub_free(struct pulse__ws_hub *hub);
 /* The connection ends: takes it off all its topics. */
 void pulse__ws_leave_topics(struct pulse_ws_conn *conn);
@@ -464,6 +544,9 @@ void pulse__ws_plain(struct pulse_ws_conn *conn,
 /* Runs on_message, or has it run by the pool. */
 void pulse__ws_deliver(struct pulse_ws_conn *conn, int op, const void *data,
 		       size_t len);
+/* As pulse__ws_deliver() for a piece; enum pulse_ws_chunk. */
+void pulse__ws_deliver_piece(struct pulse_ws_conn *conn, int op,
+			     const void *data, size_t len, int piece);
 /* on_close after all messages: false when the caller has to call it now. */
 bool pulse__ws_strand_close(struct pulse_ws_conn *conn);
 bool pulse__ws_strand_idle(const struct pulse_ws_conn *conn);
