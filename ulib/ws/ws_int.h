@@ -128,7 +128,7 @@ struct pulse__ws_obuf {
 	struct pulse__ws_obuf *next;
 	uint32_t head, tail, room;
 	bool is_shared;			/* data begins with a struct pulse__ws_ref */
-	uint8_t data[];
+	uint8_t data[] __attribute__((aligned(sizeof(void *))));
 };
 
 struct pulse__ws_ref {
