@@ -313,9 +313,11 @@ void pulse__ws_conn_drain(struct pulse_ws_conn *conn)
 	case PULSE__WS_OPEN:
 		conn->drain = true;
 		conn->stop |= PULSE__WS_STOP_DRAIN;
-		if (!pulse__ws_strand_idle(conn)) {
+		/* In this order: a handler that is through has sent its answer. */
+		if (!pulse__ws_strand_idle(conn) ||
+		    pulse__load_acquire(&conn->inbox)) {
 			pulse__ws_mark_dirty(conn);
-			break;	/* the strand comes back to it */
+			break;	/* the strand, the inbox come back to it */
 		}
 		if (pulse__ws_start_close(conn, PULSE_WS_GOING_AWAY, NULL, 0,
 					  PULSE_WS_END_LOCAL))

@@ -59,6 +59,8 @@ static void run_inbox(struct pulse_poller *poller, struct pulse_poller_task *tas
 		return;
 	}
 	run_all(conn, false);
+	if (unlikely(conn->drain) && pulse__ws_state(conn) == PULSE__WS_OPEN)
+		pulse__ws_conn_drain(conn);
 	if (pulse__ws_state(conn) != PULSE__WS_GONE)
 		pulse__ws_mark_dirty(conn);
 	pulse_ws_put(conn);
