@@ -39,6 +39,8 @@
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>
 #include <pulse-u/ws.h>
+#include <pulse-u/ws_stream.h>
+#include <pulse-u/ws_topic.h>
 #include <pulse-u/bus.h>
 #include <pulse-u/actor.h>
 #include <pulse-u/actor_child.h>

@@ -100,6 +100,8 @@ typedef void (*pulse_transport_fn)(struct pulse_transport *transport,
  *	progress is not touched after it
  * @error: why it is broken, a negative errno, or 0; takes it off
  * @address: the own or the @peer's address as text
+ * @move: leave the poller for @to, on whose thread it is watched from then on; 0,
+ *	-EBUSY not now. NULL: it cannot
  */
 struct pulse_transport_ops {
 	size_t sz;
@@ -117,6 +119,7 @@ struct pulse_transport_ops {
 	int (*error)(struct pulse_transport *transport);
 	int (*address)(struct pulse_transport *transport, bool peer, char *buf,
 		       size_t len);
+	int (*move)(struct pulse_transport *transport, struct pulse_poller *to);
 };
 
 /**
@@ -253,6 +256,21 @@ PULSE_API int pulse_transport_error(struct pulse_transport *transport);
  */
 PULSE_API int pulse_transport_address(struct pulse_transport *transport,
 				      bool peer, char *buf, size_t len);
+
+/**
+ * pulse_transport_move() - take a transport to another loop
+ * @transport: the transport; watched for nothing afterwards
+ * @to: the loop
+ *
+ * By the thread of its loop, from its own handler, too. What comes next, a
+ * watch for one, is done by the thread of @to. Nothing that was sent or received
+ * is lost.
+ *
+ * Return: 0; -EINVAL; -EPERM wrong thread; -EOPNOTSUPP; -EBUSY something is in
+ * flight, try again later.
+ */
+PULSE_API int pulse_transport_move(struct pulse_transport *transport,
+				   struct pulse_poller *to);
 
 /**
  * struct pulse_transport_stats - what went through

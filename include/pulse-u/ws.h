@@ -20,10 +20,11 @@
  * its handlers. One that only does that listens at "".
  *
  * A server runs one or more loops, each on a thread of its own; a connection
- * belongs to one of them for life. Handlers of one connection are called one
- * after another by that thread (on_message and on_close by the pool's threads
- * where a pool is given), those of different connections at the same time. A
- * handler may do anything to any connection, but must not wait for a server.
+ * belongs to one of them until it is moved (ws_stream.h). Handlers of one
+ * connection are called one after another by that thread (on_message and
+ * on_close by the pool's threads where a pool is given), those of different
+ * connections at the same time. A handler may do anything to any connection, but
+ * must not wait for a server.
  */
 #ifndef PULSE_U_WS_H
 #define PULSE_U_WS_H
@@ -78,6 +79,12 @@ struct pulse_ws_answer {
 	void *user;
 };
 
+/* Where in its message a piece stands; a message in one piece has both. */
+enum pulse_ws_chunk {
+	PULSE_WS_CHUNK_BEGIN = 1 << 0,
+	PULSE_WS_CHUNK_END = 1 << 1,	/* may be a piece of no bytes */
+};
+
 /**
  * struct pulse_ws_handlers - what a program does with its connections
  * @sz: sizeof(struct pulse_ws_handlers)
@@ -99,6 +106,11 @@ struct pulse_ws_answer {
  *	-EKEYREJECTED the server's certificate is not believed;
  *	-ETIMEDOUT, -EHOSTUNREACH and the like; -EPROTO the answer is against
  *	the rules; -ECONNRESET; -ESHUTDOWN; -ENOMEM
+ * @on_chunk: instead of @on_message: messages as they come, of any length up to
+ *	max_message_bytes, in pieces; @piece is of enum pulse_ws_chunk. Text
+ *	was UTF-8 so far, and may be cut within a character; where the rest is
+ *	not, no PULSE_WS_CHUNK_END follows but @on_close. With the pool as
+ *	@on_message
  *
  * @arg is what the options say. A connection stays valid during a call; to
  * keep it for longer, take a reference with pulse_ws_get().
@@ -122,6 +134,8 @@ struct pulse_ws_handlers {
 			const struct pulse_ws_request *request, void *arg);
 	void (*on_fail)(struct pulse_ws_conn *conn, int err, int status,
 			void *arg);
+	void (*on_chunk)(struct pulse_ws_conn *conn, int opcode,
+			 const void *data, size_t len, int piece, void *arg);
 };
 
 /* What a direction of permessage-deflate forgets between messages. */
@@ -151,6 +165,12 @@ struct pulse_ws_deflate_opts {
 	uint32_t client_window_bits;
 	uint32_t min_bytes;
 	uint32_t reserved;
+};
+
+/* What becomes of a message of a topic that a subscriber has no room for. */
+enum pulse_ws_slow {
+	PULSE_WS_SLOW_DROP = 0,		/* it is dropped, and counted */
+	PULSE_WS_SLOW_CLOSE = 1,	/* and the connection closed with 1013 */
 };
 
 /**
@@ -195,6 +215,11 @@ struct pulse_ws_deflate_opts {
  * @tls: certificates and rules (tls.h) of a @listen that begins with "tls:",
  *	and of connects to wss: addresses; default NULL: such connects believe
  *	the system's authorities
+ * @max_topics: topics that have subscribers, at most; default 65536
+ * @max_subscriptions: of one connection; default 1024
+ * @slow: enum pulse_ws_slow: a subscriber with @send_high_bytes unsent;
+ *	default PULSE_WS_SLOW_DROP
+ * @reserved2: 0
  *
  * A time below 0 means: no such limit.
  */
@@ -222,6 +247,10 @@ struct pulse_ws_opts {
 	uint32_t reserved;
 	const struct pulse_ws_deflate_opts *deflate;
 	struct pulse_tls *tls;
+	uint32_t max_topics;
+	uint32_t max_subscriptions;
+	int slow;
+	uint32_t reserved2;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -319,6 +348,9 @@ enum pulse_ws_end {
  * @inflated_from: their bytes before that was undone
  * @deflated: messages compressed for sending
  * @deflated_to: their bytes after that
+ * @published: messages published on topics that a loop had subscribers of
+ * @delivered: copies of those given to subscribers
+ * @dropped: copies of those dropped, for want of room
  */
 struct pulse_ws_stats {
 	size_t sz;
@@ -336,6 +368,9 @@ struct pulse_ws_stats {
 	uint64_t inflated_from;
 	uint64_t deflated;
 	uint64_t deflated_to;
+	uint64_t published;
+	uint64_t delivered;
+	uint64_t dropped;
 };
 
 /**

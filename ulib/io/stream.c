@@ -239,6 +239,20 @@ static int stream_address(struct pulse_transport *t, bool peer, char *buf,
 	return pulse__addr_of(to_stream(t)->fd, peer, buf, len);
 }
 
+static int stream_move(struct pulse_transport *t, struct pulse_poller *to)
+{
+	struct stream *stream = to_stream(t);
+
+	if (stream->dial)
+		return -EBUSY;
+	if (stream->id)
+		pulse_poller_del(t->poller, stream->id);
+	stream->id = 0;
+	stream->watched = 0;
+	t->poller = to;
+	return 0;
+}
+
 #define STREAM_OPS(name_, more)						\
 	{								\
 		.sz = sizeof(struct pulse_transport_ops),		\
@@ -255,6 +269,7 @@ static int stream_address(struct pulse_transport *t, bool peer, char *buf,
 		.close = stream_close,					\
 		.error = stream_error,					\
 		.address = stream_address,				\
+		.move = stream_move,					\
 	}
 
 static const struct pulse_transport_ops tcp_ops =

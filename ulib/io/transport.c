@@ -2,7 +2,7 @@
 /*
  * transport.c - the functions of transport.h, over any carrier's ops.
  */
-#include "base/base.h"
+#include "io/poller_int.h"
 
 #include <pulse-u/transport.h>
 
@@ -87,6 +87,17 @@ int pulse_transport_address(struct pulse_transport *t, bool peer, char *buf,
 	if (!t || !buf || !len)
 		return -EINVAL;
 	return t->ops->address(t, peer, buf, len);
+}
+
+int pulse_transport_move(struct pulse_transport *t, struct pulse_poller *to)
+{
+	if (!t || !to)
+		return -EINVAL;
+	if (!pulse__poller_mine(t->poller))
+		return -EPERM;
+	if (t->ops->sz < sizeof(*t->ops) || !t->ops->move)
+		return -EOPNOTSUPP;
+	return t->ops->move(t, to);
 }
 
 int pulse_transport_stats(const struct pulse_transport *t,

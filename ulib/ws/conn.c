@@ -38,6 +38,10 @@ void pulse_ws_put(struct pulse_ws_conn *conn)
 	loop = conn->loop;
 	pulse__ws_strand_free(conn);
 	pulse__free(conn->close_reason);
+	for (uint32_t i = 0; conn->more && i < loop->server->nr_loops; i++)
+		if (conn->more->been[i / 64] >> i % 64 & 1)
+			pulse__ws_loop_put(loop->server->loops[i]);
+	pulse__free(conn->more);
 	pulse__free(conn);
 	pulse__ws_loop_put(loop);
 }
@@ -59,7 +63,7 @@ const char *pulse_ws_conn_subprotocol(const struct pulse_ws_conn *conn)
 {
 	if (!conn || !conn->subprotocol)
 		return NULL;
-	return conn->loop->cfg->subprotocols[conn->subprotocol - 1];
+	return pulse__ws_loop_of(conn)->cfg->subprotocols[conn->subprotocol - 1];
 }
 
 bool pulse_ws_conn_deflates(const struct pulse_ws_conn *conn)
@@ -71,11 +75,26 @@ int pulse_ws_conn_address(struct pulse_ws_conn *conn, char *buf, size_t len)
 {
 	if (!conn || !buf || !len)
 		return -EINVAL;
-	if (!pulse__ws_on_loop(conn->loop))
+	if (!pulse__ws_mine(conn))
 		return -EPERM;
 	if (!conn->t)
 		return -ESRCH;
 	return pulse_transport_address(conn->t, true, buf, len);
+}
+
+struct pulse__ws_more *pulse__ws_more(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_more *more = conn->more;
+
+	if (likely(more))
+		return more;
+	more = pulse__calloc(1, sizeof(*more));
+	if (!more)
+		return NULL;
+	pulse__list_init(&more->subs);
+	/* pairs with pulse_ws_conn_dropped() */
+	pulse__store_release(&conn->more, more);
+	return more;
 }
 
 /* ---- timers --------------------------------------------------------------- */
@@ -294,9 +313,11 @@ void pulse__ws_conn_drain(struct pulse_ws_conn *conn)
 	case PULSE__WS_OPEN:
 		conn->drain = true;
 		conn->stop |= PULSE__WS_STOP_DRAIN;
-		if (!pulse__ws_strand_idle(conn)) {
+		/* In this order: a handler that is through has sent its answer. */
+		if (!pulse__ws_strand_idle(conn) ||
+		    pulse__load_acquire(&conn->inbox)) {
 			pulse__ws_mark_dirty(conn);
-			break;	/* the strand comes back to it */
+			break;	/* the strand, the inbox come back to it */
 		}
 		if (pulse__ws_start_close(conn, PULSE_WS_GOING_AWAY, NULL, 0,
 					  PULSE_WS_END_LOCAL))
@@ -344,6 +365,10 @@ void pulse__ws_bury(struct pulse_ws_conn *conn)
 	conn->t = NULL;
 	pulse__ws_rx_free(conn);
 	pulse__ws_tx_free(conn);
+	if (unlikely(conn->more)) {
+		pulse__ws_leave_topics(conn);
+		pulse__ws_held_free(conn);
+	}
 	call_close(conn);
 	if (unlikely(conn->dial))
 		pulse__ws_dial_over(conn);
@@ -401,6 +426,8 @@ void pulse__ws_after(struct pulse_ws_conn *conn)
 		pulse__ws_watch(conn);
 	if (unlikely(conn->doomed))
 		pulse__ws_bury(conn);
+	else if (unlikely(conn->more) && unlikely(conn->more->wanted))
+		pulse__ws_move(conn);
 }
 
 void pulse__ws_event(struct pulse_transport *t, uint32_t events, void *arg)

@@ -98,8 +98,10 @@ static z_stream *tx_stream(struct pulse__ws_pmd *pmd,
 	z_stream *z = *at;
 
 	if (z) {
-		if (pmd->tx.forget)
+		/* What refers to nothing is right whatever the window holds. */
+		if (pmd->tx.forget || pmd->stale)
 			deflateReset(z);
+		pmd->stale = false;
 		return z;
 	}
 	z = z_new();

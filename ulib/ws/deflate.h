@@ -83,6 +83,7 @@ struct pulse__ws_pmd {
 	struct z_stream_s *ztx, *zrx;	/* own ones, made when needed */
 	struct z_stream_s *now;		/* of the message under way */
 	bool ended;		/* its stream has, with the last byte fed */
+	bool stale;		/* the peer's window has moved without ztx */
 };
 
 struct pulse__ws_pmd *pulse__ws_pmd_new(const struct pulse__ws_agreed *agreed,

@@ -50,6 +50,7 @@ static void stop_accepting(struct pulse__ws_loop *loop)
 
 static void cut_all(struct pulse__ws_loop *loop)
 {
+	loop->cut = true;
 	while (!pulse__list_empty(&loop->conns)) {
 		struct pulse_ws_conn *conn =
 			pulse__list_first_entry(&loop->conns,

@@ -148,7 +148,10 @@ static void complete_msg(struct pulse_ws_conn *conn)
 	struct pulse__ws_msg *msg = conn->msg;
 
 	conn->msg = NULL;
-	complete(conn, msg->data, msg->len);
+	if (unlikely(conn->loop->cfg->h.on_chunk))
+		pulse__ws_chunk(conn, msg->data, msg->len, true);
+	else
+		complete(conn, msg->data, msg->len);
 	pulse__ws_msg_free(conn->loop, msg);
 }
 
@@ -202,10 +205,17 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		return packed_payload(conn, p, take);
 	if (unlikely(!decode(conn, p, take)))
 		return take;
-	if (likely(take == conn->left && conn->fin && !conn->msg)) {
+	if (likely(take == conn->left && conn->fin && !conn->msg &&
+		   !pulse__ws_in_chunks(conn))) {
 		conn->left = 0;
 		conn->in_frame = false;
 		complete(conn, p, take);
+		return take;
+	}
+	if (unlikely(conn->loop->cfg->h.on_chunk)) {
+		conn->left -= take;
+		conn->in_frame = conn->left;
+		pulse__ws_chunk(conn, p, take, !conn->left && conn->fin);
 		return take;
 	}
 	if (!pulse__ws_msg_grow(conn->loop, &conn->msg, conn->left, conn->fin)) {
@@ -225,7 +235,8 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 static void begin_frame(struct pulse_ws_conn *conn,
 			const struct pulse__ws_frame *f)
 {
-	uint64_t before = conn->msg ? conn->msg->len : 0;
+	uint64_t before = conn->msg ? conn->msg->len :
+			  pulse__ws_in_chunks(conn) ? conn->more->rx_bytes : 0;
 
 	conn->op = f->op;
 	conn->fin = f->fin;

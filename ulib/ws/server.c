@@ -125,11 +125,17 @@ static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 		o->max_head_bytes = 512 << 10;
 	if (!o->send_high_bytes)
 		o->send_high_bytes = 1 << 20;
+	if (!o->max_topics)
+		o->max_topics = 1 << 16;
+	if (!o->max_subscriptions)
+		o->max_subscriptions = 1024;
 	if (!o->send_low_bytes)
 		o->send_low_bytes = o->send_high_bytes / 4;
 	if (o->threads > 256 || o->reserved || o->max_head_bytes < 1024 ||
+	    (h->on_chunk && h->on_message) ||
 	    o->max_head_bytes > INT32_MAX || o->backlog > INT32_MAX ||
-	    o->max_message_bytes > INT64_MAX ||
+	    o->max_message_bytes > INT64_MAX || o->slow < PULSE_WS_SLOW_DROP ||
+	    o->slow > PULSE_WS_SLOW_CLOSE || o->reserved2 ||
 	    o->send_low_bytes >= o->send_high_bytes || !names_ok(o->subprotocols))
 		return -EINVAL;
 	return 0;
@@ -144,6 +150,9 @@ static int set_cfg(struct pulse__ws_cfg *cfg, const struct pulse_ws_opts *o,
 	cfg->tls = o->tls ? pulse__tls_get(o->tls) : NULL;
 	cfg->max_message = o->max_message_bytes;
 	cfg->max_head = o->max_head_bytes;
+	cfg->max_topics = o->max_topics;
+	cfg->max_subscriptions = o->max_subscriptions;
+	cfg->slow = o->slow;
 	cfg->high = o->send_high_bytes;
 	cfg->low = o->send_low_bytes;
 	cfg->handshake_ticks = ticks(o->handshake_timeout_ms, 10000);
@@ -167,6 +176,7 @@ void pulse__ws_server_put(struct pulse_ws_server *server)
 	free_list(server->cfg.origins);
 	if (server->cfg.tls)
 		pulse__tls_put(server->cfg.tls);
+	pulse__ws_hub_free(&server->hub);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->lock);
 	pulse__free(server->loops);
@@ -185,6 +195,11 @@ static int init_locks(struct pulse_ws_server *server)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	err = pthread_cond_init(&server->changed, &attr);
 	pthread_condattr_destroy(&attr);
+	if (!err) {
+		err = pthread_mutex_init(&server->hub.lock, NULL);
+		if (err)
+			pthread_cond_destroy(&server->changed);
+	}
 	if (err)
 		pthread_mutex_destroy(&server->lock);
 	return -err;
@@ -209,6 +224,7 @@ static int make_loops(struct pulse_ws_server *server,
 					    &server->loops[i]);
 		if (err)
 			return err;
+		server->loops[i]->index = i;
 		server->nr_loops++;
 		if (!i && *address)
 			pulse_listener_address(server->loops[0]->listener,
@@ -464,6 +480,9 @@ int pulse_ws_server_stats(const struct pulse_ws_server *server,
 		s.inflated_from += READ_ONCE(n->inflated_from);
 		s.deflated += READ_ONCE(n->deflated);
 		s.deflated_to += READ_ONCE(n->deflated_to);
+		s.published += READ_ONCE(n->published);
+		s.delivered += READ_ONCE(n->delivered);
+		s.dropped += READ_ONCE(n->dropped);
 	}
 	pulse__out_store(out, &s, sizeof(s));
 	return 0;

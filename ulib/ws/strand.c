@@ -35,6 +35,7 @@
 struct item {
 	struct item *next;
 	uint8_t op;		/* PULSE__WS_CLOSE: on_close */
+	uint8_t piece;		/* enum pulse_ws_chunk */
 	size_t len;
 	uint8_t data[];
 };
@@ -70,9 +71,15 @@ static void run_kick(struct pulse_poller *poller, struct pulse_poller_task *task
 	struct pulse__ws_strand *s = container_of(task, struct pulse__ws_strand,
 						  kick);
 	struct pulse_ws_conn *conn = s->conn;
+	struct pulse__ws_loop *loop = pulse__ws_loop_of(conn);
 	uint8_t state = pulse__ws_state(conn);
 
-	(void)poller;
+	/* It has moved, or is just arriving: after it. */
+	if (unlikely(loop->poller != poller || conn->moving)) {
+		if (pulse_poller_post_task(loop->poller, task))
+			pulse_ws_put(conn);
+		return;
+	}
 	__atomic_store_n(&s->kicked, 0, __ATOMIC_SEQ_CST);
 	if (state != PULSE__WS_GONE) {
 		if (!__atomic_load_n(&s->paused, __ATOMIC_SEQ_CST))
@@ -89,7 +96,7 @@ static void kick(struct pulse__ws_strand *s)
 	if (__atomic_exchange_n(&s->kicked, 1, __ATOMIC_SEQ_CST))
 		return;
 	pulse_ws_get(s->conn);
-	if (pulse_poller_post_task(s->conn->loop->poller, &s->kick))
+	if (pulse_poller_post_task(pulse__ws_loop_of(s->conn)->poller, &s->kick))
 		pulse_ws_put(s->conn);	/* the loop has ended */
 }
 
@@ -140,7 +147,8 @@ static void push(struct pulse__ws_strand *s, struct item *item)
 }
 
 static PULSE__NOINLINE void deliver_to_pool(struct pulse_ws_conn *conn, int op,
-					    const void *data, size_t len)
+					    const void *data, size_t len,
+					    int piece)
 {
 	struct pulse__ws_strand *s = strand_of(conn);
 	struct item *item = s ? pulse__malloc(sizeof(*item) + len) : NULL;
@@ -150,6 +158,7 @@ static PULSE__NOINLINE void deliver_to_pool(struct pulse_ws_conn *conn, int op,
 		return;
 	}
 	item->op = (uint8_t)op;
+	item->piece = (uint8_t)piece;
 	item->len = len;
 	if (len)
 		memcpy(item->data, data, len);
@@ -161,12 +170,27 @@ void pulse__ws_deliver(struct pulse_ws_conn *conn, int op, const void *data,
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 
-	if (unlikely(!cfg->h.on_message))
-		return;
-	if (likely(!cfg->pool))
+	if (unlikely(!cfg->h.on_message))	/* and so it is with on_chunk */
+		pulse__ws_deliver_piece(conn, op, data, len,
+					PULSE_WS_CHUNK_BEGIN |
+					PULSE_WS_CHUNK_END);
+	else if (likely(!cfg->pool))
 		cfg->h.on_message(conn, op, data, len, cfg->arg);
 	else
-		deliver_to_pool(conn, op, data, len);
+		deliver_to_pool(conn, op, data, len, 0);
+}
+
+void pulse__ws_deliver_piece(struct pulse_ws_conn *conn, int op,
+			     const void *data, size_t len, int piece)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+
+	if (!cfg->h.on_chunk)
+		return;
+	if (!cfg->pool)
+		cfg->h.on_chunk(conn, op, data, len, piece, cfg->arg);
+	else
+		deliver_to_pool(conn, op, data, len, piece);
 }
 
 bool pulse__ws_strand_close(struct pulse_ws_conn *conn)
@@ -238,10 +262,13 @@ static struct item *take(struct pulse__ws_strand *s)
 
 static void run_item(struct pulse_ws_conn *conn, const struct item *item)
 {
-	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	const struct pulse__ws_cfg *cfg = pulse__ws_loop_of(conn)->cfg;
 	const char *reason = conn->close_reason;
 
-	if (item->op != PULSE__WS_CLOSE)
+	if (item->op != PULSE__WS_CLOSE && cfg->h.on_chunk)
+		cfg->h.on_chunk(conn, item->op, item->data, item->len,
+				item->piece, cfg->arg);
+	else if (item->op != PULSE__WS_CLOSE)
 		cfg->h.on_message(conn, item->op, item->data, item->len,
 				  cfg->arg);
 	else
@@ -253,7 +280,7 @@ static void run_item(struct pulse_ws_conn *conn, const struct item *item)
 static void through(struct pulse__ws_strand *s)
 {
 	struct pulse_ws_conn *conn = s->conn;
-	struct pulse_ws_server *server = conn->loop->server;
+	struct pulse_ws_server *server = pulse__ws_loop_of(conn)->server;
 
 	/* pairs with pulse__ws_strand_idle(): the count was lowered before */
 	if (__atomic_exchange_n(&s->idle_wanted, 0, __ATOMIC_SEQ_CST))
@@ -270,7 +297,7 @@ static void through(struct pulse__ws_strand *s)
 static PULSE__NOINLINE bool stall(struct pulse__ws_strand *s)
 {
 	struct pulse_ws_conn *conn = pulse_ws_get(s->conn);
-	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	const struct pulse__ws_cfg *cfg = pulse__ws_loop_of(conn)->cfg;
 	bool over = true;
 
 	__atomic_store_n(&s->stalled, 1, __ATOMIC_SEQ_CST);
@@ -287,7 +314,7 @@ static PULSE__NOINLINE bool stall(struct pulse__ws_strand *s)
 static void run_strand(void *data)
 {
 	struct pulse__ws_strand *s = data;
-	const struct pulse__ws_cfg *cfg = s->conn->loop->cfg;
+	const struct pulse__ws_cfg *cfg = pulse__ws_loop_of(s->conn)->cfg;
 
 	for (int i = 1;; i++) {
 		struct item *item;

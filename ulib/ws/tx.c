@@ -38,12 +38,21 @@ static struct pulse__ws_obuf *obuf_new(struct pulse__ws_loop *loop,
 	}
 	buf->next = NULL;
 	buf->head = buf->tail = 0;
+	buf->is_shared = false;
 	return buf;
+}
+
+static struct pulse__ws_ref *shared_of(struct pulse__ws_obuf *buf)
+{
+	return (struct pulse__ws_ref *)(void *)buf->data;
 }
 
 static void obuf_free(struct pulse__ws_loop *loop, struct pulse__ws_obuf *buf)
 {
-	if (buf->room == PULSE__WS_OBUF && loop->nr_spare < MAX_SPARE) {
+	if (unlikely(buf->is_shared)) {
+		pulse_ws_prepared_put(shared_of(buf)->msg);
+		pulse__free(buf);
+	} else if (buf->room == PULSE__WS_OBUF && loop->nr_spare < MAX_SPARE) {
 		buf->next = loop->spare;
 		loop->spare = buf;
 		loop->nr_spare++;
@@ -70,6 +79,15 @@ static size_t room_for(const struct pulse_ws_conn *conn, size_t bytes)
 	return bytes > room ? bytes : room;
 }
 
+static void append(struct pulse_ws_conn *conn, struct pulse__ws_obuf *buf)
+{
+	if (conn->out_last)
+		conn->out_last->next = buf;
+	else
+		conn->out_first = buf;
+	conn->out_last = buf;
+}
+
 static uint8_t *reserve(struct pulse_ws_conn *conn, size_t bytes)
 {
 	struct pulse__ws_obuf *buf = conn->out_last;
@@ -79,11 +97,7 @@ static uint8_t *reserve(struct pulse_ws_conn *conn, size_t bytes)
 	buf = obuf_new(conn->loop, room_for(conn, bytes));
 	if (!buf)
 		return NULL;
-	if (conn->out_last)
-		conn->out_last->next = buf;
-	else
-		conn->out_first = buf;
-	conn->out_last = buf;
+	append(conn, buf);
 	return buf->data;
 }
 
@@ -121,7 +135,7 @@ static void shrink(struct pulse_ws_conn *conn)
 	struct pulse__ws_obuf *buf = conn->out_first, *small;
 	size_t have;
 
-	if (!buf || buf->next || buf->room != PULSE__WS_OBUF)
+	if (!buf || buf->next || buf->room != PULSE__WS_OBUF || buf->is_shared)
 		return;
 	have = buf->tail - buf->head;
 	if (have > PULSE__WS_OBUF / 4)
@@ -155,6 +169,24 @@ int pulse__ws_put_raw(struct pulse_ws_conn *conn, const void *data, size_t len)
 		return -ENOMEM;
 	memcpy(to, data, len);
 	commit(conn, len);
+	return 0;
+}
+
+int pulse__ws_put_shared(struct pulse_ws_conn *conn,
+			 struct pulse_ws_prepared *msg, const uint8_t *bytes,
+			 size_t len)
+{
+	struct pulse__ws_obuf *buf = pulse__malloc(sizeof(*buf) +
+						   sizeof(struct pulse__ws_ref));
+
+	if (!buf)
+		return -ENOMEM;
+	*buf = (struct pulse__ws_obuf){ .room = (uint32_t)len,
+					.is_shared = true };
+	*shared_of(buf) = (struct pulse__ws_ref){
+		pulse_ws_prepared_get(msg), bytes };
+	append(conn, buf);
+	commit(conn, len);	/* full: nothing is put behind it */
 	return 0;
 }
 
@@ -199,7 +231,7 @@ int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 
 	if (unlikely(!to))
 		return -ENOMEM;
-	n = pulse__ws_frame_write(to, PULSE__WS_FIN | op, len);
+	n = pulse__ws_frame_write(to, PULSE__WS_FIN ^ op, len);
 	if (unlikely(conn->client)) {
 		commit(conn, mask_frame(conn, to, n, data, len));
 		return 0;
@@ -220,7 +252,8 @@ static int gather(const struct pulse_ws_conn *conn, struct iovec *iov,
 	*bytes = 0;
 	for (struct pulse__ws_obuf *buf = conn->out_first;
 	     buf && n < MAX_PIECES; buf = buf->next, n++) {
-		iov[n].iov_base = buf->data + buf->head;
+		iov[n].iov_base = (uint8_t *)(uintptr_t)(buf->is_shared ?
+				  shared_of(buf)->bytes : buf->data) + buf->head;
 		iov[n].iov_len = buf->tail - buf->head;
 		*bytes += iov[n].iov_len;
 	}
@@ -313,7 +346,7 @@ size_t pulse_ws_conn_queued(const struct pulse_ws_conn *conn)
 /* Too much is unsent: ask for on_drain, unless there is room by now. */
 static bool refuse_now(struct pulse_ws_conn *conn)
 {
-	uint64_t high = conn->loop->cfg->high;
+	uint64_t high = pulse__ws_loop_of(conn)->cfg->high;
 
 	/*
 	 * There was room when the handler began. What moves from posted to out
@@ -343,7 +376,7 @@ static int send_direct(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 	int nr = gather(conn, iov, &queued), err = 0;
 	ssize_t n;
 
-	hdr_len = pulse__ws_frame_write(hdr, PULSE__WS_FIN | op, len);
+	hdr_len = pulse__ws_frame_write(hdr, PULSE__WS_FIN ^ op, len);
 	iov[nr++] = (struct iovec){ hdr, hdr_len };
 	iov[nr++] = (struct iovec){ (void *)data, len };
 	pulse__ws_count(conn->loop, sends, 1);
@@ -412,11 +445,40 @@ static int pack(struct pulse_ws_conn *conn, uint8_t *op, const void **data,
 	return 0;
 }
 
-static int send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
-		    size_t len)
+int pulse__ws_put(struct pulse_ws_conn *conn, uint8_t op, const void *data,
+		  size_t len)
 {
 	int err;
 
+	if (unlikely(direct(conn, len)))
+		err = send_direct(conn, op, data, len);
+	else
+		err = pulse__ws_put_frame(conn, op, data, len);
+	if (likely(!err))
+		pulse__ws_mark_dirty(conn);
+	return err;
+}
+
+/* Behind a message that is sent in pieces. */
+static PULSE__NOINLINE int send_later(struct pulse_ws_conn *conn, uint8_t op,
+				      const void *data, size_t len)
+{
+	struct pulse_ws_prepared *msg;
+	int err = pulse_ws_prepare(op, data, len, &msg);
+
+	if (!err)
+		err = pulse__ws_hold(conn, msg);
+	pulse_ws_prepared_put(msg);
+	return err;
+}
+
+int pulse__ws_send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
+		       size_t len)
+{
+	int err;
+
+	if (unlikely(conn->tx_stream) && !pulse__ws_is_control(op))
+		return send_later(conn, op, data, len);
 	if (likely(!pulse__ws_is_control(op))) {
 		pulse__ws_count(conn->loop, messages_out, 1);
 		pulse__ws_count(conn->loop, bytes_out, len);
@@ -426,51 +488,35 @@ static int send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 		if (err)
 			return err;
 	}
-	if (unlikely(direct(conn, len)))
-		err = send_direct(conn, op, data, len);
-	else
-		err = pulse__ws_put_frame(conn, op, data, len);
-	if (likely(!err))
-		pulse__ws_mark_dirty(conn);
-	else if (op & PULSE__WS_RSV1)	/* its window has moved, the peer's not */
+	err = pulse__ws_put(conn, op, data, len);
+	/* Its window has moved, the peer's not. */
+	if (unlikely(err) && op & PULSE__WS_RSV1)
 		pulse__ws_doom(conn, conn->end);
 	return err;
 }
 
 /* A message, or a close (op is PULSE__WS_CLOSE), on its way to the loop. */
 struct post {
-	struct pulse_poller_task task;
-	struct pulse_ws_conn *conn;
+	struct pulse__ws_item item;
 	size_t len;
 	int code;
 	uint8_t op;
 	uint8_t data[];
 };
 
-/* Small messages weigh what they take. */
-static size_t cost(const struct post *post)
+static void run_post(struct pulse__ws_item *item, bool drop)
 {
-	return sizeof(*post) + post->len;
-}
+	struct post *post = container_of(item, struct post, item);
+	struct pulse_ws_conn *conn = item->conn;
 
-static void run_post(struct pulse_poller *poller, struct pulse_poller_task *task)
-{
-	struct post *post = container_of(task, struct post, task);
-	struct pulse_ws_conn *conn = post->conn;
-
-	(void)poller;
-	/* pairs with refuse_now(): less is posted, before want_drain is read */
-	__atomic_fetch_sub(&conn->posted_bytes, cost(post), __ATOMIC_SEQ_CST);
-	if (post->op == PULSE__WS_CLOSE)
+	if (!drop && post->op == PULSE__WS_CLOSE)
 		pulse__ws_start_close(conn, post->code,
 				      (const char *)post->data, post->len,
 				      PULSE_WS_END_LOCAL);
-	else if (pulse__ws_state(conn) == PULSE__WS_OPEN && !conn->doomed)
-		send_now(conn, post->op, post->data, post->len);
-	if (pulse__ws_state(conn) != PULSE__WS_GONE)
-		pulse__ws_mark_dirty(conn);
+	else if (!drop && pulse__ws_state(conn) == PULSE__WS_OPEN &&
+		 !conn->doomed)
+		pulse__ws_send_now(conn, post->op, post->data, post->len);
 	pulse__free(post);
-	pulse_ws_put(conn);
 }
 
 static int post(struct pulse_ws_conn *conn, uint8_t op, int code,
@@ -480,17 +526,13 @@ static int post(struct pulse_ws_conn *conn, uint8_t op, int code,
 
 	if (!p)
 		return -ENOMEM;
-	*p = (struct post){ .task.fn = run_post, .len = len, .code = code,
-			    .op = op, .conn = pulse_ws_get(conn) };
+	/* Small messages weigh what they take. */
+	*p = (struct post){ .item = { .run = run_post,
+				      .cost = sizeof(*p) + len },
+			    .len = len, .code = code, .op = op };
 	if (len)
 		memcpy(p->data, data, len);
-	__atomic_fetch_add(&conn->posted_bytes, cost(p), __ATOMIC_SEQ_CST);
-	if (!pulse_poller_post_task(conn->loop->poller, &p->task))
-		return 0;
-	__atomic_fetch_sub(&conn->posted_bytes, cost(p), __ATOMIC_SEQ_CST);
-	pulse__free(p);
-	pulse_ws_put(conn);
-	return -ESRCH;
+	return pulse__ws_inbox_put(conn, &p->item);
 }
 
 /* 0 in states that can send. The loop's own word is final, a stranger's not. */
@@ -501,6 +543,20 @@ static int may_send(const struct pulse_ws_conn *conn)
 	if (likely(state == PULSE__WS_OPEN))
 		return 0;
 	return state == PULSE__WS_GONE ? -ESRCH : -EPIPE;
+}
+
+int pulse__ws_may_send(struct pulse_ws_conn *conn, bool *on_loop)
+{
+	int err;
+
+	/* In this order: a loop whose thread has ended has no connections left. */
+	*on_loop = pulse__ws_mine(conn);
+	err = may_send(conn);
+	if (err)
+		return err;
+	if (refuse_now(conn))
+		return -EAGAIN;
+	return *on_loop && conn->doomed ? -EPIPE : 0;
 }
 
 int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
@@ -518,7 +574,7 @@ int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
 	if (len > UINT32_MAX - PULSE__WS_HEADER_MAX)
 		return -EMSGSIZE;
 	/* In this order: a loop whose thread has ended has no connections left. */
-	on_loop = pulse__ws_on_loop(conn->loop);
+	on_loop = pulse__ws_mine(conn);
 	err = may_send(conn);
 	if (unlikely(err))
 		return err;
@@ -528,7 +584,7 @@ int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
 		return post(conn, (uint8_t)opcode, 0, data, len);
 	if (unlikely(conn->doomed))
 		return -EPIPE;
-	return send_now(conn, (uint8_t)opcode, data, len);
+	return pulse__ws_send_now(conn, (uint8_t)opcode, data, len);
 }
 
 int pulse_ws_close(struct pulse_ws_conn *conn, int code, const char *reason,
@@ -542,7 +598,7 @@ int pulse_ws_close(struct pulse_ws_conn *conn, int code, const char *reason,
 		return -EINVAL;
 	if (len > PULSE__WS_CONTROL_MAX - 2)
 		return -EMSGSIZE;
-	on_loop = pulse__ws_on_loop(conn->loop);
+	on_loop = pulse__ws_mine(conn);
 	err = may_send(conn);
 	if (err)
 		return err;

@@ -35,9 +35,10 @@ static bool wrote(void *arg, size_t bytes)
 	struct pulse_ws_conn *conn = arg;
 	struct pulse__ws_msg *msg = conn->msg;
 	const uint8_t *data = msg->data + msg->len;
+	uint64_t before = pulse__ws_in_chunks(conn) ? conn->more->rx_bytes : 0;
 
 	msg->len += bytes;
-	if (msg->len > conn->loop->cfg->max_message) {
+	if (before + msg->len > conn->loop->cfg->max_message) {
 		pulse__ws_fail(conn, PULSE_WS_TOO_BIG, "message too big");
 		return false;
 	}
@@ -45,6 +46,11 @@ static bool wrote(void *arg, size_t bytes)
 	    !conn->loop->codec->utf8(&conn->utf8, data, bytes)) {
 		pulse__ws_fail(conn, PULSE_WS_BAD_DATA, "text is not UTF-8");
 		return false;
+	}
+	if (conn->loop->cfg->h.on_chunk && bytes) {
+		msg->len = 0;
+		pulse__ws_chunk(conn, data, bytes, false);
+		return pulse__ws_state(conn) < PULSE__WS_ENDING;
 	}
 	return true;
 }

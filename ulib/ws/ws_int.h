@@ -14,6 +14,9 @@
  *	upgrade.c the opening handshake; http.c plain answers; offer.c the words
  *	of permessage-deflate, deflate.c its streams
  *	strand.c  handlers on a pool, in order
+ *	inbox.c   what other threads ask of a connection, in order
+ *	shared.c  messages built once for many; topic.c who gets them
+ *	stream.c  messages in pieces, pausing; move.c to another loop
  *	connect.c connections to other servers
  *
  * A connection is torn down only at the top of its loop's stack (the end of a
@@ -35,6 +38,8 @@
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/ws.h>
+#include <pulse-u/ws_stream.h>
+#include <pulse-u/ws_topic.h>
 
 /*
  * Message buffers from SPARE_MIN up are kept by the loop for the next message,
@@ -70,12 +75,24 @@ struct pulse__ws_cfg {
 	uint32_t idle_ticks;
 	uint32_t write_ticks;
 	uint32_t close_ticks;
+	uint32_t max_topics;
+	uint32_t max_subscriptions;
+	int slow;			/* enum pulse_ws_slow */
 };
 
 struct pulse__ws_loop;
+struct pulse__ws_topic;
+
+/* The topics of a server by their names; its lock is taken last. */
+struct pulse__ws_hub {
+	pthread_mutex_t lock;		/* all of it, and what topic.c says */
+	struct pulse__ws_topic **buckets;
+	uint32_t nr_buckets, nr_topics;
+};
 
 struct pulse_ws_server {
 	struct pulse__ws_cfg cfg;
+	struct pulse__ws_hub hub;
 	struct pulse__ws_loop **loops;
 	uint32_t nr_loops;
 	uint32_t magic;
@@ -104,11 +121,20 @@ void pulse__ws_server_put(struct pulse_ws_server *server);
 
 /* ---- loop --------------------------------------------------------------- */
 
-/* Bytes on their way out: [head, tail) of data. */
+/*
+ * Bytes on their way out: [head, tail) of data, or of a message that others
+ * send too, which is full from the beginning.
+ */
 struct pulse__ws_obuf {
 	struct pulse__ws_obuf *next;
 	uint32_t head, tail, room;
-	uint8_t data[];
+	bool is_shared;			/* data begins with a struct pulse__ws_ref */
+	uint8_t data[] __attribute__((aligned(sizeof(void *))));
+};
+
+struct pulse__ws_ref {
+	struct pulse_ws_prepared *msg;
+	const uint8_t *bytes;
 };
 
 /* A message that comes in parts, or a part of one. */
@@ -121,7 +147,8 @@ struct pulse__ws_msg {
 struct pulse__ws_figures {
 	uint64_t accepted, opened, messages_in, messages_out, bytes_in,
 		 bytes_out, reads, sends, ended[PULSE_WS_END_COUNT],
-		 inflated, inflated_from, deflated, deflated_to;
+		 inflated, inflated_from, deflated, deflated_to, published,
+		 delivered, dropped;
 };
 
 struct pulse__ws_loop {
@@ -139,6 +166,7 @@ struct pulse__ws_loop {
 	struct pulse__ws_shared shared;	/* streams of compression */
 	struct pulse__list conns;
 	bool closing;			/* nobody is let in, nobody dials */
+	bool cut;			/* nobody stays */
 	uint8_t nr_keys;		/* masks left in keys[] */
 	uint32_t keys[64];		/* random (RFC 6455, section 10.3) */
 	struct pulse_listener *listener;	/* NULL: it only dials */
@@ -146,6 +174,8 @@ struct pulse__ws_loop {
 	/* Posted by the server, each once. */
 	struct pulse_poller_task hello_task, drain_task, cut_task, end_task;
 	pthread_t thread;
+	uint32_t index;			/* in server->loops */
+	size_t publish_bytes;		/* any thread: published, not handled yet */
 	/* Written by the loop's thread, read by any. */
 	struct pulse__ws_figures n;
 };
@@ -189,6 +219,7 @@ enum pulse__ws_stop {
 	PULSE__WS_STOP_OUT = 1,		/* too much is unsent */
 	PULSE__WS_STOP_STRAND = 2,	/* the pool is behind */
 	PULSE__WS_STOP_DRAIN = 4,	/* the strand is to become empty */
+	PULSE__WS_STOP_USER = 8,	/* pulse_ws_pause() */
 };
 
 /* Bytes that were received while they could not be handled. */
@@ -199,6 +230,27 @@ struct pulse__ws_stash {
 
 struct pulse__ws_strand;
 struct pulse__ws_dial;
+struct pulse__ws_item;
+
+/* What few connections need, made when they do; the loop's, gone with it. */
+struct pulse__ws_more {
+	struct pulse__list subs;	/* topic.c */
+	uint32_t nr_subs;
+	uint64_t dropped;		/* any thread reads */
+
+	/* stream.c: a message that comes in pieces */
+	uint64_t rx_bytes;		/* of it so far */
+	bool rx_open;			/* its first piece was handed out */
+	/* Messages that wait for the end of a stream, or of a move. */
+	struct pulse__ws_held *held_first, *held_last;
+
+	/* move.c */
+	bool holding;			/* topics wait for what is older */
+	uint32_t wanted;		/* the loop to go to, + 1 */
+	struct pulse_poller_task task;
+	struct pulse_ws_conn *conn;	/* for the task */
+	uint64_t been[256 / 64];	/* loops it has left: their references */
+};
 
 struct pulse_ws_conn {
 	struct pulse__ws_loop *loop;
@@ -216,6 +268,9 @@ struct pulse_ws_conn {
 	bool doomed;			/* to be torn down */
 	bool deflates;			/* as agreed; any thread reads */
 	bool client;			/* we are; set once */
+	bool moving;			/* between two loops; any thread reads */
+	bool streaming;			/* any thread: pulse_ws_send_begin() */
+	uint8_t tx_stream;		/* PULSE__WS_STREAM | opcode of its next frame */
 	bool is_dirty : 1;
 	bool blocked : 1;		/* the transport takes no more now */
 	bool in_flight : 1;		/* ... until it says so (asynchronous) */
@@ -250,6 +305,8 @@ struct pulse_ws_conn {
 	struct pulse__ws_pmd *pmd;	/* NULL: no compression was agreed on */
 	uint64_t packed_bytes;		/* received of that message */
 	char *close_reason;
+	struct pulse__ws_more *more;	/* any thread reads */
+	struct pulse__ws_item *inbox;	/* any thread: newest first */
 
 	/* sending */
 	struct pulse__ws_obuf *out_first, *out_last;
@@ -260,6 +317,27 @@ struct pulse_ws_conn {
 	uint32_t heard_tick;		/* when the peer last sent something */
 	uint32_t moved_tick;		/* when it last took something */
 };
+
+/* Has the message under way begun to be handed out in pieces? */
+static inline bool pulse__ws_in_chunks(const struct pulse_ws_conn *conn)
+{
+	return unlikely(conn->more) && conn->more->rx_open;
+}
+
+/* A connection may move to another loop, if rarely: for other threads. */
+static inline struct pulse__ws_loop *
+pulse__ws_loop_of(const struct pulse_ws_conn *conn)
+{
+	/* pairs with pulse__ws_move(): moving, and all it has left behind */
+	return __atomic_load_n(&conn->loop, __ATOMIC_ACQUIRE);
+}
+
+/* Is all of the connection the calling thread's? */
+static inline bool pulse__ws_mine(const struct pulse_ws_conn *conn)
+{
+	return pulse__ws_on_loop(pulse__ws_loop_of(conn)) &&
+	       likely(!READ_ONCE(conn->moving));
+}
 
 static inline uint8_t pulse__ws_state(const struct pulse_ws_conn *conn)
 {
@@ -321,7 +399,9 @@ void pulse__ws_msg_free(struct pulse__ws_loop *loop, struct pulse__ws_msg *msg);
 void pulse__ws_spare_free(struct pulse__ws_loop *loop);
 
 /* tx.c */
-/* Appends a frame without a mask; @op may hold PULSE__WS_RSV1. */
+/* In the op of a frame: not the last of its message. */
+#define PULSE__WS_UNFINISHED	PULSE__WS_FIN
+/* Appends a frame; @op may hold PULSE__WS_RSV1 and PULSE__WS_UNFINISHED. */
 int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 			const void *data, size_t len);
 /* Appends bytes as they are. */
@@ -334,6 +414,99 @@ void pulse__ws_sent(struct pulse_ws_conn *conn);
 /* Tells on_drain, if somebody waits for it and there is room. */
 void pulse__ws_maybe_drained(struct pulse_ws_conn *conn);
 void pulse__ws_tx_free(struct pulse_ws_conn *conn);
+
+/* Queues a frame, or sends it from where it lies; @op as above. */
+int pulse__ws_put(struct pulse_ws_conn *conn, uint8_t op, const void *data,
+		  size_t len);
+/* A frame that is complete, of a message the queue gets a reference to. */
+int pulse__ws_put_shared(struct pulse_ws_conn *conn,
+			 struct pulse_ws_prepared *msg, const uint8_t *bytes,
+			 size_t len);
+/* On the loop, open, not doomed: counts, compresses, queues. */
+int pulse__ws_send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
+		       size_t len);
+
+/*
+ * Any thread: 0, or why a message cannot be sent now; whether this is the loop's
+ * thread. The loop's own word is final, a stranger's not.
+ */
+int pulse__ws_may_send(struct pulse_ws_conn *conn, bool *on_loop);
+
+/* inbox.c */
+/*
+ * Something for a connection's loop to do, from any thread: those of one thread
+ * are done in their order.
+ */
+struct pulse__ws_item {
+	struct pulse__ws_item *next;
+	struct pulse_poller_task task;
+	struct pulse_ws_conn *conn;	/* a reference, the inbox's own */
+	size_t cost;			/* weighs so much in posted_bytes */
+	/* Frees the item; @drop: nothing is to be done any more. */
+	void (*run)(struct pulse__ws_item *item, bool drop);
+};
+
+/* 0: the item is the inbox's; -ESRCH: the loop has ended, it was dropped. */
+int pulse__ws_inbox_put(struct pulse_ws_conn *conn, struct pulse__ws_item *item);
+
+/* shared.c */
+struct pulse_ws_prepared {
+	uint32_t refs;			/* any thread */
+	uint8_t op;
+	size_t len;			/* of the payload */
+	uint8_t *frame;			/* not compressed, header and payload */
+	size_t frame_len;
+	/* Compressed without a past, by bits; any thread: set once. */
+	struct pulse__ws_packed *packed[PULSE__WS_BITS_MAX + 1];
+	uint8_t data[];
+};
+
+/* On the loop, open, not doomed: as pulse__ws_send_now(), built at most once. */
+int pulse__ws_send_shared(struct pulse_ws_conn *conn,
+			  struct pulse_ws_prepared *msg);
+
+/* stream.c */
+#define PULSE__WS_STREAM	0x80U
+/*
+ * The next bytes of a message for on_chunk, checked; @last: it ends with them.
+ * Only where the connection is open.
+ */
+void pulse__ws_chunk(struct pulse_ws_conn *conn, const uint8_t *data, size_t len,
+		     bool last);
+/* Puts a message aside until the stream, or the move, is over. */
+int pulse__ws_hold(struct pulse_ws_conn *conn, struct pulse_ws_prepared *msg);
+/* Sends what was put aside, if nothing is in the way any more. */
+void pulse__ws_release(struct pulse_ws_conn *conn);
+void pulse__ws_held_free(struct pulse_ws_conn *conn);
+
+/* move.c */
+/* At the top of the stack: off to the loop that is wanted, if that can be now. */
+void pulse__ws_move(struct pulse_ws_conn *conn);
+
+/* topic.c */
+struct pulse__ws_farewell;
+/* What a move takes along; NULL: no memory, or (*none) nothing. */
+struct pulse__ws_farewell *pulse__ws_pack_topics(struct pulse_ws_conn *conn,
+						 bool *none);
+void pulse__ws_farewell_free(struct pulse__ws_farewell *farewell);
+/*
+ * The moment of the move: what is published from now on goes to the new loop,
+ * behind @arrive, which is posted there; the rest is sent on. 0; -ESHUTDOWN
+ * that loop has ended, nothing has changed.
+ */
+int pulse__ws_move_topics(struct pulse_ws_conn *conn,
+			  struct pulse__ws_farewell *farewell,
+			  struct pulse__ws_loop *to,
+			  struct pulse_poller_task *arrive);
+/* On the new loop. */
+void pulse__ws_unpack_topics(struct pulse_ws_conn *conn);
+void pulse__ws_hub_free(struct pulse__ws_hub *hub);
+/* The connection ends: takes it off all its topics. */
+void pulse__ws_leave_topics(struct pulse_ws_conn *conn);
+
+/* conn.c */
+/* conn->more, made now if need be; NULL: no memory. On the loop. */
+struct pulse__ws_more *pulse__ws_more(struct pulse_ws_conn *conn);
 
 /* connect.c */
 /* The transport of a client's connection stands: asks for the upgrade. */
@@ -372,6 +545,9 @@ void pulse__ws_plain(struct pulse_ws_conn *conn,
 /* Runs on_message, or has it run by the pool. */
 void pulse__ws_deliver(struct pulse_ws_conn *conn, int op, const void *data,
 		       size_t len);
+/* As pulse__ws_deliver() for a piece; enum pulse_ws_chunk. */
+void pulse__ws_deliver_piece(struct pulse_ws_conn *conn, int op,
+			     const void *data, size_t len, int piece);
 /* on_close after all messages: false when the caller has to call it now. */
 bool pulse__ws_strand_close(struct pulse_ws_conn *conn);
 bool pulse__ws_strand_idle(const struct pulse_ws_conn *conn);

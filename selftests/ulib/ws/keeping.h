@@ -25,7 +25,7 @@ static inline void note_code(int code)
 {
 	int i = __atomic_fetch_add(&closing, 1, __ATOMIC_RELAXED);
 
-	closed_codes[i & 15] = code;
+	__atomic_store_n(&closed_codes[i & 15], code, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&closes, 1, __ATOMIC_RELEASE);
 }
 
