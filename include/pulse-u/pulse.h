@@ -34,6 +34,8 @@
 #include <pulse-u/shared_pool.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
+#include <pulse-u/context.h>
+#include <pulse-u/handler.h>
 #include <pulse-u/child.h>
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>
