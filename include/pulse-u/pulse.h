@@ -40,8 +40,11 @@
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>
 #include <pulse-u/ws.h>
+#include <pulse-u/ws_live.h>
 #include <pulse-u/bus.h>
 #include <pulse-u/actor.h>
 #include <pulse-u/actor_child.h>
+#include <pulse-u/control.h>
+#include <pulse-u/metrics.h>
 
 #endif /* PULSE_U_PULSE_H */
