@@ -211,6 +211,9 @@ PULSE_API int pulse_metrics_remove(struct pulse_metrics *metrics, int id);
  * @name: value of the label "name"; copied
  * @pool: removed with pulse_metrics_remove() before it is destroyed
  *
+ * Under a name that was published before, counters go on from where they were:
+ * what the object counts from then on is added.
+ *
  * Return: as pulse_metrics_collect(); as pulse_metric_series().
  */
 PULSE_API int pulse_metrics_add_pool(struct pulse_metrics *metrics,

@@ -36,7 +36,7 @@ static void number(struct pulse__text *t, double v)
 	else if (isinf(v))
 		pulse__text_puts(t, v < 0 ? "-Inf" : "+Inf");
 	else
-		pulse__text_f64(t, v);
+		pulse__text_f64(t, v, 17);
 }
 
 /* name_suffix{a="b",le="1"} value */
@@ -73,7 +73,9 @@ static void histogram(struct pulse__text *t, const struct pulse_sample *s)
 		struct pulse__text bound = { le, sizeof(le), 0 };
 
 		if (i < s->nr_bounds)
-			pulse__text_f64(&bound, (double)s->bounds[i] * s->scale);
+			/* 15 digits: what the product is off by is not seen. */
+			pulse__text_f64(&bound, (double)s->bounds[i] * s->scale,
+					15);
 		sum += s->counts[i];
 		begin(t, s, "_bucket", le);
 		pulse__text_printf(t, "%llu\n", (unsigned long long)sum);

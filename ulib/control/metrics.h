@@ -72,6 +72,11 @@ struct pulse_metrics {
 /* As pulse_metrics_collect(), with an end for @arg. */
 int pulse__metrics_collect(struct pulse_metrics *metrics, pulse_collect_fn fn,
 			   void *arg, void (*release)(void *arg));
+/*
+ * What a counter follows is another object, which stands at @value: what it
+ * counts from now on is added. Of the first object all of it is.
+ */
+void pulse__series_anew(struct pulse_series *series, uint64_t value);
 /* The sum of a word over the lanes. */
 uint64_t pulse__series_sum(const struct pulse_series *series, size_t word);
 double pulse__series_gauge(const struct pulse_series *series);

@@ -199,19 +199,21 @@ static uint64_t figure_of(const struct figure *f, const void *stats)
 	return narrow;
 }
 
+union stats {
+	struct pulse_pool_stats pool;
+	struct pulse_mailbox_stats mailbox;
+	struct pulse_bus_metrics bus;
+	struct pulse_actors_stats actors;
+	struct pulse_sup_stats sup;
+	struct pulse_ws_stats ws;
+	struct pulse_control_stats control;
+};
+
 static void collect(void *arg)
 {
 	struct published *p = arg;
 	const struct source *source = p->source;
-	union {
-		struct pulse_pool_stats pool;
-		struct pulse_mailbox_stats mailbox;
-		struct pulse_bus_metrics bus;
-		struct pulse_actors_stats actors;
-		struct pulse_sup_stats sup;
-		struct pulse_ws_stats ws;
-		struct pulse_control_stats control;
-	} stats;
+	union stats stats;
 
 	memset(&stats, 0, sizeof(stats));
 	/* What cannot be read stays as it was. */
@@ -245,6 +247,7 @@ static int publish(struct pulse_metrics *m, const char *name, void *object,
 		   const struct source *source)
 {
 	struct published *p;
+	union stats stats;
 	int err = 0;
 
 	if (!m || !name || !object)
@@ -256,6 +259,13 @@ static int publish(struct pulse_metrics *m, const char *name, void *object,
 	p->object = object;
 	for (size_t i = 0; i < source->nr && !err; i++)
 		err = find_series(m, &source->figures[i], name, &p->series[i]);
+	memset(&stats, 0, sizeof(stats));
+	if (!err)
+		err = source->read(object, &stats);
+	for (size_t i = 0; i < source->nr && !err; i++)
+		if (source->figures[i].type == PULSE_METRIC_COUNTER)
+			pulse__series_anew(p->series[i],
+					   figure_of(&source->figures[i], &stats));
 	if (!err)
 		err = pulse__metrics_collect(m, collect, p, pulse__free);
 	if (err < 0)

@@ -28,6 +28,17 @@ void pulse_series_follow(struct pulse_series *series, uint64_t value)
 	pthread_mutex_unlock(&series->metric->metrics->lock);
 }
 
+void pulse__series_anew(struct pulse_series *series, uint64_t value)
+{
+	pthread_mutex_lock(&series->metric->metrics->lock);
+	/* Modulo 2^64: base and what is followed together are what is shown. */
+	if (series->base + series->followed) {
+		series->base += series->followed - value;
+		series->followed = value;
+	}
+	pthread_mutex_unlock(&series->metric->metrics->lock);
+}
+
 static uint64_t bits_of(double v)
 {
 	uint64_t bits;

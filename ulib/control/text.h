@@ -62,20 +62,15 @@ static inline struct pulse__text pulse__text_on(char *buf, size_t room)
 }
 
 /* A floating-point number, whatever the locale has for a point. */
-static inline void pulse__text_f64(struct pulse__text *t, double v)
+static inline void pulse__text_f64(struct pulse__text *t, double v, int digits)
 {
 	char piece[40];
 
-	snprintf(piece, sizeof(piece), "%.17g", v);
-	/* The shortest that reads back as the same. */
-	for (int digits = 1; digits < 17; digits++) {
-		char shorter[40];
-
-		snprintf(shorter, sizeof(shorter), "%.*g", digits, v);
-		if (strtod(shorter, NULL) == v) {
-			memcpy(piece, shorter, sizeof(piece));
+	/* The shortest that reads back as the same, within @digits. */
+	for (int n = 1; n <= digits; n++) {
+		snprintf(piece, sizeof(piece), "%.*g", n, v);
+		if (strtod(piece, NULL) == v)
 			break;
-		}
 	}
 	for (char *c = piece; *c; c++)
 		if (*c == ',')
