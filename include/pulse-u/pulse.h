@@ -46,5 +46,7 @@
 #include <pulse-u/actor_child.h>
 #include <pulse-u/control.h>
 #include <pulse-u/metrics.h>
+#include <pulse-u/tracer.h>
+#include <pulse-u/debug.h>
 
 #endif /* PULSE_U_PULSE_H */
