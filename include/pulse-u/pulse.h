@@ -35,14 +35,21 @@
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/tls.h>
+#include <pulse-u/context.h>
+#include <pulse-u/handler.h>
 #include <pulse-u/child.h>
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>
 #include <pulse-u/ws.h>
 #include <pulse-u/ws_stream.h>
 #include <pulse-u/ws_topic.h>
+#include <pulse-u/ws_live.h>
 #include <pulse-u/bus.h>
 #include <pulse-u/actor.h>
 #include <pulse-u/actor_child.h>
+#include <pulse-u/control.h>
+#include <pulse-u/metrics.h>
+#include <pulse-u/tracer.h>
+#include <pulse-u/debug.h>
 
 #endif /* PULSE_U_PULSE_H */

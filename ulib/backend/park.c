@@ -40,6 +40,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/usdt.h"
 #include "backend/backend.h"
 
 /* Winners of one round; more than that are woken in further rounds. */
@@ -152,9 +153,11 @@ static int pulse__park(struct pulse_ctx *ctx, struct pulse__slot *slot,
 		}
 		/* A waker owes us a permit. Go and take it: no sleep. */
 	}
+	PULSE__PROBE2(park, ctx, slot->index);
 	err = target == PULSE__NOBODY ?
 		ctx->ops->park(ctx, slot->index, word, deadline_ns) :
 		ctx->ops->handoff(ctx, slot->index, target, word, deadline_ns);
+	PULSE__PROBE3(unpark, ctx, slot->index, err);
 	/* Acquire: pairs with the release in pulse__notify(). */
 	seen = __atomic_exchange_n(park, running, __ATOMIC_ACQ_REL);
 	/*
@@ -233,6 +236,7 @@ int pulse_worker_wake(struct pulse_ctx *ctx, const uint32_t *indices,
 		if (indices[i] >= ctx->max_workers ||
 		    !pulse__notify(ctx, indices[i]))
 			continue;
+		PULSE__PROBE2(wake, ctx, indices[i]);
 		won[n++] = indices[i];
 		woken++;
 		if (n == PULSE__WAKE_BATCH) {
@@ -292,6 +296,7 @@ unsigned int pulse__wake_set(struct pulse_ctx *ctx, const uint64_t *set,
 				if (index >= ctx->max_workers ||
 				    !pulse__notify(ctx, index))
 					continue;
+				PULSE__PROBE2(wake, ctx, index);
 				won[n++] = index;
 				woken++;
 				if (n == PULSE__WAKE_BATCH) {

@@ -8,6 +8,7 @@
  * other way round, so that neither low ones, nor a node's queue, nor the bottom
  * of a deque whose owner keeps refilling it, can wait for ever.
  */
+#include "base/usdt.h"
 #include "pool/pool.h"
 
 /* Tries at a victim that others are stealing from too. */
@@ -111,6 +112,7 @@ static bool pulse__steal_from(struct pulse__worker *w,
 		switch (pulse__deque_steal(&victim->deque, &t)) {
 		case 0:
 			pulse__stat_own(w, stolen);
+			PULSE__PROBE2(steal, w->index, victim->index);
 			return pulse__unwrap(w, t, job);
 		case -EAGAIN:
 			cpu_relax();

@@ -10,6 +10,7 @@
  * a close with unread bytes would be a reset, which may overtake our last
  * words. Any state may fall to GONE.
  */
+#include "base/usdt.h"
 #include "ws/ws_int.h"
 
 static void set_state(struct pulse_ws_conn *conn, enum pulse__ws_state state)
@@ -234,6 +235,7 @@ static void call_close(struct pulse_ws_conn *conn)
 		return;
 	conn->opened = false;
 	pulse__ws_note_close(conn, PULSE_WS_ABNORMAL, NULL, 0);
+	PULSE__PROBE2(ws_close, conn, conn->close_code);
 	if (!cfg->h.on_close || pulse__ws_strand_close(conn))
 		return;
 	reason = conn->close_reason ? conn->close_reason : "";

@@ -2,6 +2,7 @@
 /*
  * loop.c - one loop of a server: its thread, its listener, the end of a turn.
  */
+#include "base/usdt.h"
 #include "ws/ws_int.h"
 
 static void accepted(struct pulse_listener *listener, struct pulse_transport *t,
@@ -10,8 +11,14 @@ static void accepted(struct pulse_listener *listener, struct pulse_transport *t,
 	struct pulse_ws_conn *conn;
 
 	(void)listener;
-	if (pulse__ws_conn_new(arg, t, &conn))
+	if (pulse__ws_conn_new(arg, t, &conn)) {
 		pulse_transport_close(t, false);
+		return;
+	}
+	PULSE__PROBE1(ws_accept, conn);
+	if (unlikely(conn->loop->cfg->hook))
+		conn->loop->cfg->hook(conn, PULSE_WS_HOOK_ACCEPT, 0, 0,
+				      conn->loop->cfg->hook_arg);
 }
 
 /*
@@ -149,7 +156,8 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 	if (!loop)
 		return -ENOMEM;
 	loop->server = server;
-	loop->cfg = &server->cfg;
+	loop->own = server->cfg;
+	loop->cfg = &loop->own;
 	loop->codec = pulse__ws_codec_get(0);
 	loop->refs = 1;
 	loop->hook.fn = before_wait;
@@ -157,6 +165,7 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 	loop->drain_task.fn = run_drain;
 	loop->cut_task.fn = run_cut;
 	loop->end_task.fn = run_end;
+	loop->tune_task.fn = pulse__ws_tune;
 	pulse__list_init(&loop->conns);
 	pulse__list_init(&loop->buried);
 	err = pulse_poller_create(&po, &loop->poller);

@@ -7,6 +7,7 @@
  * others, the connection holds a buffer of their size, and the rest is
  * received straight into it.
  */
+#include "base/usdt.h"
 #include "ws/ws_int.h"
 
 /* From here on the rest of a frame is received into its message. */
@@ -140,6 +141,7 @@ static void complete(struct pulse_ws_conn *conn, uint8_t *data, size_t len)
 	}
 	pulse__ws_count(conn->loop, messages_in, 1);
 	pulse__ws_count(conn->loop, bytes_in, len);
+	PULSE__PROBE3(ws_message, conn, op, len);
 	pulse__ws_deliver(conn, op, data, len);
 }
 
@@ -265,7 +267,9 @@ static void begin_frame(struct pulse_ws_conn *conn,
 	/* Of a compressed one, what comes of it is judged (unpack.c). */
 	if (unlikely(conn->packed))
 		return;
-	if (unlikely(f->len > conn->loop->cfg->max_message - before))
+	/* The limit may have become less than what has come of it. */
+	if (unlikely(before > conn->loop->cfg->max_message ||
+		     f->len > conn->loop->cfg->max_message - before))
 		pulse__ws_fail(conn, PULSE_WS_TOO_BIG, "message too big");
 }
 

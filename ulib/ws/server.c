@@ -54,16 +54,6 @@ static bool names_ok(const char *const *names)
 	return true;
 }
 
-static uint32_t ticks(int32_t ms, int32_t by_default)
-{
-	if (!ms)
-		ms = by_default;
-	if (ms < 0)
-		return 0;
-	return (uint32_t)(((int64_t)ms * PULSE__NSEC_PER_MSEC >>
-			   PULSE__WS_TICK_SHIFT) + 1);
-}
-
 static int set_deflate(struct pulse__ws_deflate_cfg *cfg,
 		       const struct pulse_ws_deflate_opts *opts)
 {
@@ -141,25 +131,31 @@ static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 	return 0;
 }
 
-static int set_cfg(struct pulse__ws_cfg *cfg, const struct pulse_ws_opts *o,
+static int set_cfg(struct pulse_ws_server *server, const struct pulse_ws_opts *o,
 		   const struct pulse_ws_handlers *h)
 {
+	struct pulse__ws_cfg *cfg = &server->cfg;
+
 	cfg->h = *h;
 	cfg->arg = o->arg;
 	cfg->pool = o->pool;
 	cfg->tls = o->tls ? pulse__tls_get(o->tls) : NULL;
-	cfg->max_message = o->max_message_bytes;
-	cfg->max_head = o->max_head_bytes;
 	cfg->max_topics = o->max_topics;
 	cfg->max_subscriptions = o->max_subscriptions;
 	cfg->slow = o->slow;
-	cfg->high = o->send_high_bytes;
-	cfg->low = o->send_low_bytes;
-	cfg->handshake_ticks = ticks(o->handshake_timeout_ms, 10000);
-	cfg->ping_ticks = ticks(o->ping_interval_ms, 30000);
-	cfg->idle_ticks = ticks(o->idle_timeout_ms, 90000);
-	cfg->write_ticks = ticks(o->write_timeout_ms, 30000);
-	cfg->close_ticks = ticks(o->close_timeout_ms, 5000);
+	server->limits = (struct pulse_ws_limits){
+		.sz = sizeof(server->limits),
+		.max_message_bytes = o->max_message_bytes,
+		.max_head_bytes = o->max_head_bytes,
+		.send_high_bytes = o->send_high_bytes,
+		.send_low_bytes = o->send_low_bytes,
+		.handshake_timeout_ms = o->handshake_timeout_ms ?: 10000,
+		.ping_interval_ms = o->ping_interval_ms ?: 30000,
+		.idle_timeout_ms = o->idle_timeout_ms ?: 90000,
+		.write_timeout_ms = o->write_timeout_ms ?: 30000,
+		.close_timeout_ms = o->close_timeout_ms ?: 5000,
+	};
+	pulse__ws_limits_apply(cfg, &server->limits);
 	return set_deflate(&cfg->deflate, o->deflate) ?:
 	       copy_list(o->subprotocols, &cfg->subprotocols) ?:
 	       copy_list(o->origins, &cfg->origins);
@@ -260,7 +256,7 @@ int pulse_ws_server_create(const struct pulse_ws_opts *opts,
 	server->refs = 1;
 	server->magic = SERVER_MAGIC;
 	server->fork_gen = pulse__fork_generation();
-	err = set_cfg(&server->cfg, &o, &h);
+	err = set_cfg(server, &o, &h);
 	if (!err)
 		err = make_loops(server, &o);
 	if (err) {

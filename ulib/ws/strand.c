@@ -304,7 +304,7 @@ static PULSE__NOINLINE bool stall(struct pulse__ws_strand *s)
 	/* Pairs with the barrier in pulse__ws_strand_resume(). */
 	pulse__full_barrier();
 	if (pulse__ws_state(conn) != PULSE__WS_OPEN ||
-	    pulse_ws_conn_queued(conn) <= cfg->low)
+	    pulse_ws_conn_queued(conn) <= READ_ONCE(cfg->low))
 		over = !__atomic_exchange_n(&s->stalled, 0, __ATOMIC_SEQ_CST);
 	/* Where the other is through already, the last one that knew of it. */
 	pulse_ws_put(conn);
@@ -320,7 +320,7 @@ static void run_strand(void *data)
 		struct item *item;
 		size_t weight, mine;
 
-		if (unlikely(pulse_ws_conn_queued(s->conn) >= cfg->high) &&
+		if (unlikely(pulse_ws_conn_queued(s->conn) >= READ_ONCE(cfg->high)) &&
 		    pulse__ws_state(s->conn) == PULSE__WS_OPEN && stall(s))
 			return;
 		item = take(s);
@@ -332,7 +332,7 @@ static void run_strand(void *data)
 			pulse__free(item);
 		weight = __atomic_sub_fetch(&s->weight, mine, __ATOMIC_SEQ_CST);
 		if (unlikely(__atomic_load_n(&s->paused, __ATOMIC_SEQ_CST)) &&
-		    weight <= cfg->low &&
+		    weight <= READ_ONCE(cfg->low) &&
 		    __atomic_exchange_n(&s->paused, 0, __ATOMIC_SEQ_CST))
 			kick(s);
 		/* (B) */

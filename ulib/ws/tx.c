@@ -346,7 +346,7 @@ size_t pulse_ws_conn_queued(const struct pulse_ws_conn *conn)
 /* Too much is unsent: ask for on_drain, unless there is room by now. */
 static bool refuse_now(struct pulse_ws_conn *conn)
 {
-	uint64_t high = pulse__ws_loop_of(conn)->cfg->high;
+	uint64_t high = READ_ONCE(pulse__ws_loop_of(conn)->cfg->high);
 
 	/*
 	 * There was room when the handler began. What moves from posted to out

@@ -17,7 +17,7 @@
  *	inbox.c   what other threads ask of a connection, in order
  *	shared.c  messages built once for many; topic.c who gets them
  *	stream.c  messages in pieces, pausing; move.c to another loop
- *	connect.c connections to other servers
+ *	connect.c connections to other servers; live.c limits that change, hooks
  *
  * A connection is torn down only at the top of its loop's stack (the end of a
  * read, a timer, the hook): what fails deeper marks it doomed.
@@ -40,6 +40,7 @@
 #include <pulse-u/ws.h>
 #include <pulse-u/ws_stream.h>
 #include <pulse-u/ws_topic.h>
+#include <pulse-u/ws_live.h>
 
 /*
  * Message buffers from SPARE_MIN up are kept by the loop for the next message,
@@ -78,6 +79,10 @@ struct pulse__ws_cfg {
 	uint32_t max_topics;
 	uint32_t max_subscriptions;
 	int slow;			/* enum pulse_ws_slow */
+	/* live.c; NULL: nobody is told, and program is not used. */
+	pulse_ws_hook_fn hook;
+	void *hook_arg;
+	struct pulse_ws_handlers program;
 };
 
 struct pulse__ws_loop;
@@ -102,6 +107,7 @@ struct pulse_ws_server {
 	char address[PULSE_ADDRESS_MAX];
 
 	pthread_mutex_t lock;		/* the words below */
+	struct pulse_ws_limits limits;	/* as set last; loops have copies */
 	pthread_cond_t changed;
 	bool started;
 	bool drained;			/* the loops were told */
@@ -154,7 +160,7 @@ struct pulse__ws_figures {
 struct pulse__ws_loop {
 	struct pulse_poller *poller;
 	struct pulse_ws_server *server;
-	const struct pulse__ws_cfg *cfg;
+	const struct pulse__ws_cfg *cfg;	/* own */
 	const struct pulse__ws_codec *codec;
 	struct pulse_ws_conn *dirty;	/* to flush before the loop waits */
 	struct pulse__list buried;	/* to put, once nothing names them */
@@ -173,6 +179,11 @@ struct pulse__ws_loop {
 	struct pulse_poller_hook hook;
 	/* Posted by the server, each once. */
 	struct pulse_poller_task hello_task, drain_task, cut_task, end_task;
+	/* live.c: posted again and again, while the flag is not set. */
+	struct pulse_poller_task tune_task;
+	uint32_t tune_posted;			/* any thread */
+	/* Limits: the loop's thread writes, others READ_ONCE; the rest is fixed. */
+	struct pulse__ws_cfg own;
 	pthread_t thread;
 	uint32_t index;			/* in server->loops */
 	size_t publish_bytes;		/* any thread: published, not handled yet */
@@ -203,6 +214,12 @@ static inline bool pulse__ws_on_loop(const struct pulse__ws_loop *loop)
 {
 	return pulse__poller_mine(loop->poller);
 }
+
+/* live.c */
+int pulse__ws_limits_check(const struct pulse_ws_limits *limits);
+void pulse__ws_limits_apply(struct pulse__ws_cfg *cfg,
+			    const struct pulse_ws_limits *limits);
+void pulse__ws_tune(struct pulse_poller *poller, struct pulse_poller_task *task);
 
 /* ---- connection --------------------------------------------------------- */
 

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * debug.h - probes: what a program tells about itself while it runs.
+ *
+ * A probe is a function with a name that writes values; a dump asks some or all
+ * of them and is a JSON object with a member for each. One that fails is dumped
+ * as its error, and the others follow. Probes may be added and taken out at any
+ * time.
+ */
+#ifndef PULSE_U_DEBUG_H
+#define PULSE_U_DEBUG_H
+
+#include <stdbool.h>
+
+#include <pulse-u/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pulse_ctx;
+struct pulse_debug;
+struct pulse_dump;
+struct pulse_metrics;
+struct pulse_pool;
+struct pulse_tracer;
+struct pulse_ws_server;
+
+#define PULSE_PROBE_NAME_MAX	64	/* bytes of a probe's name */
+#define PULSE_DUMP_DEPTH_MAX	16	/* objects and lists in each other */
+
+/* ---- writing, in a probe ------------------------------------------------------ */
+
+/**
+ * pulse_dump_i64() - write a number
+ * @dump: as given to the probe
+ * @key: its name; in a list NULL
+ * @value: the number
+ *
+ * A key where there must be none, or none where there must be one, is an error
+ * of the probe, as for all of these.
+ */
+PULSE_API void pulse_dump_i64(struct pulse_dump *dump, const char *key,
+			      int64_t value);
+
+/**
+ * pulse_dump_u64() - write a number
+ * @dump: as given to the probe
+ * @key: its name; in a list NULL
+ * @value: the number
+ */
+PULSE_API void pulse_dump_u64(struct pulse_dump *dump, const char *key,
+			      uint64_t value);
+
+/**
+ * pulse_dump_f64() - write a number
+ * @dump: as given to the probe
+ * @key: its name; in a list NULL
+ * @value: the number; null where JSON has none for it
+ */
+PULSE_API void pulse_dump_f64(struct pulse_dump *dump, const char *key,
+			      double value);
+
+/**
+ * pulse_dump_bool() - write true or false
+ * @dump: as given to the probe
+ * @key: its name; in a list NULL
+ * @value: which
+ */
+PULSE_API void pulse_dump_bool(struct pulse_dump *dump, const char *key,
+			       bool value);
+
+/**
+ * pulse_dump_str() - write a text
+ * @dump: as given to the probe
+ * @key: its name; in a list NULL
+ * @value: any bytes: what is not UTF-8 becomes U+FFFD; NULL: null
+ */
+PULSE_API void pulse_dump_str(struct pulse_dump *dump, const char *key,
+			      const char *value);
+
+/**
+ * pulse_dump_begin() - begin an object within
+ * @dump: as given to the probe
+ * @key: its name; in a list NULL
+ */
+PULSE_API void pulse_dump_begin(struct pulse_dump *dump, const char *key);
+
+/**
+ * pulse_dump_begin_list() - begin a list within
+ * @dump: as given to the probe
+ * @key: its name; in a list NULL
+ */
+PULSE_API void pulse_dump_begin_list(struct pulse_dump *dump, const char *key);
+
+/**
+ * pulse_dump_end() - end what was begun last
+ * @dump: as given to the probe
+ */
+PULSE_API void pulse_dump_end(struct pulse_dump *dump);
+
+/* ---- probes -------------------------------------------------------------------- */
+
+/**
+ * typedef pulse_probe_fn - writes what is to be seen
+ * @dump: an object that was begun, and is ended afterwards
+ * @arg: as given with the function
+ *
+ * Called by the thread that dumps, one dump at a time. It should not wait, and
+ * must not add or remove probes, or dump.
+ *
+ * Return: 0; a negative errno: what it wrote is dropped, the error stands there.
+ */
+typedef int (*pulse_probe_fn)(struct pulse_dump *dump, void *arg);
+
+/**
+ * pulse_debug_create() - make a registry without probes
+ * @out: the registry
+ *
+ * Return: 0; -EINVAL; -ENOMEM.
+ */
+PULSE_API int pulse_debug_create(struct pulse_debug **out);
+
+/**
+ * pulse_debug_destroy() - end a registry
+ * @debug: nobody uses it any more
+ *
+ * Return: 0; -EINVAL.
+ */
+PULSE_API int pulse_debug_destroy(struct pulse_debug *debug);
+
+/**
+ * pulse_debug_add() - add a probe
+ * @debug: the registry
+ * @name: unique; copied; 1 to PULSE_PROBE_NAME_MAX bytes
+ * @fn: the probe
+ * @arg: for @fn
+ *
+ * Return: 0; -EINVAL; -EEXIST; -ENOMEM; -EDEADLK from a probe.
+ */
+PULSE_API int pulse_debug_add(struct pulse_debug *debug, const char *name,
+			      pulse_probe_fn fn, void *arg);
+
+/**
+ * pulse_debug_remove() - take a probe out
+ * @debug: the registry
+ * @name: its name
+ *
+ * When it returns the probe does not run, and will not.
+ *
+ * Return: 0; -EINVAL; -ENOENT; -EDEADLK from a probe.
+ */
+PULSE_API int pulse_debug_remove(struct pulse_debug *debug, const char *name);
+
+/**
+ * pulse_debug_dump() - ask the probes
+ * @debug: the registry
+ * @prefix: only those whose names begin with it; NULL or "": all
+ * @buf: out: a JSON object and a 0, cut if it does not fit; NULL where @len is 0
+ * @len: room in @buf
+ *
+ * Return: bytes of the whole object, its 0 left out: if that is @len or more, it
+ * was cut and is no JSON; -EINVAL; -EDEADLK from a probe.
+ */
+PULSE_API int64_t pulse_debug_dump(struct pulse_debug *debug,
+				   const char *prefix, char *buf, size_t len);
+
+/* ---- probes that come with the library ------------------------------------------ */
+
+/**
+ * pulse_debug_add_threads() - a probe of each thread of the process
+ * @debug: the registry
+ * @name: its name
+ *
+ * Name, state, CPU, times in user and kernel mode, and where in the kernel it
+ * waits if that may be seen; from /proc.
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_threads(struct pulse_debug *debug,
+				      const char *name);
+
+/**
+ * pulse_debug_add_ctx() - a probe of a context's workers
+ * @debug: the registry
+ * @name: its name
+ * @ctx: the probe is removed before it is destroyed
+ * @max_workers: indices to look at, from 0
+ *
+ * State, thread, CPU, node, times and counts of struct pulse_worker_state.
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_ctx(struct pulse_debug *debug, const char *name,
+				  struct pulse_ctx *ctx, uint32_t max_workers);
+
+/**
+ * pulse_debug_add_pool() - a probe of a pool and each of its workers
+ * @debug: the registry
+ * @name: its name
+ * @pool: the probe is removed before it is destroyed
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_pool(struct pulse_debug *debug, const char *name,
+				   struct pulse_pool *pool);
+
+/**
+ * pulse_debug_add_ws() - a probe of a WebSocket server: figures and limits
+ * @debug: the registry
+ * @name: its name
+ * @server: the probe is removed before it is destroyed
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_ws(struct pulse_debug *debug, const char *name,
+				 struct pulse_ws_server *server);
+
+/**
+ * pulse_debug_add_metrics() - a probe of all series of a registry of metrics
+ * @debug: the registry
+ * @name: its name
+ * @metrics: the probe is removed before it is destroyed
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_metrics(struct pulse_debug *debug,
+				      const char *name,
+				      struct pulse_metrics *metrics);
+
+/**
+ * pulse_debug_add_tracer() - a probe of a tracer's figures
+ * @debug: the registry
+ * @name: its name
+ * @tracer: the probe is removed before it is destroyed
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_tracer(struct pulse_debug *debug,
+				     const char *name,
+				     struct pulse_tracer *tracer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PULSE_U_DEBUG_H */
