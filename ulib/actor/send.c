@@ -61,22 +61,28 @@ void pulse__amsg_free(struct pulse_actors *sys, struct pulse__amsg *m, int err)
 int pulse__amsg_push(struct pulse_actors *sys, struct pulse_actor *a,
 		     struct pulse__amsg *m)
 {
-	uintptr_t old = READ_ONCE(a->inbox);
+	uintptr_t old = READ_ONCE(a->inbox), new;
 
 	(void)sys;
 	do {
 		if (unlikely(old == PULSE__INBOX_CLOSED))
 			return -ESRCH;
-		m->next = old == PULSE__INBOX_REST ? NULL :
-						     (struct pulse__amsg *)old;
+		if (old == PULSE__INBOX_REST) {
+			m->next = NULL;
+			new = (uintptr_t)m | PULSE__INBOX_QUEUED;
+		} else {
+			m->next = PULSE__INBOX_LIST(old);
+			new = (uintptr_t)m | (old & (PULSE__INBOX_QUEUED |
+						     PULSE__INBOX_KEPT));
+		}
 		/*
 		 * release: pairs with the exchange of run.c:pulse__actor_fetch;
 		 * acquire: who puts it to work sees what its last runner left
-	 	 */
-	} while (!pulse__cas(&a->inbox, &old, (uintptr_t)m, __ATOMIC_ACQ_REL,
+		 */
+	} while (!pulse__cas(&a->inbox, &old, new, __ATOMIC_ACQ_REL,
 			     __ATOMIC_RELAXED));
 	if (old == PULSE__INBOX_REST)
-		pulse__actor_activate(a);
+		pulse__actor_place(a, false);
 	return 0;
 }
 
@@ -87,7 +93,7 @@ static void pulse__actor_over(struct pulse_actor *a)
 
 	if (self && self != a && self->sys == a->sys &&
 	    /* Who is muted mutes nobody, lest they wait for each other. */
-	    __atomic_load_n(&a->run, __ATOMIC_SEQ_CST) != PULSE__RUN_MUTED)
+	    !__atomic_load_n(&a->waits, __ATOMIC_SEQ_CST))
 		self->mute_on = a;
 }
 

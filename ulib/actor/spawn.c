@@ -98,7 +98,6 @@ static void pulse__actor_close(struct pulse_actor *a)
 {
 	uintptr_t inbox;
 
-	__atomic_store_n(&a->run, PULSE__RUN_REST, __ATOMIC_SEQ_CST);
 	/* The lock: who stops it has set stop before, or does not any more. */
 	pthread_mutex_lock(&a->sys->lock);
 	__atomic_store_n(&a->ref, 0, __ATOMIC_SEQ_CST);
@@ -109,6 +108,7 @@ static void pulse__actor_close(struct pulse_actor *a)
 	a->local = NULL;
 	if (inbox > PULSE__INBOX_CLOSED)
 		pulse__actor_drain(a, (struct pulse__amsg *)inbox);
+	pulse__actor_unlist(a);
 	pulse__actor_unmute(a);
 	pulse__actor_forget(a);
 	WRITE_ONCE(a->stop, 0);
@@ -159,7 +159,6 @@ static void pulse__actor_make(struct pulse_actor *a, struct pulse__atype *t,
 	a->handled = 0;
 	a->ending = false;
 	/* From now on it takes messages; nobody runs it before it rests. */
-	__atomic_store_n(&a->run, PULSE__RUN_RUNNING, __ATOMIC_RELAXED);
 	pulse__store_release(&a->inbox, 0);
 	/* pairs with pulse__actor_of */
 	pulse__store_release(&a->ref, (uint64_t)a->generation << 32 | a->number);
@@ -170,7 +169,6 @@ static void pulse__actor_release(struct pulse_actor *a)
 {
 	uintptr_t none = 0;
 
-	__atomic_store_n(&a->run, PULSE__RUN_REST, __ATOMIC_RELAXED);
 	if (pulse__cas(&a->inbox, &none, PULSE__INBOX_REST, __ATOMIC_SEQ_CST,
 		       __ATOMIC_RELAXED)) {
 		/* As B of run.c: pairs with A in pulse__actor_nudge */
@@ -178,7 +176,7 @@ static void pulse__actor_release(struct pulse_actor *a)
 			pulse__actor_nudge(a);
 		return;
 	}
-	pulse__actor_activate(a);
+	pulse__actor_requeue(a, false);
 }
 
 int pulse__actor_spawn(struct pulse_actors *sys,
