@@ -233,7 +233,8 @@ static void set_up(int workers)
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		PULSE_OPTS(pulse_actor_type, t, .name = types[i].name, .init = keep,
 			   .receive = types[i].fn,
-			   .budget = i == 2 ? 20 : 300);
+			   /* Of flood each is a hundred messages. */
+			   .budget = i == 2 ? 3 : 300);
 
 		if (pulse_actor_register(sys, &t))
 			exit(1);

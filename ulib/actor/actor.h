@@ -60,6 +60,7 @@
 #define PULSE__ACTORS_MAX	(1U << 24)
 #define PULSE__ACTOR_THREADS	256
 #define PULSE__ACTOR_BUDGET	64U
+#define PULSE__ACTOR_MORE	15U	/* budgets, of what had piled up */
 
 #define PULSE__INBOX_REST	((uintptr_t)1)
 #define PULSE__INBOX_CLOSED	((uintptr_t)2)
@@ -73,6 +74,8 @@
  */
 #define PULSE__MSG_SMALL	64U
 #define PULSE__MSG_MIDDLE	192U
+/* Of each of the two small kinds a worker keeps so many for its next ones. */
+#define PULSE__MSG_SPARE	2048U
 
 struct pulse__amsg {
 	struct pulse__amsg *next;

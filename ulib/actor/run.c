@@ -182,12 +182,14 @@ static PULSE__INLINE void pulse__actor_one(struct pulse_actor *a)
 
 /*
  * Runs an actor that the caller claimed, for as long as its budget lasts; then it rests, is queued again, muted or dead. How many messages.
+ * Of those that it has taken out of its mailbox already it may do more: who gets
+ * less in its turn than its senders send in theirs never comes to the end.
  */
 static uint32_t pulse__actor_run(struct pulse_actor *a)
 {
 	struct pulse_actor *outer = pulse__actor_self;
 	const struct pulse__atype *t = a->type;
-	uint32_t left = t->opts.budget, n = 0, got;
+	uint32_t left = t->opts.budget, n = 0, got, more = PULSE__ACTOR_MORE;
 
 	pulse__actor_self = a;
 	for (;;) {
@@ -197,18 +199,23 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 			pulse__actor_die(a, PULSE__STOP_REASON(stop));
 			break;
 		}
+		if (unlikely(!left)) {
+			if (a->local && more) {
+				more--;
+				left = t->opts.budget;
+			} else if (a->local || READ_ONCE(a->inbox)) {
+				if (unlikely(a->timeout))
+					pulse__timeout_active(a);
+				pulse__actor_requeue(a, true);
+				break;
+			}
+		}
 		if (!a->local && !pulse__actor_fetch(a)) {
 			if (unlikely(a->timeout) && n)
 				pulse__timeout_active(a);
 			if (pulse__actor_rest(a))
 				break;
 			continue;
-		}
-		if (!left) {
-			if (unlikely(a->timeout))
-				pulse__timeout_active(a);
-			pulse__actor_requeue(a, true);
-			break;
 		}
 		got = t->opts.receive_batch ? pulse__actor_batch(a, left) : 0;
 		if (!got) {
