@@ -137,7 +137,7 @@ struct pulse_actor {
 	uint32_t generation;
 	int32_t node;
 	bool listed;			/* by next; that list's lock */
-	bool ending;			/* sys->bonds: no more of them */
+	uint8_t ending, bonded;		/* bond.c */
 } PULSE__ALIGNED(PULSE_CACHE_LINE);
 
 #define PULSE__ASPAWN_VER0	pulse__size_to(struct pulse_actor_opts, link)

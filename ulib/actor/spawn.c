@@ -65,13 +65,16 @@ static void pulse__actor_give_back(struct pulse_actor *a)
 	struct pulse_actors *sys = a->sys;
 	bool last;
 
+	/* The lock: who stops it has set stop before, or does not any more. */
 	pthread_mutex_lock(&sys->lock);
+	__atomic_store_n(&a->ref, 0, __ATOMIC_SEQ_CST);
+	WRITE_ONCE(a->stop, 0);
 	a->mute_next = sys->free;
 	sys->free = a;
 	WRITE_ONCE(sys->nr, sys->nr - 1);
 	last = sys->stopping && !sys->nr;
 	/* Under the lock: who waits for the last frees the system after it. */
-	if (last)
+	if (unlikely(last))
 		pulse__futex_wake(&sys->nr, INT_MAX);
 	pthread_mutex_unlock(&sys->lock);
 }
@@ -98,10 +101,6 @@ static void pulse__actor_close(struct pulse_actor *a)
 {
 	uintptr_t inbox;
 
-	/* The lock: who stops it has set stop before, or does not any more. */
-	pthread_mutex_lock(&a->sys->lock);
-	__atomic_store_n(&a->ref, 0, __ATOMIC_SEQ_CST);
-	pthread_mutex_unlock(&a->sys->lock);
 	inbox = __atomic_exchange_n(&a->inbox, PULSE__INBOX_CLOSED,
 				    __ATOMIC_SEQ_CST);
 	pulse__actor_drain(a, a->local);
@@ -111,7 +110,6 @@ static void pulse__actor_close(struct pulse_actor *a)
 	pulse__actor_unlist(a);
 	pulse__actor_unmute(a);
 	pulse__actor_forget(a);
-	WRITE_ONCE(a->stop, 0);
 	pulse__actor_give_back(a);
 }
 
@@ -157,7 +155,8 @@ static void pulse__actor_make(struct pulse_actor *a, struct pulse__atype *t,
 	WRITE_ONCE(a->thread, thread);
 	WRITE_ONCE(a->node, node ? node - 1 : pulse_node_current());
 	a->handled = 0;
-	a->ending = false;
+	a->ending = 0;
+	WRITE_ONCE(a->bonded, 0);
 	/* From now on it takes messages; nobody runs it before it rests. */
 	pulse__store_release(&a->inbox, 0);
 	/* pairs with pulse__actor_of */
