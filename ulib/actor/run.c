@@ -193,7 +193,8 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 
 	pulse__actor_self = a;
 	for (;;) {
-		uint64_t stop = READ_ONCE(a->stop);
+		/* acquire: pairs with who stops it; its end sees what that one did */
+		uint64_t stop = pulse__load_acquire(&a->stop);
 
 		if (unlikely(stop)) {
 			pulse__actor_die(a, PULSE__STOP_REASON(stop));

@@ -65,9 +65,8 @@ static void pulse__actor_give_back(struct pulse_actor *a)
 	struct pulse_actors *sys = a->sys;
 	bool last;
 
-	/* The lock: who stops it has set stop before, or does not any more. */
+	/* ref is 0 since: who stops it has set stop before, or does not any more. */
 	pthread_mutex_lock(&sys->lock);
-	__atomic_store_n(&a->ref, 0, __ATOMIC_SEQ_CST);
 	WRITE_ONCE(a->stop, 0);
 	a->mute_next = sys->free;
 	sys->free = a;
@@ -101,6 +100,8 @@ static void pulse__actor_close(struct pulse_actor *a)
 {
 	uintptr_t inbox;
 
+	/* Whoever finds its message not handled finds nobody alive. */
+	__atomic_store_n(&a->ref, 0, __ATOMIC_SEQ_CST);
 	inbox = __atomic_exchange_n(&a->inbox, PULSE__INBOX_CLOSED,
 				    __ATOMIC_SEQ_CST);
 	pulse__actor_drain(a, a->local);
@@ -260,7 +261,7 @@ int pulse_actor_stop(struct pulse_actors *sys, uint64_t ref, int reason)
 	a = pulse__actor_of(sys, ref);
 	if (!a)
 		return -ESRCH;
-	/* Of the one that is here: see pulse__actor_close. */
+	/* Of the one that is here: see pulse__actor_give_back. */
 	pthread_mutex_lock(&sys->lock);
 	if (READ_ONCE(a->ref) != ref)
 		err = -ESRCH;
