@@ -9,9 +9,14 @@
  *	fan-in		twenty send to one; ns a message
  *	ring		one token through a hundred; ns a hop
  *	spawn		an actor begins, gets one message and ends; ns each
+ *	big		each of 120 asks another by chance and is asked; ns an answer
+ *	chameneos	a hundred meet two at a time in one place; ns a meeting
+ *	fork-join	an actor spawns two, these two each, sixteen deep; each ends
+ *			when it has told its parent; ns an actor
  *	idle		memory of an actor that waits; bytes each
  *
- * usage: bench_actor [rounds]
+ * usage: bench_actor [rounds [CASE]]
+ *	  bench_actor alone CASE WORKERS	without the peers, for a profiler
  */
 #include <semaphore.h>
 #include <stdbool.h>
@@ -26,7 +31,8 @@
 #include "by_value.h"
 
 #define MAX_ROUNDS	31
-#define CASES		6
+#define CASES		9
+#define IDLE_CASE	(CASES - 1)
 
 static struct pulse_actors *sys;
 static sem_t done;
@@ -83,7 +89,115 @@ static void once(struct pulse_actor *self, const struct pulse_actor_msg *m)
 		sem_post(&done);
 }
 
-static uint64_t spawn(const char *type, struct peer *p)
+/* ---- big --------------------------------------------------------------------- */
+
+#define ASK		0
+#define ANSWER		1
+
+static uint64_t big_ref[BIG];
+static long asking;
+
+struct asker {
+	uint64_t chance;
+	long left;
+};
+
+static void ask(struct asker *b)
+{
+	b->chance = CHANCE(b->chance);
+	pulse_actor_send(sys, big_ref[b->chance % BIG], ASK, NULL, 0);
+}
+
+static void big(struct pulse_actor *self, const struct pulse_actor_msg *m)
+{
+	struct asker *b = pulse_actor_state(self);
+
+	if (m->from && m->tag == ASK)
+		pulse_actor_send(sys, m->from, ANSWER, NULL, 0);
+	else if (b->left--)
+		ask(b);
+	else if (!__atomic_sub_fetch(&asking, 1, __ATOMIC_RELAXED))
+		sem_post(&done);
+}
+
+/* ---- chameneos ------------------------------------------------------------------ */
+
+struct place {
+	uint64_t waits, colour;
+	long left;
+};
+
+static uint64_t place_ref;
+
+static void place(struct pulse_actor *self, const struct pulse_actor_msg *m)
+{
+	struct place *p = pulse_actor_state(self);
+
+	if (!p->left)
+		return;
+	if (!p->waits) {
+		p->waits = m->from;
+		p->colour = m->tag;
+		return;
+	}
+	pulse_actor_send(sys, p->waits, m->tag, NULL, 0);
+	pulse_actor_send(sys, m->from, p->colour, NULL, 0);
+	p->waits = 0;
+	if (!--p->left)
+		sem_post(&done);
+}
+
+/* Blue, red and yellow: equal ones stay, others become the third. */
+static void creature(struct pulse_actor *self, const struct pulse_actor_msg *m)
+{
+	uint64_t *colour = pulse_actor_state(self);
+
+	if (m->from && m->tag != *colour)
+		*colour = 3 - *colour - m->tag;
+	pulse_actor_send(sys, place_ref, *colour, NULL, 0);
+}
+
+/* ---- fork-join -------------------------------------------------------------------- */
+
+struct forker {
+	uint64_t parent, sum;
+	int left;
+};
+
+static uint64_t spawn(const char *type, void *arg);
+
+static void forks(struct pulse_actor *self, const struct pulse_actor_msg *m)
+{
+	struct forker *f = pulse_actor_state(self);
+
+	if (!f && m->tag) {
+		f = pulse_actor_alloc(self, sizeof(*f));
+		if (!f || pulse_actor_set_state(self, f, NULL))
+			exit(1);
+		*f = (struct forker){ .parent = m->from, .sum = 1, .left = 2 };
+		for (int i = 0; i < 2; i++)
+			pulse_actor_send(sys, spawn("fork", NULL), m->tag - 1,
+					 NULL, 0);
+		return;
+	}
+	if (!f) {
+		pulse_actor_send(sys, m->from, 1, NULL, 0);
+		pulse_actor_exit(self, 0);
+		return;
+	}
+	f->sum += m->tag;
+	if (--f->left)
+		return;
+	if (f->parent)
+		pulse_actor_send(sys, f->parent, f->sum, NULL, 0);
+	else if (f->sum == FORKED)
+		sem_post(&done);
+	pulse_actor_exit(self, 0);
+}
+
+/* ---- all of them ------------------------------------------------------------------ */
+
+static uint64_t spawn(const char *type, void *p)
 {
 	PULSE_OPTS(pulse_actor_opts, o, .type = type, .arg = p);
 	uint64_t ref;
@@ -108,17 +222,19 @@ static void set_up(int workers)
 {
 	static const struct { const char *name; pulse_actor_fn fn; } types[] = {
 		{ "pass", pass_on }, { "count", count_down },
-		{ "flood", flood }, { "once", once },
+		{ "flood", flood }, { "once", once }, { "big", big },
+		{ "place", place }, { "creature", creature }, { "fork", forks },
 	};
 	PULSE_OPTS(pulse_actors_opts, o, .num_workers = (uint32_t)workers);
 
 	sem_init(&done, 0, 0);
 	if (pulse_actors_create(&o, &sys))
 		exit(1);
-	for (int i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		PULSE_OPTS(pulse_actor_type, t, .name = types[i].name, .init = keep,
 			   .receive = types[i].fn,
-			   .budget = i == 2 ? 20 : 300);
+			   /* Of flood each is a hundred messages. */
+			   .budget = i == 2 ? 3 : 300);
 
 		if (pulse_actor_register(sys, &t))
 			exit(1);
@@ -128,6 +244,9 @@ static void set_up(int workers)
 static double pulse_run(int what, int workers)
 {
 	static struct peer p[SENDERS + 1], ring[RING];
+	static struct asker askers[BIG];
+	static uint64_t colour[CREATURES];
+	struct place meet = { .left = MEETINGS };
 	uint64_t ref[RING];
 	double begin, per;
 
@@ -171,6 +290,30 @@ static double pulse_run(int what, int workers)
 			pulse_actor_send(sys, spawn("once", &p[0]), 0, NULL, 0);
 		per = SPAWNS;
 		break;
+	case 5:
+		for (int i = 0; i < BIG; i++) {
+			askers[i] = (struct asker){ i + 1, BIG_ASKS };
+			big_ref[i] = spawn("big", &askers[i]);
+		}
+		asking = BIG;
+		begin = (double)pulse_now_ns();
+		for (int i = 0; i < BIG; i++)
+			pulse_actor_send(sys, big_ref[i], ANSWER, NULL, 0);
+		per = BIG * BIG_ASKS;
+		break;
+	case 6:
+		place_ref = spawn("place", &meet);
+		for (int i = 0; i < CREATURES; i++) {
+			colour[i] = (uint64_t)i % 3;
+			pulse_actor_send(sys, spawn("creature", &colour[i]), 0,
+					 NULL, 0);
+		}
+		per = MEETINGS;
+		break;
+	case 7:
+		pulse_actor_send(sys, spawn("fork", NULL), FORK_DEPTH, NULL, 0);
+		per = FORKED;
+		break;
 	default:
 		per = resident();
 		for (int i = 0; i < IDLE; i++)
@@ -187,7 +330,8 @@ static double pulse_run(int what, int workers)
 }
 
 static const char *const names[CASES] = {
-	"ping-pong", "mailbox", "fan-in", "ring", "spawn", "idle",
+	"ping-pong", "mailbox", "fan-in", "ring", "spawn", "big", "chameneos",
+	"fork-join", "idle",
 };
 
 static char here[512];
@@ -220,6 +364,13 @@ int main(int argc, char **argv)
 	static double v[3][MAX_ROUNDS];
 	bool have[3] = { true };
 
+	if (argc == 4 && !strcmp(argv[1], "alone")) {
+		for (int c = 0; c < CASES; c++) {
+			if (!strcmp(argv[2], names[c]))
+				printf("%.1f\n", pulse_run(c, atoi(argv[3])));
+		}
+		return 0;
+	}
 	if (rounds < 1 || rounds > MAX_ROUNDS)
 		rounds = 5;
 	if (readlink("/proc/self/exe", here, sizeof(here) - 1) < 0)
@@ -233,7 +384,7 @@ int main(int argc, char **argv)
 	printf("%-10s %8s %10s %10s %10s %8s\n", "", "workers", who[0], who[1],
 	       who[2], "ratio");
 	for (int c = 0; c < CASES; c++) {
-		for (int w = 1; w <= 2; w++) {
+		for (int w = 1; w <= 2 && (argc < 3 || !strcmp(argv[2], names[c])); w++) {
 			double m[3] = { 0 }, best = 0;
 
 			for (int r = 0; r < rounds; r++) {
@@ -254,7 +405,7 @@ int main(int argc, char **argv)
 			printf("%-10s %8d %10.0f %10.0f %10.0f %8.2f\n", names[c], w,
 			       m[0], m[1], m[2], best ? m[0] / best : 0);
 			printf("JSON {\"bench\":\"actor\",\"case\":\"%s\",\"unit\":\"%s\",\"workers\":%d,\"pulse\":%.1f,\"pulse_min\":%.1f,\"pulse_max\":%.1f,\"caf\":%.1f,\"erlang\":%.1f,\"ratio\":%.3f,\"rounds\":%d}\n",
-			       names[c], c == 5 ? "bytes" : "ns", w, m[0], v[0][0],
+			       names[c], c == IDLE_CASE ? "bytes" : "ns", w, m[0], v[0][0],
 			       v[0][rounds - 1], m[1], m[2], best ? m[0] / best : 0,
 			       rounds);
 			fflush(stdout);

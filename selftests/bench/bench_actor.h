@@ -11,5 +11,14 @@
 #define HOPS		500000
 #define SPAWNS		100000
 #define IDLE		200000
+#define BIG		120	/* actors, each of which asks so often: */
+#define BIG_ASKS	2000
+#define CREATURES	100
+#define MEETINGS	200000
+#define FORK_DEPTH	16
+#define FORKED		((2 << FORK_DEPTH) - 1)
+
+/* A chance that costs all of them the same. */
+#define CHANCE(x)	(((x) * 1103515245 + 12345) & 0x7fffffff)
 
 #endif

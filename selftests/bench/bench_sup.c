@@ -9,11 +9,18 @@
  *	inline	from pulse_child_exited() of an inline child to its return, the
  *		next incarnation running; no peer
  *	all	the same, one_for_all over 1,000 of them, for each child
+ *	actor	from the end of an actor to the init of its next incarnation;
+ *		peer: Erlang, one_for_one (peer_sup.escript)
+ *	seldom	the same, a millisecond after the last one
+ *	actors	the same, one_for_all over 1,000 of them, to the last init, for
+ *		each child
  *
  * Turn about; p50 with the 10th and 90th percentile.
  * usage: bench_sup [rounds]
  */
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +28,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <pulse-u/actor_child.h>
 #include <pulse-u/backend.h>
 #include <pulse-u/supervisor.h>
 
@@ -237,6 +245,102 @@ static void inlines(int many)
 	show(many > 1 ? "all" : "inline", "us", us, NULL, NULL, rounds);
 }
 
+/* ---- actors ------------------------------------------------------------------------ */
+
+static sem_t up;
+static int64_t died_at, up_at;
+static int not_up;
+
+static int actor_up(struct pulse_actor *self, void *arg)
+{
+	(void)self;
+	(void)arg;
+	if (!--not_up) {
+		up_at = pulse_now_ns();
+		sem_post(&up);
+	}
+	return 0;
+}
+
+static void actor_crash(struct pulse_actor *self, const struct pulse_actor_msg *m)
+{
+	(void)m;
+	died_at = pulse_now_ns();
+	pulse_actor_exit(self, -EIO);
+}
+
+/* The peer's p50, or 0: it is not there; @v gets three figures for show(). */
+static int peer_actors(const char *self, int many, int pause_ms, double *v)
+{
+	char cmd[1024];
+	FILE *f;
+	int n = 0;
+
+	snprintf(cmd, sizeof(cmd),
+		 "ERL_FLAGS='+S 1:1' escript %.*s/../../../selftests/bench/peer_sup.escript %d %d %d 2>/dev/null",
+		 (int)(strrchr(self, '/') - self), self, many,
+		 many > 1 ? 20 : 200, pause_ms);
+	f = popen(cmd, "r");
+	if (f) {
+		n = fscanf(f, "%lf %lf %lf", &v[0], &v[1], &v[2]);
+		pclose(f);
+	}
+	return n == 3;
+}
+
+static void actors(const char *self, const char *name, int many, int pause_ms)
+{
+	static struct pulse_actor_child *child[MANY];
+	static double us[MAX_ROUNDS], peer[MAX_ROUNDS];
+	PULSE_OPTS(pulse_actors_opts, o, .num_workers = 1);
+	PULSE_OPTS(pulse_actor_type, t, .name = "crash", .init = actor_up,
+		   .receive = actor_crash);
+	PULSE_OPTS(pulse_actor_opts, a, .type = "crash");
+	struct pulse_sup *sup = sup_of(many > 1 ? PULSE_ONE_FOR_ALL :
+				       PULSE_ONE_FOR_ONE);
+	struct pulse_actors *sys;
+	double v[3];
+	char id[16];
+
+	must(pulse_actors_create(&o, &sys), "actors");
+	must(pulse_actor_register(sys, &t), "type");
+	sem_init(&up, 0, 0);
+	not_up = many;
+	for (int i = 0; i < many; i++) {
+		snprintf(id, sizeof(id), "a%d", i);
+		must(pulse_actor_child_create(sys, &a, &child[i]), "child");
+		PULSE_OPTS(pulse_child_spec, spec, .id = id, .arg = child[i],
+			   .ops = pulse_actor_child_ops(),
+			   .kind = PULSE_CHILD_OPS);
+		add(sup, &spec);
+	}
+	must(pulse_sup_start(sup), "start");
+	for (int i = 0; i <= rounds; i++) {
+		while (sem_wait(&up))
+			;
+		if (i)
+			us[i - 1] = (double)(up_at - died_at) / 1000 / many;
+		if (i == rounds)
+			break;
+		usleep((useconds_t)pause_ms * 1000);
+		not_up = many;
+		while (pulse_actor_send(sys, pulse_actor_child_ref(child[0]), 1,
+					NULL, 0))
+			;	/* it is just starting */
+	}
+	pulse_sup_destroy(sup);
+	pulse_actors_destroy(sys);
+	if (!peer_actors(self, many, pause_ms, v)) {
+		printf("no erlang: scripts/setup packages bench\n");
+		show(name, "us", us, NULL, NULL, rounds);
+		return;
+	}
+	/* So that sorted they are the percentiles that it said. */
+	for (int i = 0; i < rounds; i++)
+		peer[i] = v[i <= rounds / 10 ? 0 : i < rounds - 1 - rounds / 10 ? 1 : 2];
+	show(name, "us", us, "erlang", peer, rounds);
+}
+
 int main(int argc, char **argv)
 {
 	struct pulse_backend_info info = { .sz = sizeof(info) };
@@ -265,5 +369,8 @@ int main(int argc, char **argv)
 	threads();
 	inlines(1);
 	inlines(MANY);
+	actors(self, "actor", 1, 0);
+	actors(self, "seldom", 1, 1);
+	actors(self, "actors", MANY, 0);
 	return 0;
 }

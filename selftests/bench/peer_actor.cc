@@ -86,6 +86,111 @@ static behavior once(event_based_actor *self)
 	};
 }
 
+struct big_state {
+	uint64_t chance;
+	long left;
+};
+
+static std::vector<actor> bigs;
+static std::atomic<long> asking;
+
+/* 0 asks, 1 answers. */
+static behavior big(stateful_actor<big_state> *self, uint64_t chance)
+{
+	self->state.chance = chance;
+	self->state.left = BIG_ASKS;
+	return {
+		[=](uint64_t what) {
+			auto &b = self->state;
+
+			if (!what) {
+				self->send(actor_cast<actor>(self->current_sender()), uint64_t(1));
+			} else if (b.left--) {
+				b.chance = CHANCE(b.chance);
+				self->send(bigs[b.chance % BIG], uint64_t(0));
+			} else if (!--asking) {
+				done.set_value();
+			}
+		},
+	};
+}
+
+struct place_state {
+	strong_actor_ptr waits;
+	uint64_t colour;
+	long left = MEETINGS;
+};
+
+static behavior place(stateful_actor<place_state> *self)
+{
+	return {
+		[=](uint64_t colour) {
+			auto &p = self->state;
+
+			if (!p.left)
+				return;
+			if (!p.waits) {
+				p.waits = self->current_sender();
+				p.colour = colour;
+				return;
+			}
+			self->send(actor_cast<actor>(p.waits), colour);
+			self->send(actor_cast<actor>(self->current_sender()), p.colour);
+			p.waits = nullptr;
+			if (!--p.left)
+				done.set_value();
+		},
+	};
+}
+
+struct creature_state {
+	uint64_t colour;
+};
+
+static behavior creature(stateful_actor<creature_state> *self, actor where, uint64_t colour)
+{
+	self->state.colour = colour;
+	self->send(where, colour);
+	return {
+		[=](uint64_t other) {
+			auto &c = self->state.colour;
+
+			if (other != c)
+				c = 3 - c - other;
+			self->send(where, c);
+		},
+	};
+}
+
+struct fork_state {
+	uint64_t sum = 1;
+	int left = 2;
+};
+
+static behavior forks(stateful_actor<fork_state> *self, actor parent, uint64_t depth)
+{
+	if (!depth) {
+		self->send(parent, uint64_t(1));
+		return {};
+	}
+	for (int i = 0; i < 2; i++)
+		self->spawn(forks, actor(self), depth - 1);
+	return {
+		[=](uint64_t sum) {
+			auto &f = self->state;
+
+			f.sum += sum;
+			if (--f.left)
+				return;
+			if (parent)
+				self->send(parent, f.sum);
+			else if (f.sum == FORKED)
+				done.set_value();
+			self->quit();
+		},
+	};
+}
+
 static double resident()
 {
 	long pages = 0;
@@ -146,6 +251,23 @@ int main(int argc, char **argv)
 		for (int i = 0; i < SPAWNS; i++)
 			anon_send(sys.spawn(once), uint64_t(0));
 		per = SPAWNS;
+	} else if (!strcmp(what, "big")) {
+		for (int i = 0; i < BIG; i++)
+			bigs.push_back(sys.spawn(big, uint64_t(i + 1)));
+		asking = BIG;
+		begin = now_ns();
+		for (auto &b : bigs)
+			anon_send(b, uint64_t(1));
+		per = (double)BIG * BIG_ASKS;
+	} else if (!strcmp(what, "chameneos")) {
+		auto where = sys.spawn(place);
+
+		for (int i = 0; i < CREATURES; i++)
+			sys.spawn(creature, actor(where), uint64_t(i % 3));
+		per = MEETINGS;
+	} else if (!strcmp(what, "fork-join")) {
+		sys.spawn(forks, actor(), uint64_t(FORK_DEPTH));
+		per = FORKED;
 	} else {
 		return 2;
 	}

@@ -6,9 +6,9 @@
  * shows: no message and no stop is forgotten, and one thread at a time is inside
  * case stopped: one that stops it
  * case two_stops: two that stop it, one sender
- * twin rest_late: the runner says that it rests after it has let the mailbox go
- * twin no_second_look: ... and does not look at stop again
- * twin no_claim: who finds it in a queue runs it, whatever its run says
+ * twin no_kept: what is queued again does not say that it has messages left
+ * twin no_second_look: who says that it rests does not look at stop again
+ * twin no_claim: who finds it in a queue runs it, whatever its mailbox says
  * twin no_nudge: who stops it does not look at the mailbox
  *
  * Workers take from a queue in which an actor may stand although somebody else
@@ -27,39 +27,48 @@
 #endif
 #define WORKERS		2
 
-/* inbox */
-#define NONE	0
+/* inbox: a list with its two bits, or one of the others */
+#define LIST	0
 #define RESTS	1
 #define CLOSED	2
-#define MSGS	3
 
-/* runs: the word run, which is a keyword here */
-#define REST	0
-#define QUEUED	1
-#define RUNNING	2
-
-byte inbox = RESTS, msgs;	/* msgs: behind inbox where it is MSGS */
-byte runs = REST;
+byte inbox = RESTS, msgs;
+bool queued, kept;
 byte fetched;			/* fetched, not handled */
 byte queue;			/* times that the actor stands in the pool */
 bool stop, dead;
-byte inside;
+byte inside, handled;
 
-inline activate()
+/* run.c:pulse__actor_requeue */
+inline requeue()
 {
-	runs = QUEUED;
+	d_step {
+		queued = true;
+#ifndef TWIN_no_kept
+		kept = fetched > 0
+#endif
+	}
 	queue++
 }
 
 /* run.c:pulse__actor_claim */
 inline claim(ok)
 {
+	d_step {
 #ifdef TWIN_no_claim
-	ok = true;
-	runs = RUNNING
+		ok = (inbox == LIST);
 #else
-	d_step { ok = (runs == QUEUED); runs = (ok -> RUNNING : runs) }
+		ok = queued;
 #endif
+		if
+		:: ok && !kept ->
+			fetched = msgs;		/* over what was there */
+			msgs = 0
+		:: else
+		fi
+		queued = (ok -> false : queued);
+		kept = (ok -> false : kept)
+	}
 }
 
 /* run.c:pulse__actor_run; the caller has claimed it */
@@ -71,7 +80,6 @@ inline actor_run(ok, did)
 	:: stop ->			/* spawn.c:pulse__actor_close */
 		assert(inside == 1 && !dead);
 		dead = true;
-		runs = REST;
 		d_step { inbox = CLOSED; msgs = 0; fetched = 0 }
 		inside--;
 		break
@@ -80,37 +88,31 @@ inline actor_run(ok, did)
 		if
 		:: fetched > 0 && did < 2 ->
 			fetched--;
+			handled++;
 			did++
 		:: fetched > 0 && did > 0 ->	/* the budget is spent */
 			inside--;
-			activate();
+			requeue();
 			break
-		:: fetched == 0 && inbox == MSGS ->
-			d_step { fetched = msgs; msgs = 0; inbox = NONE }
-		:: fetched == 0 && inbox == NONE ->	/* pulse__actor_rest */
+		:: fetched == 0 && msgs > 0 ->
+			d_step { fetched = msgs; msgs = 0 }
+		:: fetched == 0 && msgs == 0 ->		/* pulse__actor_rest */
 			inside--;
-#ifndef TWIN_rest_late
-			runs = REST;
-#endif
-			d_step { ok = (inbox == NONE); inbox = (ok -> RESTS : inbox) }
-#ifdef TWIN_rest_late
-			runs = (ok -> REST : runs);
-#endif
+			d_step {
+				ok = (inbox == LIST && msgs == 0);
+				inbox = (ok -> RESTS : inbox)
+			}
 			if
-			:: !ok ->
-				runs = RUNNING;
-				inside++
+			:: !ok -> inside++
 			:: else ->			/* B */
 #ifdef TWIN_no_second_look
 				break
 #else
 				if
 				:: stop ->
-					d_step { ok = (inbox == RESTS); inbox = (ok -> NONE : inbox) }
+					d_step { ok = (inbox == RESTS); inbox = (ok -> LIST : inbox) }
 					if
-					:: ok ->
-						runs = RUNNING;
-						inside++
+					:: ok -> inside++
 					:: else -> break
 					fi
 				:: else -> break
@@ -157,12 +159,15 @@ proctype sender()
 	d_step {
 		old = inbox;
 		if
-		:: old != CLOSED -> inbox = MSGS; msgs++
+		:: old != CLOSED ->
+			inbox = LIST;
+			msgs++;
+			queued = (old == RESTS -> true : queued)
 		:: else
 		fi
 	}
 	if
-	:: old == RESTS -> activate()
+	:: old == RESTS -> queue++
 	:: else
 	fi
 }
@@ -174,9 +179,13 @@ proctype stopper()
 
 	stop = true;
 #ifndef TWIN_no_nudge
-	d_step { ok = (inbox == RESTS); inbox = (ok -> NONE : inbox) }	/* A */
+	d_step {				/* A */
+		ok = (inbox == RESTS);
+		inbox = (ok -> LIST : inbox);
+		queued = (ok -> true : queued)
+	}
 	if
-	:: ok -> activate()
+	:: ok -> queue++
 	:: else
 	fi
 #endif
@@ -196,5 +205,5 @@ init
 	}
 	timeout;
 	assert(!inside && dead == (STOPS > 0));
-	assert(dead || (inbox == RESTS && !msgs && !fetched))
+	assert(dead || (inbox == RESTS && !msgs && !fetched && handled == SENDERS))
 }

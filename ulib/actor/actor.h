@@ -9,18 +9,21 @@
  * The mailbox is one word, inbox:
  *	REST	nobody runs the actor and there is nothing; who puts a message in
  *		place of it sees to it that somebody does
- *	0	somebody runs it or will, there is nothing new
- *	a message	... newest first; the runner takes all with one exchange and
- *		turns them around
+ *	a list	of messages, newest first, or 0: somebody runs it; that one takes
+ *		all of them with one exchange and turns them around
+ *	... | QUEUED	nobody runs it, but it is in the pool's queues, a worker's
+ *		slot or queue, a thread's list or the overflow: who takes the
+ *		bit away, and with it the messages, runs it
+ *	... | QUEUED | KEPT	likewise, but it has older messages in local
  *	CLOSED	there is no actor
  * Senders write with a compare-exchange (release; pairs with the runner's
- * exchange, acquire). spin: actor_inbox.
+ * exchange, acquire). A place where a waiting actor is found without QUEUED
+ * forgets it. So a caller may run the actor it waits for, an actor may stand in
+ * several places, and what is left of it in them comes to nothing.
+ * spin: actor_inbox.
  *
- * run says who may run it: QUEUED it is in the pool's queues, a slot, a thread's
- * list or the overflow, RUNNING somebody does, MUTED nobody does until the one
- * that muted it lets it go. Whoever moves QUEUED to RUNNING runs it; a place
- * that finds it otherwise forgets it. So a caller may run the actor it waits
- * for, and what lies in the queue for it comes to nothing.
+ * An actor that is muted has waits set and is in no queue: nobody runs it until
+ * the one that muted it lets it go.
  *
  * stop is a flag beside the mailbox, so that stopping takes no memory:
  *	who stops			the runner
@@ -30,8 +33,9 @@
  * All of these are seq_cst: A or B sees what the other one did before it.
  *
  * A worker of the pool has a slot for one actor that it runs next, without the
- * pool: an actor that is sent to while another runs. A worker that stays in one
- * handler does not come to its slot, so a timer looks after it (run.c).
+ * pool: an actor that is sent to while another runs, which finds its message in
+ * the cache. Those that had to make room, or have spent their budget, wait in
+ * its queue, which others steal from: queue.c.
  *
  * Locks: type->lock, sys->lock, sys->bonds, sys->over_lock, thread->lock: none
  * inside another, and none while something goes to the pool (in whose
@@ -48,6 +52,7 @@
 #include <pulse-u/timer.h>
 
 #include "base/list.h"
+#include "lockfree/deque_inline.h"
 
 #define PULSE__ACTORS_MAGIC	0x52544341U	/* "ACTR" */
 #define PULSE__CHUNK_SHIFT	10
@@ -55,18 +60,13 @@
 #define PULSE__ACTORS_MAX	(1U << 24)
 #define PULSE__ACTOR_THREADS	256
 #define PULSE__ACTOR_BUDGET	64U
-#define PULSE__ACTOR_HOPS	64	/* actors by way of the slot in one task */
-#define PULSE__ACTOR_TICK_NS	(10 * PULSE__NSEC_PER_MSEC)
+#define PULSE__ACTOR_MORE	15U	/* budgets, of what had piled up */
 
 #define PULSE__INBOX_REST	((uintptr_t)1)
 #define PULSE__INBOX_CLOSED	((uintptr_t)2)
-
-enum pulse__actor_run {
-	PULSE__RUN_REST,
-	PULSE__RUN_QUEUED,
-	PULSE__RUN_RUNNING,
-	PULSE__RUN_MUTED,
-};
+#define PULSE__INBOX_QUEUED	((uintptr_t)4)
+#define PULSE__INBOX_KEPT	((uintptr_t)8)
+#define PULSE__INBOX_LIST(word)	((struct pulse__amsg *)((word) & ~(uintptr_t)15))
 
 /*
  * Bytes of data that two of the slabs have room for; the third, tiny, has none: a
@@ -74,6 +74,8 @@ enum pulse__actor_run {
  */
 #define PULSE__MSG_SMALL	64U
 #define PULSE__MSG_MIDDLE	192U
+/* Of each of the two small kinds a worker keeps so many for its next ones. */
+#define PULSE__MSG_SPARE	2048U
 
 struct pulse__amsg {
 	struct pulse__amsg *next;
@@ -105,7 +107,7 @@ struct pulse_child;
 struct pulse_actor {
 	/* Senders write. */
 	uintptr_t inbox;
-	uint32_t run;		/* enum */
+	uint32_t waits;		/* muted */
 	uint32_t queued;	/* where the type counts */
 	uint64_t ref;		/* of the one that is here; 0 none */
 	uint64_t stop;		/* 0, or STOP | reason */
@@ -134,8 +136,8 @@ struct pulse_actor {
 	uint32_t number;		/* in the table; constant */
 	uint32_t generation;
 	int32_t node;
-	bool over;			/* over_lock: is in the overflow */
-	bool ending;			/* sys->bonds: no more of them */
+	bool listed;			/* by next; that list's lock */
+	uint8_t ending, bonded;		/* bond.c */
 } PULSE__ALIGNED(PULSE_CACHE_LINE);
 
 #define PULSE__ASPAWN_VER0	pulse__size_to(struct pulse_actor_opts, link)
@@ -167,13 +169,29 @@ struct pulse__athread {
 	uint64_t handled;
 };
 
-/* One of the pool's workers. */
+/* One of the pool's workers; who writes what: queue.c. */
 struct pulse__arunner {
-	struct pulse_actor *slot;	/* anybody takes, it puts */
+	struct pulse__deque queue;	/* it pushes, anybody steals */
+	uint32_t asked PULSE__PAIR_ALIGNED;	/* anybody exchanges */
+
+	/* It alone writes, the timer reads. */
+	struct pulse_actor *slot PULSE__PAIR_ALIGNED;
 	uint32_t depth;			/* tasks of ours it is inside */
 	uint32_t turns;			/* actors it began */
-	uint32_t seen;			/* of turns; the timer's */
 	uint64_t handled;
+
+	/* Nobody else's business. */
+	struct pulse_actors *sys;	/* constant */
+	struct pulse__amsg *spare[2];	/* tiny, small */
+	uint32_t nr_spare[2];
+	bool watched;			/* the timer is told of this task */
+	bool coarse;			/* others waited long the last time */
+	uint64_t mark;			/* what stood in the queue then ... */
+	int64_t since;			/* ... when nobody else had work */
+
+	/* The timer's. */
+	uint32_t seen;			/* of turns */
+	struct pulse_actor *given;	/* of slot */
 } PULSE__PAIR_ALIGNED;
 
 struct pulse_actors {
@@ -219,6 +237,9 @@ struct pulse_actors {
 
 extern __thread struct pulse_actor *pulse__actor_self
 	__attribute__((tls_model("initial-exec")));
+/* The worker's, inside a task of a system's. */
+extern __thread struct pulse__arunner *pulse__actor_runner
+	__attribute__((tls_model("initial-exec")));
 
 static inline int pulse__actors_check(const struct pulse_actors *sys)
 {
@@ -252,6 +273,14 @@ static inline struct pulse_actor *pulse__actor_of(struct pulse_actors *sys,
 	return a && ref && pulse__load_acquire(&a->ref) == ref ? a : NULL;
 }
 
+/* The calling worker's, where it is inside a task of this system; or NULL. */
+static inline struct pulse__arunner *pulse__arunner_self(struct pulse_actors *sys)
+{
+	struct pulse__arunner *r = pulse__actor_runner;
+
+	return r && r->sys == sys ? r : NULL;
+}
+
 /* The sender of what the calling thread sends. */
 static inline uint64_t pulse__actor_from(const struct pulse_actors *sys)
 {
@@ -282,19 +311,38 @@ int pulse__actor_post(struct pulse_actors *sys, uint64_t ref,
 int pulse__acall_end(struct pulse_actors *sys, struct pulse__acall *call,
 		     int err, const void *data, size_t bytes);
 
+/* ---- queue.c --------------------------------------------------------------- */
+
+/* An actor that is QUEUED: to where it will be run. @fair: behind all others. */
+void pulse__actor_place(struct pulse_actor *a, bool fair);
+/* What the worker runs next, after so many; NULL: its task is to end. */
+struct pulse_actor *pulse__arunner_next(struct pulse__arunner *r, uint32_t hops,
+					int64_t *until);
+/* Some of what waits at another one; NULL: none. */
+struct pulse_actor *pulse__arunner_steal(struct pulse__arunner *r,
+					 struct pulse__arunner *from);
+/* Its task ended: somebody comes for what is left. */
+void pulse__arunner_leave(struct pulse__arunner *r);
+/* It ends and must not stay in a list. */
+void pulse__actor_unlist(struct pulse_actor *a);
+void pulse__actors_tick(struct pulse_timer *timer, void *sys);
+
 /* ---- run.c ----------------------------------------------------------------- */
 
-/* Whose inbox the caller moved from REST: it will be run. */
-void pulse__actor_activate(struct pulse_actor *a);
 /* Runs it here if it is queued. */
 bool pulse__actor_run_here(struct pulse_actor *a);
+/* Who runs it does not any more: it waits to be run again. */
+void pulse__actor_requeue(struct pulse_actor *a, bool fair);
 /* stop is set: see that somebody looks. */
 void pulse__actor_nudge(struct pulse_actor *a);
 /* All that wait for it go on. */
 void pulse__actor_unmute(struct pulse_actor *a);
+/* Tasks: an actor to be run; a runner with others waiting in its queue. */
 void pulse__actor_task(void *actor);
+void pulse__actor_more(void *runner);
 void *pulse__athread_main(void *thread);
-void pulse__actors_tick(struct pulse_timer *timer, void *sys);
+/* Into its list, whose lock the caller holds. */
+void pulse__athread_put(struct pulse__athread *t, struct pulse_actor *a);
 /* The thread's number, for people. */
 int pulse__actor_thread_id(const struct pulse_actor *a);
 

@@ -4,7 +4,14 @@
  *
  * A bond hangs on both actors. When one of them ends it takes the bond off the
  * other one and, with the message that was made together with the bond, tells
- * it: so an end needs no memory. All of it under sys->bonds but the telling.
+ * it: so an end needs no memory. All of it under sys->bonds but the telling, and
+ * the end of an actor that has no bonds:
+ *
+ *	its end				who ties one, under the lock
+ *	ending = 1			bonded = 1
+ *	bonded? takes the lock		ending, or another one is here? -ESRCH
+ *
+ * All seq_cst: one of the two sees the other.
  */
 #include "actor/actor.h"
 
@@ -91,9 +98,11 @@ void pulse__bonds_end(struct pulse_actor *a, uint64_t ref, int reason)
 	struct pulse__list ended, *at;
 	struct pulse__bond *b;
 
+	__atomic_store_n(&a->ending, 1, __ATOMIC_SEQ_CST);
+	if (likely(!__atomic_load_n(&a->bonded, __ATOMIC_SEQ_CST)))
+		return;
 	pulse__list_init(&ended);
 	pthread_mutex_lock(&sys->bonds);
-	a->ending = true;
 	while ((at = pulse__list_pop(&a->bonds))) {
 		pulse__bond_of(at, &other);
 		pulse__list_del(&other->link);
@@ -116,9 +125,16 @@ void pulse__bonds_end(struct pulse_actor *a, uint64_t ref, int reason)
 /* Hangs it on both. Under the lock. -ESRCH: the other one is gone. */
 static int pulse__bond_tie(struct pulse_actors *sys, struct pulse__bond *b)
 {
+	struct pulse_actor *self = b->side[0].actor;
 	struct pulse_actor *other = pulse__actor_of(sys, b->side[1].ref);
 
-	if (!other || other->ending)
+	if (!other || self->ending)
+		return -ESRCH;
+	/* Its own thread ties it, or who spawns it. */
+	WRITE_ONCE(self->bonded, 1);
+	__atomic_store_n(&other->bonded, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&other->ending, __ATOMIC_SEQ_CST) ||
+	    __atomic_load_n(&other->ref, __ATOMIC_SEQ_CST) != b->side[1].ref)
 		return -ESRCH;
 	b->side[1].actor = other;
 	pulse__list_add_tail(&b->side[0].actor->bonds, &b->side[0].link);

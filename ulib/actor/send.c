@@ -6,20 +6,14 @@
 
 #define PULSE__MSG_MAX	(1U << 30)
 
-int pulse__amsg_new(struct pulse_actors *sys, uint64_t target, int kind,
-		    uint64_t tag, const void *data, size_t bytes,
-		    struct pulse__amsg **out)
+static PULSE__NOINLINE struct pulse__amsg *
+pulse__amsg_alloc(struct pulse_actors *sys, size_t bytes)
 {
-	struct pulse__amsg *m;
 	void *mem = NULL;
 	int err = 0;
 
-	if (unlikely(bytes && !data))
-		return -EINVAL;
-	if (unlikely(bytes > PULSE__MSG_MAX))
-		return -EMSGSIZE;
 	if (unlikely(pulse__alloc_fault()))
-		return -ENOMEM;
+		return NULL;
 	if (!bytes)
 		err = pulse_slab_alloc(sys->tiny, &mem);
 	else if (bytes <= PULSE__MSG_SMALL)
@@ -27,27 +21,63 @@ int pulse__amsg_new(struct pulse_actors *sys, uint64_t target, int kind,
 	else if (bytes <= PULSE__MSG_MIDDLE)
 		err = pulse_slab_alloc(sys->middle, &mem);
 	else
-		mem = malloc(sizeof(*m) + bytes);
-	if (unlikely(err || !mem))
-		return -ENOMEM;
-	m = mem;
+		mem = malloc(sizeof(struct pulse__amsg) + bytes);
+	return err ? NULL : mem;
+}
+
+/* Which of a worker's spare ones. */
+static inline unsigned int pulse__amsg_class(size_t bytes)
+{
+	return bytes != 0;
+}
+
+static PULSE__INLINE int pulse__amsg_make(struct pulse_actors *sys,
+					  uint64_t target, int kind,
+					  uint64_t tag, const void *data,
+					  size_t bytes, struct pulse__amsg **out)
+{
+	struct pulse__arunner *r = pulse__arunner_self(sys);
+	unsigned int k = pulse__amsg_class(bytes);
+	struct pulse__amsg *m;
+
+	if (unlikely(bytes && !data))
+		return -EINVAL;
+	if (unlikely(bytes > PULSE__MSG_MAX))
+		return -EMSGSIZE;
+	if (likely(r && r->spare[k] && bytes <= PULSE__MSG_SMALL)) {
+		m = r->spare[k];
+		r->spare[k] = m->next;
+		r->nr_spare[k]--;
+	} else {
+		m = pulse__amsg_alloc(sys, bytes);
+		if (unlikely(!m))
+			return -ENOMEM;
+	}
 	m->target = target;
 	m->call = NULL;
-	m->view = (struct pulse_actor_msg){
-		.from = pulse__actor_from(sys), .tag = tag,
-		.data = bytes ? m->data : NULL, .bytes = (uint32_t)bytes,
-		.kind = kind,
-	};
+	m->view.from = pulse__actor_from(sys);
+	m->view.tag = tag;
+	m->view.data = bytes ? m->data : NULL;
+	m->view.bytes = (uint32_t)bytes;
+	m->view.kind = kind;
+	m->view.reason = 0;
+	m->view.reserved = 0;
 	if (bytes)
 		memcpy(m->data, data, bytes);
 	*out = m;
 	return 0;
 }
 
-void pulse__amsg_free(struct pulse_actors *sys, struct pulse__amsg *m, int err)
+int pulse__amsg_new(struct pulse_actors *sys, uint64_t target, int kind,
+		    uint64_t tag, const void *data, size_t bytes,
+		    struct pulse__amsg **out)
 {
-	if (unlikely(m->call))
-		pulse__acall_end(sys, m->call, err, NULL, 0);
+	return pulse__amsg_make(sys, target, kind, tag, data, bytes, out);
+}
+
+static PULSE__NOINLINE void pulse__amsg_release(struct pulse_actors *sys,
+						struct pulse__amsg *m)
+{
 	if (!m->view.bytes)
 		pulse_slab_free(sys->tiny, m);
 	else if (m->view.bytes <= PULSE__MSG_SMALL)
@@ -58,26 +88,55 @@ void pulse__amsg_free(struct pulse_actors *sys, struct pulse__amsg *m, int err)
 		pulse__free(m);
 }
 
-int pulse__amsg_push(struct pulse_actors *sys, struct pulse_actor *a,
-		     struct pulse__amsg *m)
+void pulse__amsg_free(struct pulse_actors *sys, struct pulse__amsg *m, int err)
 {
-	uintptr_t old = READ_ONCE(a->inbox);
+	struct pulse__arunner *r = pulse__arunner_self(sys);
+	unsigned int k = pulse__amsg_class(m->view.bytes);
 
-	(void)sys;
+	if (unlikely(m->call))
+		pulse__acall_end(sys, m->call, err, NULL, 0);
+	if (unlikely(!r || m->view.bytes > PULSE__MSG_SMALL ||
+		     r->nr_spare[k] >= PULSE__MSG_SPARE)) {
+		pulse__amsg_release(sys, m);
+		return;
+	}
+	m->next = r->spare[k];
+	r->spare[k] = m;
+	r->nr_spare[k]++;
+}
+
+static PULSE__INLINE int pulse__amsg_put(struct pulse_actor *a,
+					 struct pulse__amsg *m)
+{
+	uintptr_t old = READ_ONCE(a->inbox), new;
+
 	do {
 		if (unlikely(old == PULSE__INBOX_CLOSED))
 			return -ESRCH;
-		m->next = old == PULSE__INBOX_REST ? NULL :
-						     (struct pulse__amsg *)old;
+		if (old == PULSE__INBOX_REST) {
+			m->next = NULL;
+			new = (uintptr_t)m | PULSE__INBOX_QUEUED;
+		} else {
+			m->next = PULSE__INBOX_LIST(old);
+			new = (uintptr_t)m | (old & (PULSE__INBOX_QUEUED |
+						     PULSE__INBOX_KEPT));
+		}
 		/*
 		 * release: pairs with the exchange of run.c:pulse__actor_fetch;
 		 * acquire: who puts it to work sees what its last runner left
-	 	 */
-	} while (!pulse__cas(&a->inbox, &old, (uintptr_t)m, __ATOMIC_ACQ_REL,
+		 */
+	} while (!pulse__cas(&a->inbox, &old, new, __ATOMIC_ACQ_REL,
 			     __ATOMIC_RELAXED));
 	if (old == PULSE__INBOX_REST)
-		pulse__actor_activate(a);
+		pulse__actor_place(a, false);
 	return 0;
+}
+
+int pulse__amsg_push(struct pulse_actors *sys, struct pulse_actor *a,
+		     struct pulse__amsg *m)
+{
+	(void)sys;
+	return pulse__amsg_put(a, m);
 }
 
 /* The one it is from has to wait until half is done; see run.c. */
@@ -87,13 +146,15 @@ static void pulse__actor_over(struct pulse_actor *a)
 
 	if (self && self != a && self->sys == a->sys &&
 	    /* Who is muted mutes nobody, lest they wait for each other. */
-	    __atomic_load_n(&a->run, __ATOMIC_SEQ_CST) != PULSE__RUN_MUTED)
+	    !__atomic_load_n(&a->waits, __ATOMIC_SEQ_CST))
 		self->mute_on = a;
 }
 
-int pulse__actor_post(struct pulse_actors *sys, uint64_t ref,
-		      struct pulse__acall *call, uint64_t tag,
-		      const void *data, size_t bytes)
+static PULSE__INLINE int pulse__actor_post_to(struct pulse_actors *sys,
+					      uint64_t ref,
+					      struct pulse__acall *call,
+					      uint64_t tag, const void *data,
+					      size_t bytes)
 {
 	struct pulse_actor *a = pulse__actor_of(sys, ref);
 	struct pulse__atype *t;
@@ -103,8 +164,8 @@ int pulse__actor_post(struct pulse_actors *sys, uint64_t ref,
 
 	if (unlikely(!a))
 		return -ESRCH;
-	err = pulse__amsg_new(sys, ref, call ? PULSE_ACTOR_CALL :
-			      PULSE_ACTOR_SEND, tag, data, bytes, &m);
+	err = pulse__amsg_make(sys, ref, call ? PULSE_ACTOR_CALL :
+			       PULSE_ACTOR_SEND, tag, data, bytes, &m);
 	if (unlikely(err))
 		return err;
 	m->call = call;
@@ -121,7 +182,7 @@ int pulse__actor_post(struct pulse_actors *sys, uint64_t ref,
 			pulse__actor_over(a);
 		}
 	}
-	err = pulse__amsg_push(sys, a, m);
+	err = pulse__amsg_put(a, m);
 	if (likely(!err))
 		return 0;
 out:
@@ -132,13 +193,20 @@ out:
 	return err;
 }
 
+int pulse__actor_post(struct pulse_actors *sys, uint64_t ref,
+		      struct pulse__acall *call, uint64_t tag,
+		      const void *data, size_t bytes)
+{
+	return pulse__actor_post_to(sys, ref, call, tag, data, bytes);
+}
+
 int pulse_actor_send(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
 		     const void *data, size_t bytes)
 {
 	int err = pulse__actors_check(sys);
 
 	return unlikely(err) ? err :
-	       pulse__actor_post(sys, ref, NULL, tag, data, bytes);
+	       pulse__actor_post_to(sys, ref, NULL, tag, data, bytes);
 }
 
 int pulse_actor_send_type(struct pulse_actors *sys, const char *type,

@@ -65,13 +65,15 @@ static void pulse__actor_give_back(struct pulse_actor *a)
 	struct pulse_actors *sys = a->sys;
 	bool last;
 
+	/* ref is 0 since: who stops it has set stop before, or does not any more. */
 	pthread_mutex_lock(&sys->lock);
+	WRITE_ONCE(a->stop, 0);
 	a->mute_next = sys->free;
 	sys->free = a;
 	WRITE_ONCE(sys->nr, sys->nr - 1);
 	last = sys->stopping && !sys->nr;
 	/* Under the lock: who waits for the last frees the system after it. */
-	if (last)
+	if (unlikely(last))
 		pulse__futex_wake(&sys->nr, INT_MAX);
 	pthread_mutex_unlock(&sys->lock);
 }
@@ -98,20 +100,17 @@ static void pulse__actor_close(struct pulse_actor *a)
 {
 	uintptr_t inbox;
 
-	__atomic_store_n(&a->run, PULSE__RUN_REST, __ATOMIC_SEQ_CST);
-	/* The lock: who stops it has set stop before, or does not any more. */
-	pthread_mutex_lock(&a->sys->lock);
+	/* Whoever finds its message not handled finds nobody alive. */
 	__atomic_store_n(&a->ref, 0, __ATOMIC_SEQ_CST);
-	pthread_mutex_unlock(&a->sys->lock);
 	inbox = __atomic_exchange_n(&a->inbox, PULSE__INBOX_CLOSED,
 				    __ATOMIC_SEQ_CST);
 	pulse__actor_drain(a, a->local);
 	a->local = NULL;
 	if (inbox > PULSE__INBOX_CLOSED)
 		pulse__actor_drain(a, (struct pulse__amsg *)inbox);
+	pulse__actor_unlist(a);
 	pulse__actor_unmute(a);
 	pulse__actor_forget(a);
-	WRITE_ONCE(a->stop, 0);
 	pulse__actor_give_back(a);
 }
 
@@ -157,9 +156,9 @@ static void pulse__actor_make(struct pulse_actor *a, struct pulse__atype *t,
 	WRITE_ONCE(a->thread, thread);
 	WRITE_ONCE(a->node, node ? node - 1 : pulse_node_current());
 	a->handled = 0;
-	a->ending = false;
+	a->ending = 0;
+	WRITE_ONCE(a->bonded, 0);
 	/* From now on it takes messages; nobody runs it before it rests. */
-	__atomic_store_n(&a->run, PULSE__RUN_RUNNING, __ATOMIC_RELAXED);
 	pulse__store_release(&a->inbox, 0);
 	/* pairs with pulse__actor_of */
 	pulse__store_release(&a->ref, (uint64_t)a->generation << 32 | a->number);
@@ -170,7 +169,6 @@ static void pulse__actor_release(struct pulse_actor *a)
 {
 	uintptr_t none = 0;
 
-	__atomic_store_n(&a->run, PULSE__RUN_REST, __ATOMIC_RELAXED);
 	if (pulse__cas(&a->inbox, &none, PULSE__INBOX_REST, __ATOMIC_SEQ_CST,
 		       __ATOMIC_RELAXED)) {
 		/* As B of run.c: pairs with A in pulse__actor_nudge */
@@ -178,7 +176,7 @@ static void pulse__actor_release(struct pulse_actor *a)
 			pulse__actor_nudge(a);
 		return;
 	}
-	pulse__actor_activate(a);
+	pulse__actor_requeue(a, false);
 }
 
 int pulse__actor_spawn(struct pulse_actors *sys,
@@ -263,7 +261,7 @@ int pulse_actor_stop(struct pulse_actors *sys, uint64_t ref, int reason)
 	a = pulse__actor_of(sys, ref);
 	if (!a)
 		return -ESRCH;
-	/* Of the one that is here: see pulse__actor_close. */
+	/* Of the one that is here: see pulse__actor_give_back. */
 	pthread_mutex_lock(&sys->lock);
 	if (READ_ONCE(a->ref) != ref)
 		err = -ESRCH;

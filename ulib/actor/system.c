@@ -10,6 +10,8 @@
 
 #define PULSE__ACTORS_VER0	pulse__size_to(struct pulse_actors_opts, trace_arg)
 #define PULSE__ATHREAD_VER0	pulse__size_to(struct pulse_actor_thread, reserved)
+#define PULSE__ACTOR_QUEUE	64U	/* in a worker's, to begin with */
+#define PULSE__ACTOR_QUEUE_MAX	65536U
 #define PULSE__ASTATS_VER0	pulse__size_to(struct pulse_actors_stats, actor_bytes)
 
 static int pulse__actors_pool(struct pulse_actors *sys,
@@ -37,7 +39,14 @@ static int pulse__actors_pool(struct pulse_actors *sys,
 	sys->nr_runners = sys->pool->nr_workers;
 	sys->runner = pulse__aligned_alloc(PULSE_CACHE_PAIR, sys->nr_runners *
 					   sizeof(sys->runner[0]));
-	return sys->runner ? 0 : -ENOMEM;
+	if (!sys->runner)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < sys->nr_runners && !err; i++) {
+		sys->runner[i].sys = sys;
+		err = pulse__deque_init(&sys->runner[i].queue, PULSE__ACTOR_QUEUE,
+					PULSE__ACTOR_QUEUE_MAX, 0);
+	}
+	return err;
 }
 
 static int pulse__actors_slabs(struct pulse_actors *sys)
@@ -81,6 +90,8 @@ static void pulse__actors_free(struct pulse_actors *sys)
 		pulse_slab_destroy(sys->small);
 	if (sys->middle)
 		pulse_slab_destroy(sys->middle);
+	for (uint32_t i = 0; sys->runner && i < sys->nr_runners; i++)
+		pulse__deque_fini(&sys->runner[i].queue);
 	pulse__free(sys->runner);
 	pthread_mutex_destroy(&sys->lock);
 	pthread_mutex_destroy(&sys->bonds);

@@ -18,7 +18,7 @@ struct pulse__atype *pulse__atype_find(struct pulse_actors *sys,
 	/* pairs with the release of pulse_actor_register */
 	struct pulse__atype *t = pulse__load_acquire(&sys->types);
 
-	while (t && strcmp(t->name, name))
+	while (t && (*t->name != *name || strcmp(t->name, name)))
 		t = t->next;
 	return t;
 }
