@@ -41,5 +41,6 @@
 #include <pulse-u/bus.h>
 #include <pulse-u/actor.h>
 #include <pulse-u/actor_child.h>
+#include <pulse-u/mesh.h>
 
 #endif /* PULSE_U_PULSE_H */

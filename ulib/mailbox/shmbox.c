@@ -221,6 +221,52 @@ int pulse_shmbox_attach(void *mem, size_t bytes, struct pulse_shmbox **out)
 
 /* ---- in a memfd -------------------------------------------------------- */
 
+int pulse__shmbox_memfd(const char *name, size_t bytes, int *fd, void **mem)
+{
+	int err;
+
+	if (pulse__alloc_fault())
+		return -ENOMEM;
+	*fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd < 0)
+		return -errno;
+	*mem = MAP_FAILED;
+	if (!ftruncate(*fd, (off_t)bytes) &&
+	    !fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		*mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    *fd, 0);
+	if (*mem == MAP_FAILED) {
+		err = -errno;
+		close(*fd);
+		return err;
+	}
+	return 0;
+}
+
+int pulse__shmbox_map(int *fd, void **mem, size_t *bytes)
+{
+	int seals = fcntl(*fd, F_GET_SEALS), err;
+	struct stat st;
+
+	if (seals < 0 || fstat(*fd, &st))
+		return -EINVAL;
+	if (!(seals & F_SEAL_SHRINK))
+		return -EPERM;
+	if (st.st_size < (off_t)PULSE_CACHE_PAIR)
+		return -EPROTO;
+	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
+	if (*fd < 0)
+		return -errno;
+	*bytes = (size_t)st.st_size;
+	*mem = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (*mem == MAP_FAILED) {
+		err = -errno;
+		close(*fd);
+		return err;
+	}
+	return 0;
+}
+
 int pulse_shmbox_create(const struct pulse_shmbox_opts *opts,
 			struct pulse_shmbox **out)
 {
@@ -239,21 +285,9 @@ int pulse_shmbox_create(const struct pulse_shmbox_opts *opts,
 
 		return pulse__shmbox_opts(&o, &qo, opts);
 	}
-	if (pulse__alloc_fault())
-		return -ENOMEM;
-	fd = memfd_create("pulse-mailbox", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
-	mem = MAP_FAILED;
-	if (!ftruncate(fd, (off_t)bytes) &&
-	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-			   0);
-	if (mem == MAP_FAILED) {
-		err = -errno;
-		close(fd);
+	err = pulse__shmbox_memfd("pulse-mailbox", bytes, &fd, &mem);
+	if (err)
 		return err;
-	}
 	err = pulse_shmbox_format(mem, bytes, opts, out);
 	if (err) {
 		munmap(mem, bytes);
@@ -267,38 +301,24 @@ int pulse_shmbox_create(const struct pulse_shmbox_opts *opts,
 
 int pulse_shmbox_open(int fd, struct pulse_shmbox **out)
 {
-	struct stat st;
+	size_t bytes;
 	void *mem;
-	int seals, err;
+	int err;
 
 	if (!out)
 		return -EINVAL;
 	*out = NULL;
-	seals = fcntl(fd, F_GET_SEALS);
-	if (seals < 0 || fstat(fd, &st))
-		return -EINVAL;
-	if (!(seals & F_SEAL_SHRINK))
-		return -EPERM;
-	if (st.st_size < (off_t)sizeof(struct pulse__shmbox_shm))
-		return -EPROTO;
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	mem = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		   fd, 0);
-	if (mem == MAP_FAILED) {
-		err = -errno;
-		close(fd);
+	err = pulse__shmbox_map(&fd, &mem, &bytes);
+	if (err)
 		return err;
-	}
-	err = pulse_shmbox_attach(mem, (size_t)st.st_size, out);
+	err = pulse_shmbox_attach(mem, bytes, out);
 	if (err) {
-		munmap(mem, (size_t)st.st_size);
+		munmap(mem, bytes);
 		close(fd);
 		return err;
 	}
 	(*out)->fd = fd;
-	(*out)->mapped = (size_t)st.st_size;
+	(*out)->mapped = bytes;
 	return 0;
 }
 
@@ -311,9 +331,8 @@ int pulse_shmbox_fd(const struct pulse_shmbox *mb)
 
 /* ---- in a context ------------------------------------------------------ */
 
-/* The heap behind the node's ring, as <linux/pulse.h> lays it out. */
-static int pulse__shmbox_heap(struct pulse_ctx *ctx, int node, void **mem,
-			      size_t *bytes)
+int pulse__shmbox_heap(struct pulse_ctx *ctx, int node, void **mem,
+		       size_t *bytes)
 {
 	size_t all, ring;
 	void *at;

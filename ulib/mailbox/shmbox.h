@@ -118,6 +118,16 @@ static inline bool pulse__shmbox_closed(const struct pulse_shmbox *mb)
 	return pulse__load_acquire(&mb->shm->closed);
 }
 
+/* shmbox.c */
+
+/* A memfd that cannot shrink, and where it is mapped. */
+int pulse__shmbox_memfd(const char *name, size_t bytes, int *fd, void **mem);
+/* The same of somebody else's. In: it; out: a duplicate. */
+int pulse__shmbox_map(int *fd, void **mem, size_t *bytes);
+/* The heap behind a node's ring, as <linux/pulse.h> lays it out. */
+int pulse__shmbox_heap(struct pulse_ctx *ctx, int node, void **mem,
+		       size_t *bytes);
+
 /* shmbox_wait.c */
 
 /* A, and the rest of that side. */
