@@ -9,10 +9,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "web.h"
 
 struct feed {
 	struct pulse_ctx *ctx;
@@ -22,8 +23,7 @@ struct feed {
 	pthread_mutex_t lock;
 	struct pulse_ws_conn **watchers;
 	size_t nr, room;
-	char *text;
-	size_t len, size;
+	struct text text;
 };
 
 struct feed *feed_create(struct pulse_ctx *ctx, struct pulse_pool *pool,
@@ -47,7 +47,7 @@ void feed_destroy(struct feed *feed)
 		pulse_ws_put(feed->watchers[i]);
 	pthread_mutex_destroy(&feed->lock);
 	free(feed->watchers);
-	free(feed->text);
+	text_free(&feed->text);
 	free(feed);
 }
 
@@ -90,47 +90,6 @@ void feed_leave(struct feed *feed, struct pulse_ws_conn *conn)
 		pulse_ws_put(conn);
 }
 
-/* Appends to the message; what does not fit makes it grow, or be cut short. */
-__attribute__((format(printf, 2, 3)))
-static void say(struct feed *feed, const char *fmt, ...)
-{
-	for (;;) {
-		va_list ap;
-		int n;
-
-		va_start(ap, fmt);
-		n = vsnprintf(feed->text + feed->len, feed->size - feed->len,
-			      fmt, ap);
-		va_end(ap);
-		if (n < 0)
-			return;
-		if ((size_t)n < feed->size - feed->len) {
-			feed->len += (size_t)n;
-			return;
-		}
-		char *more = realloc(feed->text, 2 * feed->size + (size_t)n);
-
-		if (!more)
-			return;
-		feed->text = more;
-		feed->size = 2 * feed->size + (size_t)n;
-	}
-}
-
-static void say_string(struct feed *feed, const char *text)
-{
-	say(feed, "\"");
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			say(feed, "\\%c", *text);
-		else if ((unsigned char)*text < 0x20)
-			say(feed, "\\u%04x", *text);
-		else
-			say(feed, "%c", *text);
-	}
-	say(feed, "\"");
-}
-
 /* One worker, as the page wants it. */
 struct line {
 	const char *kind;
@@ -140,16 +99,16 @@ struct line {
 	struct pulse_worker_state st;
 };
 
-static void say_worker(struct feed *feed, const struct line *w)
+static void say_worker(struct text *t, const struct line *w)
 {
 	const struct pulse_worker_state *st = &w->st;
 
-	say(feed, "%s{\"i\":\"%s%u\",\"name\":\"%s %u\",\"home\":%d,"
+	text_add(t, "%s{\"i\":\"%s%u\",\"name\":\"%s %u\",\"home\":%d,"
 	    "\"tid\":%d,\"state\":\"%s\",\"cpu\":%u,\"node\":%d,"
 	    "\"tasks\":%llu,\"steals\":%llu,\"parks\":%llu,"
 	    "\"preempted\":%llu,\"blocked\":%llu,\"migrated\":%llu,"
 	    "\"run_ns\":%llu,\"wait_ns\":%llu}",
-	    feed->text[feed->len - 1] == '[' ? "" : ",", w->kind, w->nr,
+	    t->at[t->len - 1] == '[' ? "" : ",", w->kind, w->nr,
 	    w->kind, w->nr, w->home, st->tid, pulse_state_name(st->state),
 	    st->cpu, st->node, (unsigned long long)w->tasks,
 	    (unsigned long long)w->steals, (unsigned long long)st->n_park,
@@ -195,12 +154,13 @@ static void say_workers(struct feed *feed)
 			w.nr = loops++;
 			w.home = w.st.node;
 		}
-		say_worker(feed, &w);
+		say_worker(&feed->text, &w);
 	}
 	free(of_pool);
 }
 
-void feed_send(struct feed *feed, const struct pulse_ws_server *server)
+void feed_send(struct feed *feed, const struct pulse_ws_server *server,
+	       struct web *web, struct house *house)
 {
 	struct pulse_ws_stats stats = { .sz = sizeof(stats) };
 	struct pulse_ws_conn **to = NULL;
@@ -216,29 +176,30 @@ void feed_send(struct feed *feed, const struct pulse_ws_server *server)
 	if (!to)
 		return;
 
-	if (!feed->text) {
-		feed->text = malloc(4096);
-		feed->size = feed->text ? 4096 : 0;
-	}
-	if (feed->text && !pulse_ws_server_stats(server, &stats)) {
-		int64_t ms = (pulse_now_ns() - feed->started_ns) / 1000000;
+	if (!pulse_ws_server_stats(server, &stats)) {
+		struct text *t = &feed->text;
 
-		feed->len = 0;
-		say(feed, "{\"ms\":%lld,\"backend\":\"%s\",\"reason\":",
-		    (long long)ms, feed->backend.name);
-		say_string(feed, feed->backend.reason);
-		say(feed, ",\"fix\":");
-		say_string(feed, feed->backend.fix);
-		say(feed, ",\"connections\":%llu,\"messages\":%llu,"
-		    "\"bytes\":%llu,\"workers\":[",
-		    (unsigned long long)stats.connections,
-		    (unsigned long long)stats.messages_in,
-		    (unsigned long long)stats.bytes_in);
+		t->len = 0;
+		t->cut = 0;
+		text_add(t, "{\"ms\":%lld,\"backend\":\"%s\",\"reason\":",
+			 (long long)(pulse_now_ns() - feed->started_ns) / 1000000,
+			 feed->backend.name);
+		text_string(t, feed->backend.reason,
+			    strlen(feed->backend.reason));
+		text_add(t, ",\"fix\":");
+		text_string(t, feed->backend.fix, strlen(feed->backend.fix));
+		text_add(t, ",\"connections\":%llu,\"messages\":%llu,"
+			 "\"bytes\":%llu,", (unsigned long long)stats.connections,
+			 (unsigned long long)stats.messages_in,
+			 (unsigned long long)stats.bytes_in);
+		web_figures(web, t);
+		text_add(t, ",");
+		house_text(house, t);
+		text_add(t, ",\"workers\":[");
 		say_workers(feed);
-		say(feed, "]}");
-		for (size_t i = 0; i < nr; i++)
-			pulse_ws_send(to[i], PULSE_WS_TEXT, feed->text,
-				      feed->len);
+		text_add(t, "]}");
+		for (size_t i = 0; i < nr && !t->cut; i++)
+			pulse_ws_send(to[i], PULSE_WS_TEXT, t->at, t->len);
 	}
 	for (size_t i = 0; i < nr; i++)
 		pulse_ws_put(to[i]);

@@ -10,6 +10,8 @@
  * the loops' threads, the figures go out from the main thread.
  */
 struct feed;
+struct web;
+struct house;
 
 /* The most workers and loops that there can be together. */
 #define FEED_WORKERS (1024 + 256)
@@ -19,6 +21,7 @@ struct feed *feed_create(struct pulse_ctx *ctx, struct pulse_pool *pool,
 void feed_destroy(struct feed *feed);
 int feed_join(struct feed *feed, struct pulse_ws_conn *conn);
 void feed_leave(struct feed *feed, struct pulse_ws_conn *conn);
-void feed_send(struct feed *feed, const struct pulse_ws_server *server);
+void feed_send(struct feed *feed, const struct pulse_ws_server *server,
+	       struct web *web, struct house *house);
 
 #endif /* VIGILANT_FEED_H */

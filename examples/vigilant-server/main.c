@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vigilant-server - the show-piece: echo on /echo, a live page on /.
+ * vigilant-server - the show-piece: a live page on /, chat rooms on /room, echo
+ * on /echo, what is supervised on /health and /metrics.
  *
- * Loops read and write the connections, the pool's workers answer the
- * messages, and both are workers of one context, so that the page can show
- * each of them as the kernel sees it.
+ * Loops read and write the connections, the pool's workers answer the messages
+ * and run the rooms' actors, and both are workers of one context, so that the
+ * page can show each of them as the kernel sees it. A process counts what is
+ * said, and may be crashed from the page.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -15,81 +17,27 @@
 #include <string.h>
 #include <time.h>
 
-#include "feed.h"
-
-extern const char _binary_page_html_start[], _binary_page_html_end[];
-
-/* What a connection is for; its user pointer says which. */
-static const char role_echo, role_feed;
-
-static int on_request(struct pulse_ws_conn *conn,
-		      const struct pulse_ws_request *request,
-		      struct pulse_ws_answer *answer, void *arg)
-{
-	const char *path = pulse_ws_request_path(request);
-
-	(void)conn;
-	(void)arg;
-	if (!strcmp(path, "/echo"))
-		answer->user = (void *)&role_echo;
-	else if (!strcmp(path, "/feed"))
-		answer->user = (void *)&role_feed;
-	else
-		return 404;
-	return 0;
-}
-
-static void on_open(struct pulse_ws_conn *conn, void *arg)
-{
-	if (pulse_ws_conn_user(conn) == &role_feed && feed_join(arg, conn))
-		pulse_ws_close(conn, PULSE_WS_TRY_LATER, NULL, 0);
-}
-
-static void on_message(struct pulse_ws_conn *conn, int opcode,
-		       const void *data, size_t len, void *arg)
-{
-	(void)arg;
-	if (pulse_ws_conn_user(conn) == &role_echo)
-		pulse_ws_send(conn, opcode, data, len);
-}
-
-static void on_close(struct pulse_ws_conn *conn, int code, const char *reason,
-		     size_t len, void *arg)
-{
-	(void)code;
-	(void)reason;
-	(void)len;
-	if (pulse_ws_conn_user(conn) == &role_feed)
-		feed_leave(arg, conn);
-}
-
-static void on_http(struct pulse_ws_conn *conn,
-		    const struct pulse_ws_request *request, void *arg)
-{
-	(void)arg;
-	if (!strcmp(pulse_ws_request_path(request), "/"))
-		pulse_ws_http_reply(conn, 200, "text/html; charset=utf-8",
-				    _binary_page_html_start,
-				    (size_t)(_binary_page_html_end -
-					     _binary_page_html_start));
-}
+#include "web.h"
 
 static const char usage[] =
 	"usage: vigilant-server [OPTION...]\n"
 	"\n"
-	"WebSocket echo on /echo, a live page of its workers on /.\n"
+	"A live page on /; WebSockets: chat rooms on /room, echo on /echo.\n"
+	"What is supervised: /health (JSON) and /metrics (Prometheus).\n"
 	"\n"
 	"  --listen ADDR:PORT   where (default 127.0.0.1:8080; port 0: any free one)\n"
 	"  --threads N          loops that read and write connections (default 1)\n"
 	"  --workers N          workers that answer messages (default: one a core)\n"
+	"  --visitors N         connections at a time (default 10000)\n"
 	"  --backend KIND       auto, kernel or user (default auto)\n"
 	"  --help, --version\n"
 	"\n"
-	"SIGINT or SIGTERM closes all connections in order, then ends.\n";
+	"On SIGINT or SIGTERM what was accepted is told and recorded, all connections\n"
+	"are closed in order, and it ends.\n";
 
 struct options {
 	const char *listen;
-	unsigned int threads, workers;
+	unsigned int threads, workers, visitors;
 	int backend;
 };
 
@@ -125,6 +73,7 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "listen", required_argument, NULL, 'l' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "workers", required_argument, NULL, 'w' },
+		{ "visitors", required_argument, NULL, 'n' },
 		{ "backend", required_argument, NULL, 'b' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
@@ -142,6 +91,9 @@ static void parse(int argc, char **argv, struct options *o)
 			break;
 		case 'w':
 			o->workers = number("workers", optarg, 1024);
+			break;
+		case 'n':
+			o->visitors = number("visitors", optarg, 1000000);
 			break;
 		case 'b':
 			o->backend = backend_kind(optarg);
@@ -170,27 +122,75 @@ static int fail(const char *what, int err)
 	return 1;
 }
 
-/* Ten times a second the figures go out, until a signal comes. */
+/* Ten times a second the figures go out, until a signal comes. 0; 1 it failed. */
 static int serve(struct pulse_ws_server *server, struct feed *feed,
-		 const sigset_t *ends)
+		 struct web *web, struct house *house, const sigset_t *ends)
 {
 	const struct timespec tick = { .tv_nsec = 100 * 1000 * 1000 };
-	int sig;
 
-	while ((sig = sigtimedwait(ends, NULL, &tick)) < 0)
-		if (errno == EAGAIN)
-			feed_send(feed, server);
-	return sig;
+	while (sigtimedwait(ends, NULL, &tick) < 0) {
+		if (errno != EAGAIN)
+			continue;
+		if (house_ended(house)) {
+			fputs("vigilant-server: too many failures\n", stderr);
+			return 1;
+		}
+		feed_send(feed, server, web, house);
+	}
+	return 0;
+}
+
+/* First what was accepted, then the connections, then the children. */
+static int drain(struct pulse_ws_server *server, struct house *house)
+{
+	int64_t until = pulse_now_ns() + 10 * 1000000000LL;
+	struct rooms_figures f;
+	int err, rc = 0;
+
+	printf("\nvigilant-server: closing the connections\n");
+	fflush(stdout);
+	err = house_drain(house, until);
+	if (err)
+		rc = fail("not all lines were recorded", err);
+	err = pulse_ws_server_drain(server, until);
+	if (err)
+		rc = fail("some connections were cut off", err);
+	err = house_stop(house);
+	if (err)
+		rc = fail("children", err);
+	rooms_figures(house_rooms(house), &f);
+	printf("vigilant-server: %llu lines accepted, %llu told, %llu lost\n",
+	       (unsigned long long)f.accepted, (unsigned long long)f.told,
+	       (unsigned long long)f.lost);
+	return rc;
+}
+
+/* Says why there is none, and how to get it. */
+static int look_at_backend(const struct options *o,
+			   struct pulse_backend_info *backend)
+{
+	int err;
+
+	if (o->backend != PULSE_BACKEND_AUTO)
+		pulse_backend_select(o->backend);
+	err = pulse_backend_info(backend);
+	if (err)
+		fprintf(stderr, "vigilant-server: no kernel backend: %s\nfix: %s\n",
+			backend->reason, backend->fix);
+	return err;
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = { .listen = "127.0.0.1:8080", .threads = 1 };
+	struct options o = { .listen = "127.0.0.1:8080", .threads = 1,
+			     .visitors = 10000 };
 	struct pulse_backend_info backend = { .sz = sizeof(backend) };
 	struct pulse_ws_server *server = NULL;
 	struct pulse_pool *pool = NULL;
 	struct pulse_ctx *ctx = NULL;
+	struct house *house = NULL;
 	struct feed *feed = NULL;
+	struct web *web = NULL;
 	char address[128];
 	sigset_t ends;
 	int err, rc = 1;
@@ -202,15 +202,8 @@ int main(int argc, char **argv)
 	sigaddset(&ends, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 
-	if (o.backend != PULSE_BACKEND_AUTO)
-		pulse_backend_select(o.backend);
-	err = pulse_backend_info(&backend);
-	if (err) {
-		fprintf(stderr, "vigilant-server: no kernel backend: %s\nfix: %s\n",
-			backend.reason, backend.fix);
+	if (look_at_backend(&o, &backend))
 		return 1;
-	}
-
 	PULSE_OPTS(pulse_ctx_opts, ctx_opts, .max_workers = FEED_WORKERS);
 	err = pulse_ctx_create(&ctx_opts, &ctx);
 	if (err)
@@ -222,19 +215,25 @@ int main(int argc, char **argv)
 		fail("pool", err);
 		goto out;
 	}
+	err = house_create(pool, &house);
+	if (err) {
+		fail("children", err);
+		goto out;
+	}
 	feed = feed_create(ctx, pool, &backend);
-	if (!feed) {
+	web = feed ? web_create(feed, house, o.visitors) : NULL;
+	if (!web) {
 		fail("feed", -ENOMEM);
 		goto out;
 	}
 
-	PULSE_OPTS(pulse_ws_handlers, handlers, .on_request = on_request,
-		   .on_open = on_open, .on_message = on_message,
-		   .on_close = on_close, .on_http = on_http);
 	PULSE_OPTS(pulse_ws_opts, opts, .listen = o.listen,
-		   .handlers = &handlers, .arg = feed, .pool = pool,
+		   .handlers = web_handlers(), .arg = web, .pool = pool,
 		   .ctx = ctx, .threads = o.threads);
+	/* It listens before the service manager is told that all is ready. */
 	err = pulse_ws_server_create(&opts, &server);
+	if (!err)
+		err = house_start(house);
 	if (!err)
 		err = pulse_ws_server_start(server);
 	if (!err)
@@ -247,18 +246,17 @@ int main(int argc, char **argv)
 	       address, address);
 	fflush(stdout);
 
-	serve(server, feed, &ends);
-	printf("\nvigilant-server: closing the connections\n");
-	fflush(stdout);
-	err = pulse_ws_server_drain(server, pulse_now_ns() + 10 * 1000000000LL);
-	if (err)
-		fail("some connections were cut off", err);
-	rc = err ? 1 : 0;
+	rc = serve(server, feed, web, house, &ends);
+	rc |= drain(server, house);
 out:
 	if (server)
 		pulse_ws_server_destroy(server);
+	if (house)
+		house_destroy(house);
 	if (pool)
 		pulse_pool_destroy(pool);
+	if (web)
+		web_destroy(web);
 	if (feed)
 		feed_destroy(feed);
 	pulse_ctx_destroy(ctx);

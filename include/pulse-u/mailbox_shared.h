@@ -43,6 +43,10 @@ struct pulse_shmbox_rx;
  * @block_ns: with PULSE_MAILBOX_BLOCK: how long a send waits at most; default
  *	for ever
  * @default_ttl_ns: time to live of messages that have none; default for ever
+ * @dead_letters: how many dead letters are kept, the oldest: a power of two from
+ *	2 to 65536; default none, they are only counted. See
+ *	pulse_shmbox_reject().
+ * @reserved: 0
  */
 struct pulse_shmbox_opts {
 	size_t sz;
@@ -52,6 +56,8 @@ struct pulse_shmbox_opts {
 	uint32_t overflow;
 	int64_t block_ns;
 	int64_t default_ttl_ns;
+	uint32_t dead_letters;
+	uint32_t reserved;
 };
 
 /**
@@ -253,6 +259,73 @@ PULSE_API int pulse_shmbox_receive(struct pulse_shmbox_rx *rx,
 PULSE_API int pulse_shmbox_ack(struct pulse_shmbox_rx *rx);
 
 /**
+ * pulse_shmbox_reject() - the message in hand becomes a dead letter
+ * @rx: the receiver
+ *
+ * Dead letters are what the receiver rejects and what it finds expired. They lie
+ * in the shared memory too: whoever is killed, each is there once, or for a
+ * moment twice. Where there is no room for one more it is only counted. What a
+ * send found no room for is its sender's, who knows, and no dead letter.
+ *
+ * Return: 0; -ENOENT there is none in hand, as with PULSE_MAILBOX_DROP_OLD;
+ * -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_shmbox_reject(struct pulse_shmbox_rx *rx);
+
+/**
+ * pulse_shmbox_dead_count() - dead letters that are kept
+ * @mb: the mailbox
+ *
+ * Return: how many, about; 0 for NULL.
+ */
+PULSE_API size_t pulse_shmbox_dead_count(const struct pulse_shmbox *mb);
+
+/**
+ * pulse_shmbox_dead_each() - look at the dead letters, oldest first
+ * @mb: the mailbox
+ * @fn: called for each, see <pulse-u/mailbox.h>; the reasons are
+ *	PULSE_DEAD_EXPIRED and PULSE_DEAD_REJECTED
+ * @arg: for @fn
+ *
+ * From any process that has the mailbox, one at a time; what is no message is
+ * passed over.
+ *
+ * Return: 0, or what @fn stopped with; -EBUSY somebody else is at them; -ENOMEM;
+ * -EPROTO; -EINVAL; -EOWNERDEAD in a forked child.
+ */
+PULSE_API int pulse_shmbox_dead_each(struct pulse_shmbox *mb, pulse_dead_fn fn,
+				     void *arg);
+
+/**
+ * pulse_shmbox_dead_take() - take the oldest dead letter out
+ * @mb: the mailbox
+ * @msg: out: a copy; the caller's
+ * @reason: out: enum pulse_dead_reason; may be NULL
+ *
+ * Return: 0; -EAGAIN none; -EPROTO what is there is no message (it is gone now);
+ * or as pulse_shmbox_dead_each().
+ */
+PULSE_API int pulse_shmbox_dead_take(struct pulse_shmbox *mb,
+				     struct pulse_message **msg, int *reason);
+
+/**
+ * pulse_shmbox_redeliver() - send dead letters once more, oldest first
+ * @mb: the mailbox they died in
+ * @to: a sender of it, or of another one
+ * @max: how many at most
+ *
+ * A time to live begins anew. Stops at the first that cannot be sent, which
+ * stays a dead letter.
+ *
+ * Return: how many were sent; or, where the first was not, why, as
+ * pulse_shmbox_send(); -EAGAIN also: there are none; or as
+ * pulse_shmbox_dead_each().
+ */
+PULSE_API int pulse_shmbox_redeliver(struct pulse_shmbox *mb,
+				     struct pulse_shmbox_tx *to,
+				     unsigned int max);
+
+/**
  * pulse_shmbox_count() - messages in it, about, and that in hand
  * @mb: the mailbox
  *
@@ -270,6 +343,8 @@ PULSE_API size_t pulse_shmbox_count(const struct pulse_shmbox *mb);
  * @dropped_old: messages that had to make room
  * @malformed: what senders left there that was no message
  * @takeovers: places taken over from senders that died
+ * @rejected: messages that receivers rejected
+ * @dead_letters: messages that became dead letters, kept or not
  *
  * Over all processes since it was formatted.
  */
@@ -282,6 +357,8 @@ struct pulse_shmbox_stats {
 	uint64_t dropped_old;
 	uint64_t malformed;
 	uint64_t takeovers;
+	uint64_t rejected;
+	uint64_t dead_letters;
 };
 
 /**

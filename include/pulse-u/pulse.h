@@ -51,5 +51,6 @@
 #include <pulse-u/metrics.h>
 #include <pulse-u/tracer.h>
 #include <pulse-u/debug.h>
+#include <pulse-u/mesh.h>
 
 #endif /* PULSE_U_PULSE_H */

@@ -92,6 +92,9 @@ struct pulse__acall {
 	int err;
 	void *buf;		/* the caller's, while state is not GIVEN_UP */
 	size_t room, bytes;
+	/* In place of all that: the end of a message from another process. */
+	void (*answered)(struct pulse__acall *call, int err, const void *data,
+			 size_t bytes);
 };
 
 /* Memory of pulse_actor_alloc(). */

@@ -35,6 +35,10 @@ int pulse__acall_end(struct pulse_actors *sys, struct pulse__acall *c, int err,
 	uint32_t waiting = PULSE__CALL_WAITING;
 	size_t fits;
 
+	if (unlikely(c->answered)) {
+		c->answered(c, err, data, bytes);
+		return 0;
+	}
 	/* acquire: pairs with the caller's making of it, by way of the inbox */
 	if (!pulse__cas(&c->state, &waiting, PULSE__CALL_FILLING,
 			__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {

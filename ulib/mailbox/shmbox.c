@@ -30,7 +30,9 @@ static int pulse__shmbox_sizes(struct pulse_shmbox_opts *o,
 	if (o->slots > 65536 || o->slot_bytes < 128 ||
 	    o->overflow > PULSE_MAILBOX_BLOCK || o->block_ns < 0 ||
 	    (o->block_ns && o->overflow != PULSE_MAILBOX_BLOCK) ||
-	    o->default_ttl_ns < 0)
+	    o->default_ttl_ns < 0 || o->reserved ||
+	    o->dead_letters > 65536 || o->dead_letters == 1 ||
+	    (o->dead_letters & (o->dead_letters - 1)))
 		return -EINVAL;
 	*qo = (struct pulse_queue_opts){
 		.sz = sizeof(*qo),
@@ -51,10 +53,28 @@ static size_t pulse__shmbox_queue_bytes(const struct pulse_queue_opts *qo)
 	return pulse__align_up(pulse_queue_bytes(qo), PULSE_CACHE_PAIR);
 }
 
-static size_t pulse__shmbox_need(const struct pulse_queue_opts *qo)
+/* Of the dead letters' queue. */
+static struct pulse_queue_opts
+pulse__shmbox_dead_opts(const struct pulse_shmbox_opts *o)
 {
+	return (struct pulse_queue_opts){
+		.sz = sizeof(struct pulse_queue_opts),
+		.kind = PULSE_QUEUE_MPSC,
+		.overflow = PULSE_QUEUE_ERROR,
+		.entries = o->dead_letters,
+		.elem_bytes = o->slot_bytes,
+		.lanes = 1,
+	};
+}
+
+static size_t pulse__shmbox_need(const struct pulse_shmbox_opts *o,
+				 const struct pulse_queue_opts *qo)
+{
+	struct pulse_queue_opts dead = pulse__shmbox_dead_opts(o);
+
 	return sizeof(struct pulse__shmbox_shm) + PULSE_MESSAGE_PRIORITIES *
-	       pulse__shmbox_queue_bytes(qo);
+	       pulse__shmbox_queue_bytes(qo) +
+	       (o->dead_letters ? pulse__shmbox_queue_bytes(&dead) : 0);
 }
 
 static int pulse__shmbox_opts(struct pulse_shmbox_opts *o,
@@ -73,13 +93,15 @@ size_t pulse_shmbox_bytes(const struct pulse_shmbox_opts *opts)
 	struct pulse_shmbox_opts o;
 	struct pulse_queue_opts qo;
 
-	return pulse__shmbox_opts(&o, &qo, opts) ? 0 : pulse__shmbox_need(&qo);
+	return pulse__shmbox_opts(&o, &qo, opts) ? 0 :
+	       pulse__shmbox_need(&o, &qo);
 }
 
 static void pulse__shmbox_free(struct pulse_shmbox *mb)
 {
 	for (int i = 0; i < PULSE_MESSAGE_PRIORITIES; i++)
 		pulse_queue_destroy(mb->queue[i]);
+	pulse_queue_destroy(mb->dead);
 	mb->magic = PULSE__MAGIC_DEAD;
 	pulse__free(mb);
 }
@@ -116,6 +138,15 @@ static int pulse__shmbox_new(void *mem, const struct pulse_shmbox_opts *o,
 			     pulse_queue_capacity(mb->queue[i]) != o->slots))
 			err = -EPROTO;
 	}
+	if (!err && o->dead_letters) {
+		struct pulse_queue_opts dead = pulse__shmbox_dead_opts(o);
+
+		each = pulse__shmbox_queue_bytes(&dead);
+		err = format ? pulse_queue_format(at, each, &dead, &mb->dead) :
+			       pulse_queue_attach(at, each, &mb->dead);
+		if (!err && pulse_queue_elem_bytes(mb->dead) != o->slot_bytes)
+			err = -EPROTO;
+	}
 	if (err) {
 		pulse__shmbox_free(mb);
 		return err;
@@ -140,7 +171,7 @@ int pulse_shmbox_format(void *mem, size_t bytes,
 	if (err)
 		return err;
 	if (!mem || !pulse__is_aligned(mem, PULSE_CACHE_PAIR) ||
-	    bytes < pulse__shmbox_need(&qo))
+	    bytes < pulse__shmbox_need(&o, &qo))
 		return -EINVAL;
 	memset(shm, 0, sizeof(*shm));
 	shm->slots = o.slots;
@@ -149,6 +180,7 @@ int pulse_shmbox_format(void *mem, size_t bytes,
 	shm->overflow = o.overflow;
 	shm->block_ns = o.block_ns;
 	shm->default_ttl_ns = o.default_ttl_ns;
+	shm->dead_letters = o.dead_letters;
 	shm->worker = -1;
 	err = pulse__shmbox_new(mem, &o, &qo, true, out);
 	/* pairs with pulse_shmbox_attach: all of it is there */
@@ -179,13 +211,61 @@ int pulse_shmbox_attach(void *mem, size_t bytes, struct pulse_shmbox **out)
 	o.overflow = READ_ONCE(shm->overflow);
 	o.block_ns = READ_ONCE(shm->block_ns);
 	o.default_ttl_ns = READ_ONCE(shm->default_ttl_ns);
+	o.dead_letters = READ_ONCE(shm->dead_letters);
 	if (!o.slots || !o.slot_bytes || !o.senders ||
-	    pulse__shmbox_sizes(&o, &qo) || bytes < pulse__shmbox_need(&qo))
+	    pulse__shmbox_sizes(&o, &qo) ||
+	    bytes < pulse__shmbox_need(&o, &qo))
 		return -EPROTO;
 	return pulse__shmbox_new(mem, &o, &qo, false, out);
 }
 
 /* ---- in a memfd -------------------------------------------------------- */
+
+int pulse__shmbox_memfd(const char *name, size_t bytes, int *fd, void **mem)
+{
+	int err;
+
+	if (pulse__alloc_fault())
+		return -ENOMEM;
+	*fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd < 0)
+		return -errno;
+	*mem = MAP_FAILED;
+	if (!ftruncate(*fd, (off_t)bytes) &&
+	    !fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		*mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    *fd, 0);
+	if (*mem == MAP_FAILED) {
+		err = -errno;
+		close(*fd);
+		return err;
+	}
+	return 0;
+}
+
+int pulse__shmbox_map(int *fd, void **mem, size_t *bytes)
+{
+	int seals = fcntl(*fd, F_GET_SEALS), err;
+	struct stat st;
+
+	if (seals < 0 || fstat(*fd, &st))
+		return -EINVAL;
+	if (!(seals & F_SEAL_SHRINK))
+		return -EPERM;
+	if (st.st_size < (off_t)PULSE_CACHE_PAIR)
+		return -EPROTO;
+	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
+	if (*fd < 0)
+		return -errno;
+	*bytes = (size_t)st.st_size;
+	*mem = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (*mem == MAP_FAILED) {
+		err = -errno;
+		close(*fd);
+		return err;
+	}
+	return 0;
+}
 
 int pulse_shmbox_create(const struct pulse_shmbox_opts *opts,
 			struct pulse_shmbox **out)
@@ -205,21 +285,9 @@ int pulse_shmbox_create(const struct pulse_shmbox_opts *opts,
 
 		return pulse__shmbox_opts(&o, &qo, opts);
 	}
-	if (pulse__alloc_fault())
-		return -ENOMEM;
-	fd = memfd_create("pulse-mailbox", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
-	mem = MAP_FAILED;
-	if (!ftruncate(fd, (off_t)bytes) &&
-	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-			   0);
-	if (mem == MAP_FAILED) {
-		err = -errno;
-		close(fd);
+	err = pulse__shmbox_memfd("pulse-mailbox", bytes, &fd, &mem);
+	if (err)
 		return err;
-	}
 	err = pulse_shmbox_format(mem, bytes, opts, out);
 	if (err) {
 		munmap(mem, bytes);
@@ -233,38 +301,24 @@ int pulse_shmbox_create(const struct pulse_shmbox_opts *opts,
 
 int pulse_shmbox_open(int fd, struct pulse_shmbox **out)
 {
-	struct stat st;
+	size_t bytes;
 	void *mem;
-	int seals, err;
+	int err;
 
 	if (!out)
 		return -EINVAL;
 	*out = NULL;
-	seals = fcntl(fd, F_GET_SEALS);
-	if (seals < 0 || fstat(fd, &st))
-		return -EINVAL;
-	if (!(seals & F_SEAL_SHRINK))
-		return -EPERM;
-	if (st.st_size < (off_t)sizeof(struct pulse__shmbox_shm))
-		return -EPROTO;
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	mem = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		   fd, 0);
-	if (mem == MAP_FAILED) {
-		err = -errno;
-		close(fd);
+	err = pulse__shmbox_map(&fd, &mem, &bytes);
+	if (err)
 		return err;
-	}
-	err = pulse_shmbox_attach(mem, (size_t)st.st_size, out);
+	err = pulse_shmbox_attach(mem, bytes, out);
 	if (err) {
-		munmap(mem, (size_t)st.st_size);
+		munmap(mem, bytes);
 		close(fd);
 		return err;
 	}
 	(*out)->fd = fd;
-	(*out)->mapped = (size_t)st.st_size;
+	(*out)->mapped = bytes;
 	return 0;
 }
 
@@ -277,9 +331,8 @@ int pulse_shmbox_fd(const struct pulse_shmbox *mb)
 
 /* ---- in a context ------------------------------------------------------ */
 
-/* The heap behind the node's ring, as <linux/pulse.h> lays it out. */
-static int pulse__shmbox_heap(struct pulse_ctx *ctx, int node, void **mem,
-			      size_t *bytes)
+int pulse__shmbox_heap(struct pulse_ctx *ctx, int node, void **mem,
+		       size_t *bytes)
 {
 	size_t all, ring;
 	void *at;
@@ -406,6 +459,8 @@ int pulse_shmbox_stats(const struct pulse_shmbox *mb,
 	}
 	s.expired = READ_ONCE(mb->shm->expired);
 	s.malformed = READ_ONCE(mb->shm->malformed);
+	s.rejected = READ_ONCE(mb->shm->rejected);
+	s.dead_letters = READ_ONCE(mb->shm->dead);
 	pulse__out_store(out, &s, sizeof(s));
 	return 0;
 }

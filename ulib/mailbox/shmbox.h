@@ -4,7 +4,9 @@
  *
  * In shared memory: the head, then five queues (<pulse-u/queue.h>), one a
  * priority. Each sender has a lane in each, each receiver is the only one of
- * all. A message is an element: struct pulse__wire, texts, payload.
+ * all. A message is an element: struct pulse__wire, texts, payload. A sixth
+ * queue, where asked for, has the dead letters: the receiver is its sender, and
+ * whoever looks at them its receiver for that time.
  *
  *   sender (of room: receiver)        receiver (of room: sender)
  *   --------------------------        --------------------------
@@ -26,7 +28,7 @@
 
 #include "mailbox/message.h"
 
-#define PULSE__SHMBOX_SHM	0x31786f626d537550ULL	/* "PuSmbox1" */
+#define PULSE__SHMBOX_SHM	0x32786f626d537550ULL	/* "PuSmbox2" */
 #define PULSE__SHMBOX_MAGIC	0x53424f58U		/* "SBOX" */
 #define PULSE__SHMBOX_TX	0x53424f54U
 #define PULSE__SHMBOX_RX	0x53424f52U
@@ -42,6 +44,7 @@ struct pulse__shmbox_shm {
 	uint32_t overflow;
 	int64_t block_ns;
 	int64_t default_ttl_ns;
+	uint32_t dead_letters;
 
 	/* Untrusted; the receiver sets, senders clear. */
 	uint32_t bell PULSE__PAIR_ALIGNED;
@@ -50,6 +53,8 @@ struct pulse__shmbox_shm {
 	uint32_t room_bell PULSE__PAIR_ALIGNED;	/* untrusted; senders set */
 	uint64_t expired;		/* untrusted; the receiver writes */
 	uint64_t malformed;		/* untrusted; the receiver writes */
+	uint64_t rejected;		/* untrusted; the receiver writes */
+	uint64_t dead;			/* untrusted; the receiver writes */
 };
 
 /* An element begins with it. */
@@ -59,7 +64,8 @@ struct pulse__wire {
 	uint16_t text[PULSE__TEXTS];	/* bytes with the 0; 0 none */
 	uint16_t signal;
 	uint8_t queue;
-	uint8_t zero[5];
+	uint8_t dead;			/* of a dead letter: why */
+	uint8_t zero[4];
 	uint64_t tag;
 	int64_t expires_ns;
 	int64_t ttl_ns;
@@ -74,6 +80,7 @@ struct pulse_shmbox {
 	/* Never written after create. */
 	struct pulse__shmbox_shm *shm;
 	struct pulse_queue *queue[PULSE_MESSAGE_PRIORITIES];
+	struct pulse_queue *dead;	/* or NULL */
 	struct pulse_ctx *ctx;		/* NULL: futexes */
 	uint32_t slot_bytes;
 	uint32_t overflow;
@@ -98,6 +105,7 @@ struct pulse_shmbox_rx {
 	struct pulse_shmbox *mb;
 	struct pulse_queue_rx *rx[PULSE_MESSAGE_PRIORITIES];
 	struct pulse_queue_rx *in_hand;	/* whose element is looked at; or NULL */
+	struct pulse_queue_tx *dead;	/* or NULL */
 	int worker;			/* -1: none */
 	bool popped;			/* slot holds one that there was no memory for */
 	uint32_t fork_gen;
@@ -109,6 +117,16 @@ static inline bool pulse__shmbox_closed(const struct pulse_shmbox *mb)
 {
 	return pulse__load_acquire(&mb->shm->closed);
 }
+
+/* shmbox.c */
+
+/* A memfd that cannot shrink, and where it is mapped. */
+int pulse__shmbox_memfd(const char *name, size_t bytes, int *fd, void **mem);
+/* The same of somebody else's. In: it; out: a duplicate. */
+int pulse__shmbox_map(int *fd, void **mem, size_t *bytes);
+/* The heap behind a node's ring, as <linux/pulse.h> lays it out. */
+int pulse__shmbox_heap(struct pulse_ctx *ctx, int node, void **mem,
+		       size_t *bytes);
 
 /* shmbox_wait.c */
 
@@ -122,6 +140,18 @@ void pulse__shmbox_want_room(struct pulse_shmbox *mb);
 void pulse__shmbox_sleep_for_room(struct pulse_shmbox *mb, int64_t deadline_ns);
 /* There is a receiver, and it died. */
 bool pulse__shmbox_orphaned(const struct pulse_shmbox *mb);
+
+/* shmbox_dead.c */
+
+/* What stands in the receiver's slot becomes a dead letter. */
+void pulse__shmbox_bury(struct pulse_shmbox_rx *rx, int reason);
+
+/* shmbox_io.c */
+
+/* The message in hand is done, and its place is its sender's again. */
+void pulse__shmbox_done(struct pulse_shmbox_rx *rx);
+/* The receiver waits as this worker of the context from now on; or -1. */
+void pulse__shmbox_rx_worker(struct pulse_shmbox_rx *rx, int index);
 
 /* wire.c */
 

@@ -126,6 +126,8 @@ int pulse_shmbox_rx_open(struct pulse_shmbox *mb, int index,
 		return -ENOMEM;
 	for (int i = 0; i < PULSE_MESSAGE_PRIORITIES && !err; i++)
 		err = pulse_queue_rx_open(mb->queue[i], &rx->rx[i]);
+	if (!err && mb->dead)
+		err = pulse_queue_tx_open(mb->dead, &rx->dead);
 	if (err) {
 		for (int i = 0; i < PULSE_MESSAGE_PRIORITIES; i++)
 			pulse_queue_rx_close(rx->rx[i]);
@@ -133,17 +135,22 @@ int pulse_shmbox_rx_open(struct pulse_shmbox *mb, int index,
 		return err;
 	}
 	rx->mb = mb;
-	rx->worker = index;
 	rx->fork_gen = mb->fork_gen;
 	rx->magic = PULSE__SHMBOX_RX;
-	/* pairs with pulse__shmbox_ring: read behind the bell */
-	pulse__store_release(&mb->shm->worker, index);
+	pulse__shmbox_rx_worker(rx, index);
 	pulse__add_relaxed(&mb->open, 1);
 	*out = rx;
 	return 0;
 }
 
-static void pulse__shmbox_done(struct pulse_shmbox_rx *rx)
+void pulse__shmbox_rx_worker(struct pulse_shmbox_rx *rx, int index)
+{
+	rx->worker = index;
+	/* pairs with pulse__shmbox_ring: read behind the bell */
+	pulse__store_release(&rx->mb->shm->worker, index);
+}
+
+void pulse__shmbox_done(struct pulse_shmbox_rx *rx)
 {
 	if (!rx->in_hand)
 		return;
@@ -176,6 +183,7 @@ int pulse_shmbox_rx_close(struct pulse_shmbox_rx *rx)
 	}
 	for (int i = 0; i < PULSE_MESSAGE_PRIORITIES; i++)
 		pulse_queue_rx_close(rx->rx[i]);
+	pulse_queue_tx_close(rx->dead);
 	pulse__free(rx);
 	return 0;
 }
@@ -242,6 +250,7 @@ static int pulse__shmbox_take(struct pulse_shmbox_rx *rx,
 			if (likely(!pulse__message_over(*msg, &now)))
 				return 0;
 			WRITE_ONCE(shm->expired, READ_ONCE(shm->expired) + 1);
+			pulse__shmbox_bury(rx, PULSE_DEAD_EXPIRED);
 			pulse_message_put(*msg);
 			*msg = NULL;
 			pulse__shmbox_done(rx);
