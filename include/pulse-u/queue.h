@@ -436,17 +436,17 @@ PULSE_API void pulse_queue_push_heard(struct pulse_queue_tx *tx);
  */
 struct pulse_queue_tx_words {
 	uint64_t tail;
-	uint64_t head_seen;
+	uint64_t stop;
 	uint64_t *published;
 	uint64_t *slot;
 	uint64_t mask;
 	uint64_t sizes;
 	uint64_t copies;
-	const uint32_t *fork;
+	const uint32_t *slow;
 	const uint32_t *waits;
-	uint32_t made;
-	uint32_t reserved;
 };
+
+#define PULSE__QUEUE_RX_OWN 6
 
 struct pulse_queue_lane_words {
 	uint64_t head;
@@ -457,10 +457,9 @@ struct pulse_queue_lane_words {
 };
 
 struct pulse_queue_rx_words {
-	struct pulse_queue_lane_words *lane;
-	const uint32_t *fork;
-	uint32_t made;
-	uint32_t peeked;
+	const uint32_t *slow;
+	uint64_t own[PULSE__QUEUE_RX_OWN];
+	struct pulse_queue_lane_words lane;
 };
 
 #ifdef PULSE__QUEUE_TWINS
@@ -479,15 +478,14 @@ PULSE__QUEUE_INLINE int pulse_queue_push_word(struct pulse_queue_tx *tx,
 	struct pulse_queue_tx_words *t = (struct pulse_queue_tx_words *)tx;
 	uint64_t tail;
 
-	/* made is not the generation of fork where a plain store will not do. */
-	if (PULSE__QUEUE_RARE(!t || t->made != *t->fork))
+	/* Not 0 in a child, and where a plain store will not do. */
+	if (PULSE__QUEUE_RARE(!t || *t->slow))
 		return pulse_queue_push_word_slow(tx, word);
 	tail = t->tail;
-	if (PULSE__QUEUE_RARE(tail - t->head_seen > t->mask))
+	if (PULSE__QUEUE_RARE(tail == t->stop))
 		return pulse_queue_push_word_slow(tx, word);
 	__atomic_store_n(&t->slot[tail & t->mask], word, __ATOMIC_RELAXED);
 	t->tail = tail + 1;
-	t->reserved = 0;
 	__atomic_store_n(t->published, tail + 1, __ATOMIC_RELEASE);
 	/* Light: who sleeps on the word had a heavy barrier before. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -501,25 +499,32 @@ PULSE__QUEUE_INLINE int pulse_queue_pop_word(struct pulse_queue_rx *rx,
 {
 	struct pulse_queue_rx_words *r = (struct pulse_queue_rx_words *)rx;
 	struct pulse_queue_lane_words *l;
-	uint64_t head, tail;
+	uint64_t head, tail, mask, value = 0;
+	int err;
 
-	if (PULSE__QUEUE_RARE(!r || !word || r->made != *r->fork))
-		return pulse_queue_pop_word_slow(rx, word);
-	l = r->lane;
+	if (PULSE__QUEUE_RARE(!r || !word || *r->slow))
+		goto slow;
+	l = &r->lane;
 	head = l->head;
+	mask = l->mask;
 	if (head == l->tail_seen) {
 		tail = __atomic_load_n(l->published, __ATOMIC_ACQUIRE);
 		/* Empty, or it cannot be. */
-		if (PULSE__QUEUE_RARE(tail - head - 1 > l->mask))
-			return pulse_queue_pop_word_slow(rx, word);
+		if (PULSE__QUEUE_RARE(tail - head - 1 > mask))
+			goto slow;
 		l->tail_seen = tail;
 	}
-	*word = __atomic_load_n(&l->slot[head & l->mask], __ATOMIC_RELAXED);
+	*word = __atomic_load_n(&l->slot[head & mask], __ATOMIC_RELAXED);
 	l->head = head + 1;
-	r->peeked = 0;
 	__atomic_store_n(l->published + PULSE_CACHE_PAIR / sizeof(uint64_t),
 			 head + 1, __ATOMIC_RELEASE);
 	return 0;
+slow:
+	/* Into a word of our own: the caller's may stay in a register. */
+	err = pulse_queue_pop_word_slow(rx, word ? &value : NULL);
+	if (!err)
+		*word = value;
+	return err;
 }
 
 #ifdef __cplusplus

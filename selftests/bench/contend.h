@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -66,7 +67,33 @@ static inline void wait_a_bit(unsigned int *misses)
 struct crowd {
 	pthread_barrier_t start;
 	uint64_t each;			/* elements of each thread */
+	int64_t began, ended;		/* of the first thread, and of the last */
 };
+
+/*
+ * The threads look at the clock themselves: who waits for them may get a CPU
+ * only after they are done.
+ */
+static inline void crowd_begins(struct crowd *c)
+{
+	int64_t now, first = INT64_MAX;
+
+	pthread_barrier_wait(&c->start);
+	now = pulse_now_ns();
+	__atomic_compare_exchange_n(&c->began, &first, now, false,
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+static inline void crowd_ends(struct crowd *c)
+{
+	int64_t now = pulse_now_ns();
+	int64_t seen = __atomic_load_n(&c->ended, __ATOMIC_RELAXED);
+
+	while (seen < now &&
+	       !__atomic_compare_exchange_n(&c->ended, &seen, now, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
 
 /*
  * Defines NAME_produce and NAME_consume: threads that move c->each elements.
@@ -79,7 +106,7 @@ struct crowd {
 		struct crowd *c = arg;					\
 		unsigned int misses = 0;				\
 		OPEN;							\
-		pthread_barrier_wait(&c->start);			\
+		crowd_begins(c);					\
 		for (uint64_t i = 1; i <= c->each;) {			\
 			uint64_t left = c->each - i + 1;		\
 			uint64_t n_ = (uint64_t)(TRY);			\
@@ -89,6 +116,7 @@ struct crowd {
 			else						\
 				wait_a_bit(&misses);			\
 		}							\
+		crowd_ends(c);						\
 		CLOSE;							\
 		return NULL;						\
 	}
@@ -97,21 +125,18 @@ static inline double crowd_once(void *(*produce)(void *),
 				void *(*consume)(void *), int pairs,
 				uint64_t total)
 {
-	struct crowd c = { .each = total / (uint64_t)pairs };
+	struct crowd c = { .each = total / (uint64_t)pairs, .began = INT64_MAX };
 	pthread_t t[16];
-	int64_t start;
 
-	pthread_barrier_init(&c.start, NULL, 2U * (unsigned int)pairs + 1);
+	pthread_barrier_init(&c.start, NULL, 2U * (unsigned int)pairs);
 	for (int i = 0; i < 2 * pairs; i++) {
 		if (pthread_create(&t[i], NULL, i & 1 ? produce : consume, &c))
 			abort();
 	}
-	pthread_barrier_wait(&c.start);
-	start = pulse_now_ns();
 	for (int i = 0; i < 2 * pairs; i++)
 		pthread_join(t[i], NULL);
 	pthread_barrier_destroy(&c.start);
-	return (double)(pulse_now_ns() - start) / (double)total;
+	return (double)(c.ended - c.began) / (double)total;
 }
 
 /*

@@ -8,6 +8,7 @@
  * usage: peer_queues boost|boost_spsc|moodycamel|rte|rte_spsc|rte_hts have|pair|1p1c|1p1c_burst|2p2c|2p2c_burst
  */
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -72,15 +73,35 @@ template <class Peer> static double run_pair()
 	return slice[slices / 2];
 }
 
+/* As struct crowd in contend.h: the threads look at the clock themselves. */
+struct crowd {
+	pthread_barrier_t start;
+	std::atomic<double> began{ 0 }, ended{ 0 };
+
+	void begins()
+	{
+		double none = 0;
+
+		pthread_barrier_wait(&start);
+		began.compare_exchange_strong(none, now_ns());
+	}
+	void ends()
+	{
+		double now = now_ns(), seen = ended;
+
+		while (seen < now && !ended.compare_exchange_weak(seen, now))
+			;
+	}
+};
+
 template <class Peer>
-static void produce(Peer *peer, pthread_barrier_t *begin, uint64_t each,
-		    bool bursts)
+static void produce(Peer *peer, crowd *c, uint64_t each, bool bursts)
 {
 	typename Peer::Tx tx(*peer);
 	uint64_t v[burst] = { 0 };
 	unsigned misses = 0;
 
-	pthread_barrier_wait(begin);
+	c->begins();
 	for (uint64_t i = 1; i <= each;) {
 		uint64_t left = each - i + 1;
 		uint64_t n = bursts ? tx.push_n(v, left < burst ? left : burst) :
@@ -91,17 +112,17 @@ static void produce(Peer *peer, pthread_barrier_t *begin, uint64_t each,
 		else
 			wait_a_bit(misses);
 	}
+	c->ends();
 }
 
 template <class Peer>
-static void consume(Peer *peer, pthread_barrier_t *begin, uint64_t each,
-		    bool bursts)
+static void consume(Peer *peer, crowd *c, uint64_t each, bool bursts)
 {
 	typename Peer::Rx rx(*peer);
 	uint64_t v[burst];
 	unsigned misses = 0;
 
-	pthread_barrier_wait(begin);
+	c->begins();
 	for (uint64_t i = 1; i <= each;) {
 		uint64_t left = each - i + 1;
 		uint64_t n = bursts ? rx.pop_n(v, left < burst ? left : burst) :
@@ -112,6 +133,7 @@ static void consume(Peer *peer, pthread_barrier_t *begin, uint64_t each,
 		else
 			wait_a_bit(misses);
 	}
+	c->ends();
 }
 
 template <class Peer> static double crowd_once(unsigned nr, bool bursts)
@@ -119,18 +141,16 @@ template <class Peer> static double crowd_once(unsigned nr, bool bursts)
 	static Peer peer;
 	uint64_t total = (bursts ? 4 * transfers : transfers) / (runs * 2) * 2;
 	std::vector<std::thread> threads;
-	pthread_barrier_t begin;
-	double start;
+	crowd c;
 
-	pthread_barrier_init(&begin, nullptr, 2 * nr + 1);
+	pthread_barrier_init(&c.start, nullptr, 2 * nr);
 	for (unsigned i = 0; i < 2 * nr; i++)
 		threads.emplace_back(i & 1 ? produce<Peer> : consume<Peer>,
-				     &peer, &begin, total / nr, bursts);
-	pthread_barrier_wait(&begin);
-	start = now_ns();
+				     &peer, &c, total / nr, bursts);
 	for (auto &t : threads)
 		t.join();
-	return (now_ns() - start) / (double)total;
+	pthread_barrier_destroy(&c.start);
+	return (c.ended - c.began) / (double)total;
 }
 
 template <class Peer> static double run_crowd(unsigned nr, bool bursts)

@@ -213,6 +213,13 @@ static inline bool pulse__forked(uint32_t made_in)
 	return unlikely(made_in != pulse__fork_generation());
 }
 
+/*
+ * For an inline function in a program: a word that is 0 in this process as long
+ * as it has not become another's child. One that is 1 everywhere, where there is
+ * none to be had or not @known: then the library looks.
+ */
+const uint32_t *pulse__fork_word(bool known);
+
 /* ---- memory ------------------------------------------------------------ */
 /*
  * All of the library's heap memory comes through here, so that a test can

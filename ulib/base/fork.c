@@ -9,10 +9,24 @@
 
 #include "base/base.h"
 
+#define PULSE__FORK_WORDS 64U
+
 uint32_t pulse__fork_gen = 1;
+
+/* [generation]: 1 in its children. [0] stands for those there is no word for. */
+static uint32_t pulse__fork_left[PULSE__FORK_WORDS] = { 1 };
+
+const uint32_t *pulse__fork_word(bool known)
+{
+	uint32_t gen = pulse__fork_generation();
+
+	return &pulse__fork_left[known && gen < PULSE__FORK_WORDS ? gen : 0];
+}
 
 static void pulse__fork_child(void)
 {
+	if (pulse__fork_gen < PULSE__FORK_WORDS)
+		WRITE_ONCE(pulse__fork_left[pulse__fork_gen], 1);
 	/* The child is alone: no atomic add needed, but readers come later. */
 	WRITE_ONCE(pulse__fork_gen, pulse__fork_gen + 1);
 }

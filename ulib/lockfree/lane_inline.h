@@ -56,7 +56,7 @@ struct pulse__lane_map {
 
 struct pulse__lane_tx {
 	uint64_t tail;			/* the truth; lane->tail is a copy */
-	uint64_t head_seen;
+	uint64_t stop;			/* N after the head it saw last: full there */
 	struct pulse__lane_map m;
 	bool words;			/* receivers copy before they claim */
 };
@@ -207,14 +207,14 @@ static PULSE__NOINLINE int64_t pulse__lane_look(struct pulse__lane_tx *tx)
 
 	if (unlikely(used > tx->m.mask + 1))
 		return -EPROTO;
-	tx->head_seen = head;
+	tx->stop = head + tx->m.mask + 1;
 	return (int64_t)(tx->m.mask + 1 - used);
 }
 
 /* Room for elements, as far as is worth knowing: 0 full, or -EPROTO. */
 static inline int64_t pulse__lane_room(struct pulse__lane_tx *tx, uint64_t want)
 {
-	uint64_t room = tx->m.mask + 1 - (tx->tail - tx->head_seen);
+	uint64_t room = tx->stop - tx->tail;
 
 	return likely(room >= want) ? (int64_t)room : pulse__lane_look(tx);
 }
@@ -234,18 +234,18 @@ static inline void pulse__lane_publish(struct pulse__lane_tx *tx, uint64_t nr)
  */
 static inline int pulse__lane_drop(struct pulse__lane_tx *tx, uint64_t nr)
 {
-	uint64_t head = tx->head_seen;
+	uint64_t head = tx->stop - tx->m.mask - 1;
 
 	if (pulse__cas(&tx->m.lane->head, &head, head + nr, __ATOMIC_ACQ_REL,
 		       __ATOMIC_ACQUIRE)) {
-		tx->head_seen = head + nr;
+		tx->stop += nr;
 		WRITE_ONCE(tx->m.lane->dropped_old,
 			   READ_ONCE(tx->m.lane->dropped_old) + nr);
 		return 0;
 	}
 	if (tx->tail - head > tx->m.mask + 1)
 		return -EPROTO;
-	tx->head_seen = head;
+	tx->stop = head + tx->m.mask + 1;
 	return 0;
 }
 

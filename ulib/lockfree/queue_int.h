@@ -79,10 +79,10 @@ struct pulse_queue {
 /* As it begins: struct pulse_queue_tx_words. */
 struct pulse_queue_tx {
 	struct pulse__lane_tx t;
-	const uint32_t *fork;
+	const uint32_t *slow;		/* pulse__fork_word() */
 	const uint32_t *waits;		/* shm->rx_wait */
-	uint32_t word_made;		/* fork_gen, or another: not inline */
 	unsigned int reserved;		/* slots given out by reserve */
+	uint64_t reserved_at;		/* a tail: reserved counts there only */
 	struct pulse_queue *q;
 	uint32_t fork_gen;
 	uint32_t magic;
@@ -96,36 +96,33 @@ struct pulse_queue_tx {
  * See base/rseq.h; spin: bias
  */
 struct pulse_queue_rx {
-	struct pulse__lane_rx *lane;	/* the first */
-	const uint32_t *fork;
-	uint32_t word_made;		/* fork_gen, or another: not inline */
-	unsigned int peeked;		/* slots given out by peek */
+	const uint32_t *slow;		/* pulse__fork_word() */
 	struct pulse_queue *q;
+	uint64_t peeked_at;		/* a head: peeked counts there only */
+	unsigned int peeked;		/* slots given out by peek */
 	uint32_t fork_gen;
 	uint32_t magic;
 	uint32_t elem_bytes;
-	bool plain;			/* one lane, one receiver, nobody waits for room */
-	bool biased;			/* has a gate */
-	bool words_alone;		/* ... elements of 8 bytes, and nobody waits for room */
 	uint32_t cur;			/* lane whose turn it is */
 	uint32_t left;			/* ... for so many elements more */
 	uint32_t gate;
-	struct pulse__lane_rx r[];
+	bool plain;			/* one lane, one receiver, nobody waits for room */
+	bool biased;			/* has a gate */
+	bool words_alone;		/* ... elements of 8 bytes, and nobody waits for room */
+	struct pulse__lane_rx r[];	/* the first is that of the inlines */
 };
 
 PULSE__SAME_PLACE(pulse_queue_tx, t.tail, pulse_queue_tx_words, tail);
-PULSE__SAME_PLACE(pulse_queue_tx, t.head_seen, pulse_queue_tx_words, head_seen);
+PULSE__SAME_PLACE(pulse_queue_tx, t.stop, pulse_queue_tx_words, stop);
 PULSE__SAME_PLACE(pulse_queue_tx, t.m.lane, pulse_queue_tx_words, published);
 PULSE__SAME_PLACE(pulse_queue_tx, t.m.data, pulse_queue_tx_words, slot);
 PULSE__SAME_PLACE(pulse_queue_tx, t.m.mask, pulse_queue_tx_words, mask);
-PULSE__SAME_PLACE(pulse_queue_tx, fork, pulse_queue_tx_words, fork);
+PULSE__SAME_PLACE(pulse_queue_tx, slow, pulse_queue_tx_words, slow);
 PULSE__SAME_PLACE(pulse_queue_tx, waits, pulse_queue_tx_words, waits);
-PULSE__SAME_PLACE(pulse_queue_tx, word_made, pulse_queue_tx_words, made);
-PULSE__SAME_PLACE(pulse_queue_tx, reserved, pulse_queue_tx_words, reserved);
-PULSE__SAME_PLACE(pulse_queue_rx, lane, pulse_queue_rx_words, lane);
-PULSE__SAME_PLACE(pulse_queue_rx, fork, pulse_queue_rx_words, fork);
-PULSE__SAME_PLACE(pulse_queue_rx, word_made, pulse_queue_rx_words, made);
-PULSE__SAME_PLACE(pulse_queue_rx, peeked, pulse_queue_rx_words, peeked);
+PULSE__SAME_PLACE(pulse_queue_rx, slow, pulse_queue_rx_words, slow);
+_Static_assert(offsetof(struct pulse_queue_rx, r) ==
+	       offsetof(struct pulse_queue_rx_words, lane),
+	       "the inlines see the first lane");
 PULSE__SAME_PLACE(pulse__lane_rx, head, pulse_queue_lane_words, head);
 PULSE__SAME_PLACE(pulse__lane_rx, tail_seen, pulse_queue_lane_words, tail_seen);
 PULSE__SAME_PLACE(pulse__lane_rx, m.lane, pulse_queue_lane_words, published);

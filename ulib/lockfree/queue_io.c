@@ -165,6 +165,7 @@ int pulse_queue_reserve(struct pulse_queue_tx *tx, unsigned int nr, void **out)
 	if (n < 0)
 		return n;
 	tx->reserved = (unsigned int)n;
+	tx->reserved_at = tx->t.tail;
 	*out = pulse__lane_slot(m, tx->t.tail);
 	return n;
 }
@@ -175,7 +176,7 @@ int pulse_queue_commit(struct pulse_queue_tx *tx, unsigned int nr)
 		return -EINVAL;
 	if (pulse__forked(tx->fork_gen))
 		return -EOWNERDEAD;
-	if (nr > tx->reserved)
+	if (nr && (nr > tx->reserved || tx->t.tail != tx->reserved_at))
 		return -EINVAL;
 	tx->reserved = 0;
 	if (!nr)
@@ -351,6 +352,7 @@ int pulse_queue_peek(struct pulse_queue_rx *rx, unsigned int nr,
 			if (ready > nr)
 				ready = nr;
 			rx->peeked = (unsigned int)ready;
+			rx->peeked_at = r->head;
 			*out = pulse__lane_slot(&r->m, r->head);
 			return (int)ready;
 		}
@@ -369,7 +371,8 @@ int pulse_queue_release(struct pulse_queue_rx *rx, unsigned int nr)
 		return -EINVAL;
 	if (pulse__forked(rx->fork_gen))
 		return -EOWNERDEAD;
-	if (nr > rx->peeked)
+	if (nr && (nr > rx->peeked ||
+		   rx->r[rx->cur].head != rx->peeked_at))
 		return -EINVAL;
 	rx->peeked = 0;
 	if (!nr)

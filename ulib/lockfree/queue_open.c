@@ -36,7 +36,7 @@ static void pulse__queue_yield(uint64_t *word, uint64_t self)
 
 int pulse_queue_tx_open(struct pulse_queue *q, struct pulse_queue_tx **out)
 {
-	uint64_t self, used;
+	uint64_t self, head;
 	struct pulse_queue_tx *tx;
 	uint32_t i;
 	int err = -EBUSY;
@@ -60,18 +60,17 @@ int pulse_queue_tx_open(struct pulse_queue *q, struct pulse_queue_tx **out)
 	}
 	tx->q = q;
 	tx->fork_gen = q->fork_gen;
-	tx->fork = &pulse__fork_gen;
+	tx->slow = pulse__fork_word(q->light &&
+				    q->elem_bytes == sizeof(uint64_t));
 	tx->waits = &q->shm->rx_wait;
-	tx->word_made = q->light && q->elem_bytes == sizeof(uint64_t) ?
-			q->fork_gen : ~q->fork_gen;
 	tx->magic = PULSE__QUEUE_TX;
 	tx->overflow = q->overflow;
 	tx->t.m = pulse__queue_map(q, i - 1);
 	tx->t.words = q->claims;
 	tx->t.tail = READ_ONCE(tx->t.m.lane->tail);
-	tx->t.head_seen = pulse__load_acquire(&tx->t.m.lane->head);
-	used = tx->t.tail - tx->t.head_seen;
-	if (used > q->mask + 1) {
+	head = pulse__load_acquire(&tx->t.m.lane->head);
+	tx->t.stop = head + q->mask + 1;
+	if (tx->t.tail - head > q->mask + 1) {
 		pulse__queue_yield(&tx->t.m.lane->owner, self);
 		pulse__free(tx);
 		return pulse__queue_eproto(q);
@@ -169,10 +168,8 @@ int pulse_queue_rx_open(struct pulse_queue *q, struct pulse_queue_rx **out)
 	rx->elem_bytes = q->elem_bytes;
 	rx->plain = q->lanes == 1 && !q->claims &&
 		    q->overflow != PULSE_QUEUE_BLOCK;
-	rx->lane = &rx->r[0];
-	rx->fork = &pulse__fork_gen;
-	rx->word_made = rx->plain && q->elem_bytes == sizeof(uint64_t) ?
-			q->fork_gen : ~q->fork_gen;
+	rx->slow = pulse__fork_word(rx->plain &&
+				    q->elem_bytes == sizeof(uint64_t));
 	rx->words_alone = rx->biased && q->elem_bytes == sizeof(uint64_t) &&
 			  q->overflow != PULSE_QUEUE_BLOCK;
 	*out = rx;
