@@ -153,8 +153,11 @@ KT_TEST(only_bytes_limit_a_head)
 		KT_CHECK(peer_say(&p, "X-Big: "));
 		KT_CHECK(peer_say(&p, big));
 	}
-	for (int i = 0; i < 5000; i++)
-		KT_CHECK(peer_say(&p, "a:b\r\n"));
+	/* 5,000, a hundred at a time: slow kernels take 2 ms a packet */
+	for (n = 0; n < 100; n++)
+		memcpy(big + 5 * n, "a:b\r\n", 6);
+	for (int i = 0; i < 50; i++)
+		KT_CHECK(peer_say(&p, big));
 	KT_CHECK(peer_say(&p, V "\r\n"));
 	KT_EQ(peer_status(&p), 101);
 	peer_close(&p);
