@@ -37,6 +37,7 @@
 #include <pulse-u/tls.h>
 #include <pulse-u/context.h>
 #include <pulse-u/handler.h>
+#include <pulse-u/link.h>
 #include <pulse-u/child.h>
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>

@@ -18,6 +18,11 @@
  * "tls:127.0.0.1:443", "tls:unix:/path": TLS over that (tls.h). Open means that
  * the handshake is over; an end that the peer has not announced is -ECONNRESET.
  * What close() has not sent yet is sent for up to ten seconds.
+ *
+ * "shm:/path", "shm:@name": memory shared with a process of this machine, found
+ * by a unix socket of that address. Before it waits a loop spins for a moment if
+ * that has paid off lately, and sleeps then. A peer that breaks the rules of the
+ * rings is -EPROTO, one that was killed -ECONNRESET after all that it sent.
  */
 #ifndef PULSE_U_TRANSPORT_H
 #define PULSE_U_TRANSPORT_H
@@ -305,6 +310,11 @@ PULSE_API int pulse_transport_stats(const struct pulse_transport *transport,
  *	authorities
  * @server_name: for "tls:", whom the peer must prove to be, a host's name or an
  *	IP address; default: the host of @address
+ * @ring_bytes: for "shm:", of each direction: a power of two, 4 KiB to 64 MiB;
+ *	default 256 KiB
+ * @spin_us: for "shm:", how long its loop spins at most before it sleeps, for
+ *	all its transports the longest that was asked for; default 50; below 0
+ *	(PULSE_OFF): it does not ask for any
  */
 struct pulse_connect_opts {
 	size_t sz;
@@ -314,6 +324,8 @@ struct pulse_connect_opts {
 	uint32_t keepalive_s;
 	struct pulse_tls *tls;
 	const char *server_name;
+	uint32_t ring_bytes;
+	int32_t spin_us;
 };
 
 /**
@@ -355,6 +367,8 @@ typedef void (*pulse_accept_fn)(struct pulse_listener *listener,
  * @keepalive_s: probe a silent peer after so many seconds; default 0: never
  * @reserved: 0
  * @tls: for "tls:": has a certificate
+ * @spin_us: as in struct pulse_connect_opts
+ * @reserved2: 0
  */
 struct pulse_listener_opts {
 	size_t sz;
@@ -366,6 +380,8 @@ struct pulse_listener_opts {
 	uint32_t keepalive_s;
 	uint32_t reserved;
 	struct pulse_tls *tls;
+	int32_t spin_us;
+	uint32_t reserved2;
 };
 
 /**

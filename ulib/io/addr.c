@@ -161,3 +161,15 @@ int pulse__addr_of(int fd, bool peer, char *buf, size_t len)
 		     getsockname(fd, (struct sockaddr *)&sa, &salen);
 	return err ? -errno : pulse__addr_format_len(&sa, salen, buf, len);
 }
+
+int pulse__addr_rename(const char *text, const char *what, const char *with,
+		       char *buf, size_t len)
+{
+	size_t n = strlen(what);
+	int full;
+
+	if (strncmp(text, what, n))
+		return -EINVAL;
+	full = snprintf(buf, len, "%s%s", with, text + n);
+	return (size_t)full < len ? 0 : -ENOSPC;
+}

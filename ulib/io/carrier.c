@@ -3,6 +3,7 @@
  * carrier.c - from an address to the carrier that serves it.
  */
 #include "io/poller_int.h"
+#include "io/shm.h"
 #include "io/stream.h"
 #include "io/tls.h"
 
@@ -12,6 +13,7 @@ static const struct {
 	const struct pulse__carrier *carrier;
 } carriers[] = {
 	{ "tls:", &pulse__carrier_tls },
+	{ "shm:", &pulse__carrier_shm },
 };
 
 const struct pulse__carrier *pulse__carrier_of(const char *address,
@@ -71,7 +73,8 @@ int pulse_listener_open(struct pulse_poller *poller,
 			       pulse__size_to(typeof(o), reserved), opts);
 	if (err)
 		return err;
-	if (!o.address || o.backlog > INT_MAX || o.reserved)
+	if (!o.address || o.backlog > INT_MAX || o.reserved ||
+	    o.reserved2)
 		return -EINVAL;
 	if (!pulse__poller_mine(poller))
 		return -EPERM;

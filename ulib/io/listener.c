@@ -65,6 +65,10 @@ static void got(struct pulse_listener *l, int fd)
 {
 	struct pulse_transport *t;
 
+	if (l->ops->accepted_fd) {
+		l->ops->accepted_fd(l, fd);
+		return;
+	}
 	if (l->family != AF_UNIX)
 		pulse__tcp_tune(fd, l->nodelay, l->keepalive_s);
 	if (pulse__stream_adopt(l->poller, fd, l->family, &t)) {
@@ -298,16 +302,17 @@ int pulse_listener_close(struct pulse_listener *l)
 
 int pulse_listener_address(struct pulse_listener *l, char *buf, size_t len)
 {
-	size_t n;
+	char text[PULSE_ADDRESS_MAX];
+	int err;
 
 	if (!l || !buf || !len)
 		return -EINVAL;
-	n = l->ops->prefix ? strlen(l->ops->prefix) : 0;
-	if (n >= len)
-		return -ENOSPC;
-	if (n)
-		memcpy(buf, l->ops->prefix, n);
-	return pulse__addr_of(l->fd, false, buf + n, len - n);
+	err = pulse__addr_of(l->fd, false, text, sizeof(text));
+	if (err)
+		return err;
+	return pulse__addr_rename(text, l->ops->own ? l->ops->own : "",
+				  l->ops->prefix ? l->ops->prefix : "", buf,
+				  len);
 }
 
 int pulse_listener_stats(const struct pulse_listener *l,

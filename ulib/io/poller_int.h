@@ -76,6 +76,7 @@ struct pulse_poller {
 	uint64_t n_wakes;
 	/* The loop thread's: who is told that the loop goes. */
 	struct pulse__list ends PULSE__PAIR_ALIGNED;
+	struct pulse__shm_loop *shm;	/* shm_loop.c; NULL: none yet */
 };
 
 /* Called when the poller is destroyed, after the last posted function. */

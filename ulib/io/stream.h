@@ -32,6 +32,9 @@ int pulse__addr_format(const struct sockaddr_storage *sa, char *buf,
 /* The same for one whose length says where it ends. */
 int pulse__addr_format_len(const struct sockaddr_storage *sa, socklen_t salen,
 			   char *buf, size_t len);
+/* @text with @with in the place of @what, which it begins with; or -EINVAL. */
+int pulse__addr_rename(const char *text, const char *what, const char *with,
+		       char *buf, size_t len);
 /* The text of a socket's own or its peer's address; 0 or -errno. */
 int pulse__addr_of(int fd, bool peer, char *buf, size_t len);
 
@@ -76,9 +79,12 @@ struct pulse_listener;
 struct pulse__listener_ops {
 	/* Owns @t, which has just been accepted; hands it out when it is ready. */
 	void (*accepted)(struct pulse_listener *l, struct pulse_transport *t);
+	/* Owns the socket itself; instead of @accepted, where it is set. */
+	void (*accepted_fd)(struct pulse_listener *l, int fd);
 	/* Gives up what is under way and frees it; its socket is closed. NULL: free. */
 	void (*close)(struct pulse_listener *l);
-	const char *prefix;	/* before the socket's address, or NULL */
+	/* In its address @prefix stands before the socket's, or for @own. */
+	const char *prefix, *own;
 };
 
 /* Carriers with ops embed it; pulse__listener_init() fills it in. */

@@ -496,4 +496,10 @@ static const struct kind tls_unix = {
 };
 STREAM_TESTS(tls_unix)
 
+static const struct kind shm = {
+	.name = "shm", .address = "shm:@pulse-carriers-%d",
+	.features = STREAM | PULSE_TRANSPORT_RESET,
+};
+STREAM_TESTS(shm)
+
 KT_MAIN()
