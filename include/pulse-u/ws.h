@@ -190,6 +190,10 @@ struct pulse_ws_deflate_opts {
  * @keepalive_s: TCP probes a silent peer after so many seconds; default 0: no
  * @deflate: compress messages with peers that can; copied; default NULL: no.
  *	@max_message_bytes bounds what a message inflates to
+ * @poller: enum pulse_poller_kind of poller.h: what the loops wait with;
+ *	default PULSE_POLLER_AUTO
+ * @spin_us: a loop with nothing to do looks for so long before it sleeps, see
+ *	struct pulse_poller_opts; default 0
  *
  * A time below 0 means: no such limit.
  */
@@ -216,6 +220,8 @@ struct pulse_ws_opts {
 	uint32_t keepalive_s;
 	uint32_t reserved;
 	const struct pulse_ws_deflate_opts *deflate;
+	int poller;
+	uint32_t spin_us;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -226,7 +232,8 @@ struct pulse_ws_opts {
  * @out: the server
  *
  * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -EMFILE; -EADDRINUSE,
- * -EADDRNOTAVAIL, -EACCES (said in the log, too).
+ * -EADDRNOTAVAIL, -EACCES (said in the log, too); -ENOSYS, -EPERM no such
+ * poller.
  */
 PULSE_API int pulse_ws_server_create(const struct pulse_ws_opts *opts,
 				     struct pulse_ws_server **out);

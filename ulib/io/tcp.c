@@ -243,8 +243,8 @@ void pulse__tcp_tune(int fd, int nodelay, uint32_t keepalive_s)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
-int pulse__tcp_adopt(struct pulse_poller *poller, int fd,
-		     struct pulse_transport **out)
+static int adopt(struct pulse_poller *poller, int fd,
+		 struct pulse_transport **out)
 {
 	struct tcp *tcp = pulse__calloc(1, sizeof(*tcp));
 
@@ -255,6 +255,17 @@ int pulse__tcp_adopt(struct pulse_poller *poller, int fd,
 	tcp->fd = fd;
 	*out = &tcp->t;
 	return 0;
+}
+
+int pulse__tcp_adopt(struct pulse_poller *poller, int fd,
+		     struct pulse_transport **out)
+{
+	int us = (int)(poller->spin_ns / PULSE__NSEC_PER_USEC);
+
+	if (us)		/* where it is not allowed the loop alone looks */
+		setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof(us));
+	return poller->ops->adopt ? poller->ops->adopt(poller, fd, out) :
+	       adopt(poller, fd, out);
 }
 
 /* ---- connect ------------------------------------------------------------ */
@@ -318,7 +329,7 @@ int pulse_transport_connect(struct pulse_poller *poller,
 	if (fd < 0)
 		return -errno;
 	pulse__tcp_tune(fd, o.nodelay, o.keepalive_s);
-	err = pulse__tcp_adopt(poller, fd, &t);
+	err = adopt(poller, fd, &t);
 	if (err) {
 		close(fd);
 		return err;
