@@ -157,7 +157,8 @@ PULSE_API int pulse_poller_del(struct pulse_poller *poller, uint64_t id);
  *
  * Return: 0 stopped; -EINVAL; -EBUSY somebody runs it; -EDEADLK this thread
  * runs another one; -EOWNERDEAD in a forked child; or why the thread could not
- * become a worker of the context.
+ * become a worker of the context; -ENOMEM, -EMFILE no ring for this thread
+ * (io_uring).
  */
 PULSE_API int pulse_poller_run(struct pulse_poller *poller);
 
@@ -169,7 +170,7 @@ PULSE_API int pulse_poller_run(struct pulse_poller *poller);
  *
  * Return: descriptors, posted functions and timers handled, 0 for none until
  * @deadline_ns or when a signal or pulse_poller_stop() ended the wait;
- * -EINVAL; -EBUSY; -EDEADLK; -EOWNERDEAD.
+ * -EINVAL; -EBUSY; -EDEADLK; -EOWNERDEAD; -ENOMEM; -EMFILE.
  */
 PULSE_API int pulse_poller_run_once(struct pulse_poller *poller,
 				    int64_t deadline_ns);

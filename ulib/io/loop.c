@@ -194,7 +194,7 @@ handled:
 
 static int enter(struct pulse_poller *p)
 {
-	int free_now = 0;
+	int free_now = 0, err;
 
 	if (pulse__forked(p->fork_gen))
 		return -EOWNERDEAD;
@@ -204,7 +204,12 @@ static int enter(struct pulse_poller *p)
 			__ATOMIC_RELAXED))
 		return -EBUSY;
 	pulse__poller_current = p;
-	return 0;
+	err = p->ops->begin ? p->ops->begin(p) : 0;
+	if (unlikely(err)) {
+		pulse__poller_current = NULL;
+		pulse__store_release(&p->running, 0);
+	}
+	return err;
 }
 
 static void leave(struct pulse_poller *p)

@@ -26,6 +26,8 @@ struct pulse__poller_ops {
 	int (*mod)(struct pulse_poller *p, int fd, uint32_t events,
 		   uint64_t token);
 	void (*del)(struct pulse_poller *p, int fd);
+	/* Or NULL: the caller is going to run the poller. */
+	int (*begin)(struct pulse_poller *p);
 	/*
 	 * Wait until an event, a wake or @deadline_ns, and give each event to
 	 * pulse__poller_event(). Returns how many, not counting wakes.

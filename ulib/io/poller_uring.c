@@ -9,6 +9,7 @@
  */
 #include "io/uring.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -293,32 +294,52 @@ void pulse__uring_retire(struct pulse_poller *p)
 	pulse__uring_disarm_streams(p);
 }
 
-/* Makes the ring the caller's, who runs the poller now. */
-static int own(struct pulse_poller *p)
+/*
+ * The ring is made by the thread that will use it, for the system also lets the
+ * maker know of its end, by interrupting whatever call it waits in.
+ */
+static int uring_begin(struct pulse_poller *p)
 {
 	struct pulse__uring *u = pulse__uring_of(p);
 	int err;
 
-	if (likely(pulse__uring_mine(u) && !u->stale))
+	if (likely(pulse__uring_mine(u)))
 		return 0;
-	if (u->live && u->enabled && u->owner != tid())
+	pulse__uring_retire(p);
+	if (u->sparefd >= 0)
+		close(u->sparefd);
+	u->sparefd = -1;
+	err = ring_make(u);
+	if (err)
+		return err;
+	/* liburing 2.3 declares io_uring_enable_rings() and lacks it. */
+	if (syscall(__NR_io_uring_register, u->ring.ring_fd,
+		    IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0) {
+		err = -errno;
 		pulse__uring_retire(p);
-	if (!u->live) {
-		err = ring_make(u);
-		if (err)
-			return err;
+		return err;
 	}
-	if (!u->enabled) {
-		/* liburing 2.3 declares io_uring_enable_rings() and lacks it. */
-		if (syscall(__NR_io_uring_register, u->ring.ring_fd,
-			    IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
-			return -errno;
-		u->enabled = true;
-		u->owner = tid();
-		watch_wake(u);
-	}
-	arm_all(p);
+	u->enabled = true;
+	u->owner = tid();
+	watch_wake(u);
 	return 0;
+}
+
+/* Is there an io_uring that will do? Asked of the system once. */
+static int probe(struct pulse__uring *u)
+{
+	static int known = 1;
+	int err = __atomic_load_n(&known, __ATOMIC_RELAXED);
+
+	if (err <= 0)
+		return err;
+	err = ring_make(u);
+	if (!err)
+		io_uring_queue_exit(&u->ring);
+	u->live = false;
+	if (!err || err == -ENOSYS || err == -EINVAL || err == -EPERM)
+		__atomic_store_n(&known, err, __ATOMIC_RELAXED);
+	return err;
 }
 
 static int uring_open(struct pulse_poller *p)
@@ -334,14 +355,18 @@ static int uring_open(struct pulse_poller *p)
 	pulse__list_init(&u->streams);
 	pulse__list_init(&u->ready);
 	u->wakefd = eventfd(0, EFD_CLOEXEC);
-	err = u->wakefd < 0 ? -errno : bufs_make(u);
+	u->sparefd = u->wakefd < 0 ? -1 :
+		     fcntl(u->wakefd, F_DUPFD_CLOEXEC, 0);
+	err = u->sparefd < 0 ? -errno : bufs_make(u);
 	if (!err)
-		err = ring_make(u);
+		err = probe(u);
 	if (!err) {
 		p->sys = u;
 		return 0;
 	}
 	bufs_free(u);
+	if (u->sparefd >= 0)
+		close(u->sparefd);
 	if (u->wakefd >= 0)
 		close(u->wakefd);
 	pulse__free(u);
@@ -357,6 +382,8 @@ static void uring_close(struct pulse_poller *p)
 	pulse__uring_drop_streams(p);
 	bufs_free(u);
 	close(u->wakefd);
+	if (u->sparefd >= 0)
+		close(u->sparefd);
 	pulse__free(u->lent_spill);
 	pulse__free(u->by_fd);
 	pulse__free(u);
@@ -533,30 +560,14 @@ static int enter(struct pulse_poller *p, int64_t deadline_ns)
 	return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &ts, NULL);
 }
 
-/* No ring to be had: all that is left is to be woken, and to try again soon. */
-static void nap(struct pulse_poller *p, int err)
-{
-	struct pulse__uring *u = pulse__uring_of(p);
-	struct pollfd fd = { .fd = u->wakefd, .events = POLLIN };
-
-	pulse_log(PULSE_LOG_WARN, "io_uring: no ring for this thread: %s; trying again",
-		  pulse_strerror(err));
-	if (poll(&fd, 1, 100) > 0)
-		(void)!read(u->wakefd, &u->wake_count, sizeof(u->wake_count));
-	WRITE_ONCE(p->asleep, 0);
-	p->now_ns = pulse_now_ns();
-}
-
 static int uring_wait(struct pulse_poller *p, int64_t deadline_ns)
 {
 	struct pulse__uring *u = pulse__uring_of(p);
-	int handled, err = own(p);
 	unsigned int n;
+	int handled, err;
 
-	if (unlikely(err)) {
-		nap(p, err);
-		return 0;
-	}
+	if (unlikely(u->stale))
+		arm_all(p);
 	if (!pulse__list_empty(&u->ready))
 		deadline_ns = 0;
 	u->woken = false;
@@ -608,6 +619,7 @@ const struct pulse__poller_ops pulse__poller_uring = {
 	.add = uring_add,
 	.mod = uring_mod,
 	.del = uring_del,
+	.begin = uring_begin,
 	.wait = uring_wait,
 	.wake = uring_wake,
 	.leave = uring_leave,

@@ -614,7 +614,8 @@ static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
 	for (int i = 0; i < nr; i++)
 		bytes += iov[i].iov_len;
 	again = s->tx_batch == u->batch;
-	if (unlikely(again && (bytes > SEND_NOW || u->last_sender != s))) {
+	if (unlikely(again && (bytes > SEND_NOW || u->last_sender != s ||
+			       bytes > PULSE__URING_OUTBOX - u->outbox_used))) {
 		/* In their order: the one before has to be out. */
 		pulse__uring_flush(u);
 		again = false;

@@ -50,6 +50,7 @@ struct pulse__uring {
 	bool woken;
 	pid_t owner;
 	int wakefd;
+	int sparefd;		/* kept for the ring, so that there is one left */
 	uint64_t wake_count;
 	struct io_uring_buf_ring *bufs;
 	uint8_t *mem;
