@@ -11,6 +11,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -325,21 +327,46 @@ static int uring_begin(struct pulse_poller *p)
 	return 0;
 }
 
-/* Is there an io_uring that will do? Asked of the system once. */
+struct probe {
+	struct pulse__uring *u;
+	int err;
+};
+
+static void *probe_thread(void *arg)
+{
+	struct probe *p = arg;
+
+	p->err = ring_make(p->u);
+	if (!p->err)
+		io_uring_queue_exit(&p->u->ring);
+	p->u->live = false;
+	return NULL;
+}
+
+/*
+ * Is there an io_uring that will do? Asked of the system once, by a thread of
+ * its own, because of what uring_begin() says of makers.
+ */
 static int probe(struct pulse__uring *u)
 {
 	static int known = 1;
-	int err = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	struct probe p = { .u = u, .err = __atomic_load_n(&known, __ATOMIC_RELAXED) };
+	sigset_t all, old;
+	pthread_t thread;
+	int err;
 
-	if (err <= 0)
-		return err;
-	err = ring_make(u);
-	if (!err)
-		io_uring_queue_exit(&u->ring);
-	u->live = false;
-	if (!err || err == -ENOSYS || err == -EINVAL || err == -EPERM)
-		__atomic_store_n(&known, err, __ATOMIC_RELAXED);
-	return err;
+	if (p.err <= 0)
+		return p.err;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	err = pthread_create(&thread, NULL, probe_thread, &p);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	pthread_join(thread, NULL);
+	if (!p.err || p.err == -ENOSYS || p.err == -EINVAL || p.err == -EPERM)
+		__atomic_store_n(&known, p.err, __ATOMIC_RELAXED);
+	return p.err;
 }
 
 static int uring_open(struct pulse_poller *p)
