@@ -55,7 +55,7 @@ CXXALL	:= -std=gnu++17 -O2 -g -Wall -Wextra $(SANFLAGS) -fPIC -pthread
 
 HWLOC_CFLAGS = $(shell pkg-config --cflags hwloc)
 HWLOC_LIBS   = $(shell pkg-config --libs hwloc)
-LIBS	= $(HWLOC_LIBS) -lz -pthread
+LIBS	= $(HWLOC_LIBS) -lz -luring -pthread
 
 SOVERSION := 0
 LIBSO	:= $(O)/lib/libpulse-u.so.$(SOVERSION)
@@ -76,12 +76,14 @@ TEST_SRC  := $(sort $(wildcard selftests/ulib/*/test_*.c) \
 	     $(wildcard selftests/storm/test_*.c)))
 FUZZ_SRC  := $(sort $(wildcard selftests/fuzz/fuzz_*.c))
 BENCH_SRC := $(sort $(wildcard selftests/bench/bench_*.c) \
-	     $(wildcard selftests/bench/vm_*.c))
+	     $(wildcard selftests/bench/vm_*.c) \
+	     $(wildcard selftests/bench/peer_*.c))
 BENCH_CXX := $(sort $(wildcard selftests/bench/peer_*.cc))
 # Peers that need a library to link with, where it is there.
 PEER_LIBS  = $(if $(filter peer_fork peer_pool,$(notdir $(1))),$(shell pkg-config --libs tbb 2>/dev/null)) \
 	     $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --exists libdpdk 2>/dev/null && echo -lrte_ring)) \
 	     $(if $(filter peer_actor,$(notdir $(1))),$(if $(wildcard /usr/include/caf/all.hpp),-lcaf_core))
+PEER_CLIBS = $(if $(filter peer_ws_lws,$(notdir $(1))),$(if $(wildcard /usr/include/libwebsockets.h),-lwebsockets))
 PEER_FLAGS = $(if $(filter peer_queues,$(notdir $(1))),$(shell pkg-config --cflags libdpdk 2>/dev/null)) \
 	     $(if $(filter peer_fork,$(notdir $(1))),-fopenmp)
 
@@ -273,7 +275,7 @@ $(FUZZ_BIN): $(O)/%: %.c $(LIBA) $(O)/.flags $(wildcard selftests/fuzz/replay.c)
 $(BENCH_SRC:%.c=$(O)/%): $(O)/%: %.c $(LIBA) $(O)/.flags
 	@mkdir -p $(@D)
 	@echo "  BENCH   $@"
-	@$(CC) $(CPPFLAGS) $(TESTCFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBA) $(LIBS) -lm
+	@$(CC) $(CPPFLAGS) $(TESTCFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBA) $(LIBS) $(call PEER_CLIBS,$@) -lm
 $(BENCH_CXX:%.cc=$(O)/%): $(O)/%: %.cc
 	@mkdir -p $(@D)
 	@echo "  BENCH   $@"

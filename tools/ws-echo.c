@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include <pulse-u/backend.h>
+#include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
 #include <pulse-u/tls.h>
 #include <pulse-u/ws.h>
@@ -23,7 +24,8 @@ struct args {
 	uint32_t threads;
 	uint64_t max_message;
 	uint32_t level;		/* of compression; 0: none */
-	int backend;
+	uint32_t spin_us;
+	int backend, poller;
 };
 
 static void usage(FILE *to)
@@ -31,6 +33,7 @@ static void usage(FILE *to)
 	fputs("usage: ws-echo [--listen ADDR:PORT] [--threads N]\n"
 	      "               [--backend auto|kernel|user] [--max-message BYTES]\n"
 	      "               [--deflate[=LEVEL]] [--cert FILE [--key FILE]]\n"
+	      "               [--poller auto|epoll|io_uring] [--spin MICROSECONDS]\n"
 	      "\n"
 	      "A WebSocket server that sends every message back, on any path.\n"
 	      "\n"
@@ -42,6 +45,8 @@ static void usage(FILE *to)
 	      "                       level 1 (fast) to 9 (small), default 6\n"
 	      "  --cert FILE          serve wss: with this certificate (PEM)\n"
 	      "  --key FILE           its key; default: in the same file\n"
+	      "  --poller NAME        what loops wait with; default auto\n"
+	      "  --spin MICROSECONDS  how long a loop looks before it sleeps; default 0\n"
 	      "  --help, --version\n"
 	      "\n"
 	      "SIGINT and SIGTERM close all connections with 1001 and end it.\n", to);
@@ -65,10 +70,9 @@ static int number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 	return 0;
 }
 
-static int backend(const char *name)
+/* Which of three names; the constants of both enums begin so. */
+static int which(const char *name, const char *const names[3])
 {
-	static const char *const names[] = { "auto", "kernel", "user" };
-
 	for (int i = 0; i < 3; i++)
 		if (!strcmp(name, names[i]))
 			return i;
@@ -78,6 +82,8 @@ static int backend(const char *name)
 /* 0: go on; otherwise 1 + the exit status. */
 static int parse(int argc, char **argv, struct args *a)
 {
+	static const char *const backends[3] = { "auto", "kernel", "user" };
+	static const char *const pollers[3] = { "auto", "epoll", "io_uring" };
 	static const struct option options[] = {
 		{ "listen", required_argument, NULL, 'l' },
 		{ "threads", required_argument, NULL, 't' },
@@ -86,6 +92,8 @@ static int parse(int argc, char **argv, struct args *a)
 		{ "deflate", optional_argument, NULL, 'd' },
 		{ "cert", required_argument, NULL, 'c' },
 		{ "key", required_argument, NULL, 'k' },
+		{ "poller", required_argument, NULL, 'p' },
+		{ "spin", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
@@ -104,7 +112,7 @@ static int parse(int argc, char **argv, struct args *a)
 			a->threads = (uint32_t)n;
 			break;
 		case 'b':
-			a->backend = backend(optarg);
+			a->backend = which(optarg, backends);
 			if (a->backend < 0)
 				return 1 + bad("--backend takes auto, kernel or user",
 					       optarg);
@@ -126,6 +134,18 @@ static int parse(int argc, char **argv, struct args *a)
 			break;
 		case 'k':
 			a->key = optarg;
+			break;
+		case 'p':
+			a->poller = which(optarg, pollers);
+			if (a->poller < 0)
+				return 1 + bad("--poller takes auto, epoll or io_uring",
+					       optarg);
+			break;
+		case 's':
+			if (number(optarg, 0, 1000000, &n))
+				return 1 + bad("--spin takes microseconds, 0 to 1000000",
+					       optarg);
+			a->spin_us = (uint32_t)n;
 			break;
 		case 'h':
 			usage(stdout);
@@ -188,6 +208,7 @@ static int serve(const struct args *a, struct pulse_ctx *ctx,
 	PULSE_OPTS(pulse_ws_opts, opts, .listen = a->listen,
 		   .threads = a->threads, .handlers = &handlers, .ctx = ctx,
 		   .max_message_bytes = a->max_message,
+		   .poller = a->poller, .spin_us = a->spin_us,
 		   .deflate = a->level ? &deflate : NULL);
 	PULSE_OPTS(pulse_tls_opts, tls, .cert_file = a->cert, .key_file = a->key);
 	struct pulse_ws_server *server;

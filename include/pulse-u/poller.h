@@ -33,14 +33,17 @@ enum pulse_poller_event {
 
 /* Which system interface does the waiting. */
 enum pulse_poller_kind {
-	PULSE_POLLER_AUTO = 0,		/* the best there is */
+	PULSE_POLLER_AUTO = 0,		/* epoll, or what PULSE_POLLER says */
 	PULSE_POLLER_EPOLL = 1,
+	PULSE_POLLER_IO_URING = 2,	/* Linux 6.1 and later */
 };
 
 /**
  * struct pulse_poller_opts - how a poller is made
  * @sz: sizeof(struct pulse_poller_opts)
- * @kind: enum pulse_poller_kind; default PULSE_POLLER_AUTO
+ * @kind: enum pulse_poller_kind; default PULSE_POLLER_AUTO: what the
+ *	environment's PULSE_POLLER names (epoll, io_uring), where that is to be
+ *	had, else epoll
  * @reserved: 0
  * @ctx: pulse_poller_run() registers its thread as a worker of it, so that
  *	the loop's state shows; default NULL: none
@@ -48,6 +51,12 @@ enum pulse_poller_kind {
  * @max_events: descriptors handled a turn, 1 to 4096; default 256
  * @buffer_bytes: the loop's shared receive buffer, 4 KiB to 16 MiB; default
  *	64 KiB; allocated at its first use
+ * @spin_us: before it sleeps the loop looks again and again for so many
+ *	microseconds, up to 1000000; default 0. Answers come faster by what it
+ *	takes to wake a thread, and a core is busy for that long after each
+ *	event. Sockets are asked to look at their device (SO_BUSY_POLL), where
+ *	that is allowed
+ * @reserved2: 0
  */
 struct pulse_poller_opts {
 	size_t sz;
@@ -57,6 +66,8 @@ struct pulse_poller_opts {
 	uint64_t cookie;
 	uint32_t max_events;
 	uint32_t buffer_bytes;
+	uint32_t spin_us;
+	uint32_t reserved2;
 };
 
 /**
@@ -64,7 +75,9 @@ struct pulse_poller_opts {
  * @opts: or NULL for the defaults
  * @out: the poller
  *
- * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -EMFILE, -ENFILE.
+ * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -EMFILE, -ENFILE;
+ * -ENOSYS, -EPERM there is no io_uring, which was asked for by name (the log
+ * says why, and what to do).
  */
 PULSE_API int pulse_poller_create(const struct pulse_poller_opts *opts,
 				  struct pulse_poller **out);
@@ -84,7 +97,7 @@ PULSE_API int pulse_poller_destroy(struct pulse_poller *poller);
  * pulse_poller_name() - which system interface does the waiting
  * @poller: the poller
  *
- * Return: "epoll"; static; NULL for a NULL @poller.
+ * Return: "epoll" or "io_uring"; static; NULL for a NULL @poller.
  */
 PULSE_API const char *pulse_poller_name(const struct pulse_poller *poller);
 
@@ -144,7 +157,8 @@ PULSE_API int pulse_poller_del(struct pulse_poller *poller, uint64_t id);
  *
  * Return: 0 stopped; -EINVAL; -EBUSY somebody runs it; -EDEADLK this thread
  * runs another one; -EOWNERDEAD in a forked child; or why the thread could not
- * become a worker of the context.
+ * become a worker of the context; -ENOMEM, -EMFILE no ring for this thread
+ * (io_uring).
  */
 PULSE_API int pulse_poller_run(struct pulse_poller *poller);
 
@@ -156,7 +170,7 @@ PULSE_API int pulse_poller_run(struct pulse_poller *poller);
  *
  * Return: descriptors, posted functions and timers handled, 0 for none until
  * @deadline_ns or when a signal or pulse_poller_stop() ended the wait;
- * -EINVAL; -EBUSY; -EDEADLK; -EOWNERDEAD.
+ * -EINVAL; -EBUSY; -EDEADLK; -EOWNERDEAD; -ENOMEM; -EMFILE.
  */
 PULSE_API int pulse_poller_run_once(struct pulse_poller *poller,
 				    int64_t deadline_ns);

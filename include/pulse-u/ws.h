@@ -220,6 +220,10 @@ enum pulse_ws_slow {
  * @slow: enum pulse_ws_slow: a subscriber with @send_high_bytes unsent;
  *	default PULSE_WS_SLOW_DROP
  * @reserved2: 0
+ * @poller: enum pulse_poller_kind of poller.h: what the loops wait with;
+ *	default PULSE_POLLER_AUTO
+ * @spin_us: a loop with nothing to do looks for so long before it sleeps, see
+ *	struct pulse_poller_opts; default 0
  *
  * A time below 0 means: no such limit.
  */
@@ -251,6 +255,8 @@ struct pulse_ws_opts {
 	uint32_t max_subscriptions;
 	int slow;
 	uint32_t reserved2;
+	int poller;
+	uint32_t spin_us;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -261,7 +267,8 @@ struct pulse_ws_opts {
  * @out: the server
  *
  * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -EMFILE; -EADDRINUSE,
- * -EADDRNOTAVAIL, -EACCES (said in the log, too).
+ * -EADDRNOTAVAIL, -EACCES (said in the log, too); -ENOSYS, -EPERM no such
+ * poller.
  */
 PULSE_API int pulse_ws_server_create(const struct pulse_ws_opts *opts,
 				     struct pulse_ws_server **out);

@@ -64,6 +64,7 @@ static const struct pulse__listener_ops plain_ops = {
 static void got(struct pulse_listener *l, int fd)
 {
 	struct pulse_transport *t;
+	int err;
 
 	if (l->ops->accepted_fd) {
 		l->ops->accepted_fd(l, fd);
@@ -71,7 +72,10 @@ static void got(struct pulse_listener *l, int fd)
 	}
 	if (l->family != AF_UNIX)
 		pulse__tcp_tune(fd, l->nodelay, l->keepalive_s);
-	if (pulse__stream_adopt(l->poller, fd, l->family, &t)) {
+	err = l->ops == &plain_ops ?
+	      pulse__stream_accept(l->poller, fd, l->family, &t) :
+	      pulse__stream_adopt(l->poller, fd, l->family, &t);
+	if (err) {
 		close(fd);
 		pulse__listener_lost(l);
 		return;

@@ -139,10 +139,28 @@ static bool something_posted(const struct pulse_poller *p)
 	       __atomic_load_n(&p->stop, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * Looks without sleeping; posters find it awake and wake nobody, and so are
+ * looked for here. Returns what was handled, 0: nothing came in time.
+ */
+static int spin(struct pulse_poller *p, int64_t deadline_ns)
+{
+	int64_t until = pulse_now_ns() + p->spin_ns;
+	int n;
+
+	if (until > deadline_ns)
+		until = deadline_ns;
+	do {
+		n = p->ops->wait(p, 0);
+	} while (!n && !something_posted(p) && p->now_ns < until);
+	return n;
+}
+
 static unsigned int turn(struct pulse_poller *p, int64_t deadline_ns)
 {
-	unsigned int events, posted, timers;
+	unsigned int posted, timers;
 	int64_t due;
+	int events;
 
 	for (struct pulse_poller_hook *h = p->hooks, *next; h; h = next) {
 		next = h->next;
@@ -151,24 +169,32 @@ static unsigned int turn(struct pulse_poller *p, int64_t deadline_ns)
 	due = pulse__wheel_next(&p->wheel);
 	if (deadline_ns > due)
 		deadline_ns = due;
-	if (deadline_ns > 0) {
-		/* (C), pairs with (B) in wake() */
-		__atomic_store_n(&p->asleep, 1, __ATOMIC_SEQ_CST);
-		if (something_posted(p))
-			deadline_ns = 0;
+	if (p->spin_ns && deadline_ns > 0) {
+		events = spin(p, deadline_ns);
+		if (events)
+			goto handled;
 	}
-	events = (unsigned int)p->ops->wait(p, deadline_ns);
+	do {
+		if (deadline_ns > 0) {
+			/* (C), pairs with (B) in wake() */
+			__atomic_store_n(&p->asleep, 1, __ATOMIC_SEQ_CST);
+			if (something_posted(p))
+				deadline_ns = 0;
+		}
+		events = p->ops->wait(p, deadline_ns);
+	} while (unlikely(events == PULSE__POLLER_AGAIN));
+handled:
 	posted = run_posted(p);
 	timers = pulse__wheel_advance(&p->wheel, p->now_ns, p);
 	WRITE_ONCE(p->n_turns, p->n_turns + 1);
-	WRITE_ONCE(p->n_events, p->n_events + events);
+	WRITE_ONCE(p->n_events, p->n_events + (unsigned int)events);
 	WRITE_ONCE(p->n_timers, p->n_timers + timers);
-	return events + posted + timers;
+	return (unsigned int)events + posted + timers;
 }
 
 static int enter(struct pulse_poller *p)
 {
-	int free_now = 0;
+	int free_now = 0, err;
 
 	if (pulse__forked(p->fork_gen))
 		return -EOWNERDEAD;
@@ -178,11 +204,18 @@ static int enter(struct pulse_poller *p)
 			__ATOMIC_RELAXED))
 		return -EBUSY;
 	pulse__poller_current = p;
-	return 0;
+	err = p->ops->begin ? p->ops->begin(p) : 0;
+	if (unlikely(err)) {
+		pulse__poller_current = NULL;
+		pulse__store_release(&p->running, 0);
+	}
+	return err;
 }
 
 static void leave(struct pulse_poller *p)
 {
+	if (p->ops->leave)
+		p->ops->leave(p);
 	pulse__poller_current = NULL;
 	/* pairs with enter() and pulse__poller_mine() of the next user */
 	pulse__store_release(&p->running, 0);

@@ -16,14 +16,64 @@ __thread struct pulse_poller *pulse__poller_current
 
 static int check_opts(const struct pulse_poller_opts *o)
 {
-	if (o->kind != PULSE_POLLER_AUTO && o->kind != PULSE_POLLER_EPOLL)
+	if (o->kind < PULSE_POLLER_AUTO || o->kind > PULSE_POLLER_IO_URING)
 		return -EINVAL;
-	if (o->reserved || o->max_events > 4096)
+	if (o->reserved || o->reserved2 || o->spin_us > 1000000 ||
+	    o->max_events > 4096)
 		return -EINVAL;
 	if (o->buffer_bytes &&
 	    (o->buffer_bytes < 4096 || o->buffer_bytes > 16U << 20))
 		return -EINVAL;
 	return 0;
+}
+
+/* PULSE_POLLER says what "auto" is, and is heard nowhere else. */
+static int kind_of_env(void)
+{
+	const char *name = getenv("PULSE_POLLER");
+
+	if (!name || !*name || !strcmp(name, "auto"))
+		return PULSE_POLLER_AUTO;
+	if (!strcmp(name, "epoll"))
+		return PULSE_POLLER_EPOLL;
+	if (!strcmp(name, "io_uring"))
+		return PULSE_POLLER_IO_URING;
+	pulse_log(PULSE_LOG_WARN,
+		  "PULSE_POLLER=%s is unknown; use auto, epoll or io_uring", name);
+	return PULSE_POLLER_AUTO;
+}
+
+static const char *no_uring(int err)
+{
+	return err == -EPERM ?
+	       "the system forbids it; see sysctl kernel.io_uring_disabled" :
+	       "this kernel has none that will do; Linux 6.1 has";
+}
+
+/* What was asked for by name is that or an error; otherwise there is epoll. */
+static int open_sys(struct pulse_poller *p, int kind)
+{
+	bool by_name = kind == PULSE_POLLER_IO_URING;
+	int err;
+
+	if (kind == PULSE_POLLER_AUTO)
+		kind = kind_of_env();
+	if (kind == PULSE_POLLER_IO_URING) {
+		p->ops = &pulse__poller_uring;
+		err = p->ops->open(p);
+		if (!err)
+			return 0;
+		if (err != -ENOSYS && err != -EINVAL && err != -EPERM)
+			return err;
+		if (err == -EINVAL)	/* flags it does not know */
+			err = -ENOSYS;
+		pulse_log(PULSE_LOG_WARN, "no io_uring: %s%s", no_uring(err),
+			  by_name ? "" : "; epoll it is");
+		if (by_name)
+			return err;
+	}
+	p->ops = &pulse__poller_epoll;
+	return p->ops->open(p);
 }
 
 int pulse_poller_create(const struct pulse_poller_opts *opts,
@@ -45,18 +95,18 @@ int pulse_poller_create(const struct pulse_poller_opts *opts,
 	p = pulse__aligned_alloc(PULSE_CACHE_PAIR, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
-	p->ops = &pulse__poller_epoll;
 	p->free_slot = -1;
 	pulse__list_init(&p->ends);
 	p->ctx = o.ctx;
 	p->cookie = o.cookie;
 	p->max_events = o.max_events ? o.max_events : 256;
 	p->buffer_bytes = o.buffer_bytes ? o.buffer_bytes : 64 << 10;
+	p->spin_ns = (int64_t)o.spin_us * PULSE__NSEC_PER_USEC;
 	p->fork_gen = pulse__fork_generation();
 	p->magic = POLLER_MAGIC;
 	p->now_ns = pulse_now_ns();
 	pulse__wheel_init(&p->wheel, p->now_ns);
-	err = p->ops->open(p);
+	err = open_sys(p, o.kind);
 	if (err) {
 		pulse__free(p);
 		return err;
@@ -134,8 +184,8 @@ int pulse_poller_add(struct pulse_poller *p, int fd, uint32_t events,
 {
 	struct pulse__poller_slot *s;
 	uint64_t token;
+	int err, next;
 	uint32_t n;
-	int err;
 
 	if (!p || !fn || !id || fd < 0 ||
 	    events & ~(uint32_t)(PULSE_POLLER_IN | PULSE_POLLER_OUT))
@@ -151,14 +201,17 @@ int pulse_poller_add(struct pulse_poller *p, int fd, uint32_t events,
 	n = (uint32_t)p->free_slot;
 	s = &p->chunks[n / PULSE__SLOT_CHUNK][n % PULSE__SLOT_CHUNK];
 	token = (uint64_t)s->gen << 32 | n;
+	next = s->fd;
 	err = p->ops->add(p, fd, events, token);
-	if (err)
+	if (err) {
+		s->fd = next;
 		return err;
-	p->free_slot = s->fd;
+	}
+	p->free_slot = next;
 	s->fn = fn;
 	s->arg = arg;
 	s->fd = fd;
-	s->events = events;
+	s->events = (uint16_t)events;
 	WRITE_ONCE(p->n_fds, p->n_fds + 1);
 	*id = token;
 	return 0;
@@ -180,7 +233,7 @@ int pulse_poller_mod(struct pulse_poller *p, uint64_t id, uint32_t events)
 		return 0;
 	err = p->ops->mod(p, s->fd, events, id);
 	if (!err)
-		s->events = events;
+		s->events = (uint16_t)events;
 	return err;
 }
 

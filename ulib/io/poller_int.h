@@ -15,6 +15,8 @@
 
 #include <pulse-u/poller.h>
 
+struct pulse_transport;
+
 struct pulse__poller_ops {
 	const char *name;
 	/* Take up and give back the system's side: p->sys, p->wake_fd. */
@@ -25,6 +27,8 @@ struct pulse__poller_ops {
 	int (*mod)(struct pulse_poller *p, int fd, uint32_t events,
 		   uint64_t token);
 	void (*del)(struct pulse_poller *p, int fd);
+	/* Or NULL: the caller is going to run the poller. */
+	int (*begin)(struct pulse_poller *p);
 	/*
 	 * Wait until an event, a wake or @deadline_ns, and give each event to
 	 * pulse__poller_event(). Returns how many, not counting wakes.
@@ -32,9 +36,18 @@ struct pulse__poller_ops {
 	int (*wait)(struct pulse_poller *p, int64_t deadline_ns);
 	/* End a wait from any thread; once for each call. */
 	void (*wake)(struct pulse_poller *p);
+	/* Or NULL: the run ends, nothing may stay prepared. */
+	void (*leave)(struct pulse_poller *p);
+	/* Or NULL: a transport of a connected socket, in a way of its own. */
+	int (*adopt)(struct pulse_poller *p, int fd,
+		     struct pulse_transport **out);
 };
 
+/* ops->wait: something happened that was of nobody's interest. */
+#define PULSE__POLLER_AGAIN	(-1)
+
 extern const struct pulse__poller_ops pulse__poller_epoll;
+extern const struct pulse__poller_ops pulse__poller_uring;
 
 /* A token that is no registration: the wake-up. Generations begin at 1. */
 #define PULSE__POLLER_WAKE	0ULL
@@ -44,7 +57,10 @@ struct pulse__poller_slot {
 	void *arg;
 	int fd;			/* or the next free slot, -1: none */
 	uint32_t gen;
-	uint32_t events;
+	uint16_t events;
+	uint8_t arming;		/* io_uring: counts the polls of this slot */
+	uint8_t armed;		/* ... of which one is under way, or due */
+	uint32_t next_due;
 };
 
 #define PULSE__SLOT_CHUNK	64
@@ -56,6 +72,7 @@ struct pulse_poller {
 	uint32_t nr_chunks;
 	int free_slot;
 	int64_t now_ns;
+	int64_t spin_ns;
 	struct pulse_poller_hook *hooks;
 	void *buffer;
 	size_t buffer_bytes;

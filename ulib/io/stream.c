@@ -312,6 +312,19 @@ int pulse__stream_adopt(struct pulse_poller *poller, int fd, int family,
 	return 0;
 }
 
+int pulse__stream_accept(struct pulse_poller *poller, int fd, int family,
+			 struct pulse_transport **out)
+{
+	int us = (int)(poller->spin_ns / PULSE__NSEC_PER_USEC);
+
+	if (family == AF_UNIX)
+		return pulse__stream_adopt(poller, fd, family, out);
+	if (us)		/* where it is not allowed the loop alone looks */
+		setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof(us));
+	return poller->ops->adopt ? poller->ops->adopt(poller, fd, out) :
+	       pulse__stream_adopt(poller, fd, family, out);
+}
+
 /* ---- connect ------------------------------------------------------------ */
 
 /* 0; -EAGAIN knock again; or why it cannot be. */

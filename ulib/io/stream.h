@@ -67,6 +67,9 @@ const struct pulse__carrier *pulse__carrier_of(const char *address,
  */
 int pulse__stream_adopt(struct pulse_poller *poller, int fd, int family,
 			struct pulse_transport **out);
+/* The same by the poller's own means, where it has some for streams. */
+int pulse__stream_accept(struct pulse_poller *poller, int fd, int family,
+			 struct pulse_transport **out);
 void pulse__tcp_tune(int fd, int nodelay, uint32_t keepalive_s);
 /* The socket of a tcp or unix transport; -1: it is neither. */
 int pulse__stream_fd(const struct pulse_transport *transport);

@@ -145,7 +145,8 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 			  const struct pulse_ws_opts *opts, const char *address,
 			  struct pulse__ws_loop **out)
 {
-	PULSE_OPTS(pulse_poller_opts, po, .ctx = opts->ctx);
+	PULSE_OPTS(pulse_poller_opts, po, .ctx = opts->ctx,
+		   .kind = opts->poller, .spin_us = opts->spin_us);
 	PULSE_OPTS(pulse_listener_opts, lo, .address = address,
 		   .backlog = opts->backlog, .keepalive_s = opts->keepalive_s,
 		   .reuse_port = opts->threads > 1 ? PULSE_ON : PULSE_OFF,

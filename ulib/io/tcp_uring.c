@@ -1,0 +1,780 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * tcp_uring.c - the TCP carrier on an io_uring poller.
+ *
+ * Receiving: one multishot request a stream puts what comes into buffers that
+ * all streams share; view() hands such a buffer out as it is. What a handler
+ * does not take, or what came while nothing was to be received, is copied aside,
+ * so that no stream keeps a buffer from the others.
+ *
+ * Sending: what is small is copied into the outbox of the batch and tried with
+ * the turn's enter. Where the socket takes only a part the rest becomes a
+ * backlog, which goes as the socket becomes writable, before anything else and
+ * before the end: a stream that is closed with a backlog lives on until that is
+ * out. Large sends are made at once: there a system call is the smaller cost.
+ */
+#include "io/stream.h"
+#include "io/uring.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+/* Longer sends are not copied but made at once. */
+#define SEND_NOW	(16U << 10)
+
+struct spill {
+	struct spill *next;
+	size_t at, len;
+	uint8_t data[];
+};
+
+struct stream {
+	struct pulse_transport t;
+	struct pulse__list link;	/* uring->streams */
+	struct pulse__list ready;	/* uring->ready, or empty */
+	int fd;
+	int err;			/* that receiving has met; told once */
+	uint8_t watched;
+	uint8_t writable_for;		/* events of the poll that is armed */
+	bool receiving : 1;		/* the multishot request is armed */
+	bool stopping : 1;		/* ... and was asked to end */
+	bool polling : 1;
+	bool eof : 1;
+	bool closed : 1;
+	bool in_call : 1;
+	bool shut : 1;			/* end our side behind the backlog */
+	struct spill *spill, **spill_last;
+	uint8_t *now;			/* what a completion has just brought */
+	size_t now_bytes;
+	uint64_t tx_batch;		/* the batch of the last send */
+	const uint8_t *tx;		/* ... where it lies in the outbox */
+	size_t tx_bytes;
+	struct spill *backlog;
+};
+
+_Static_assert(_Alignof(struct stream) > PULSE__URING_TAGS,
+	       "a stream's address leaves room for tags");
+
+static struct stream *to_stream(struct pulse_transport *t)
+{
+	return container_of(t, struct stream, t);
+}
+
+static struct stream *stream_of(uint64_t data)
+{
+	return (struct stream *)(uintptr_t)(data & ~PULSE__URING_TAGS);
+}
+
+static uint64_t data_of(const struct stream *s, enum pulse__uring_tag tag)
+{
+	return (uint64_t)(uintptr_t)s | tag;
+}
+
+static struct pulse__uring *uring(const struct stream *s)
+{
+	return pulse__uring_of(s->t.poller);
+}
+
+static bool listed(const struct pulse__list *link)
+{
+	return link->next != link;
+}
+
+static void unlist(struct pulse__list *link)
+{
+	pulse__list_del(link);
+	pulse__list_init(link);
+}
+
+static void make_ready(struct stream *s)
+{
+	if (!listed(&s->ready))
+		pulse__list_add_tail(&uring(s)->ready, &s->ready);
+}
+
+/* The last completion of a closed stream has come. */
+static void maybe_free(struct stream *s)
+{
+	if (!s->closed || s->receiving || s->polling || s->in_call ||
+	    s->backlog)
+		return;
+	while (s->spill) {
+		struct spill *spill = s->spill;
+
+		s->spill = spill->next;
+		pulse__free(spill);
+	}
+	unlist(&s->ready);
+	pulse__list_del(&s->link);
+	if (s->fd >= 0)
+		close(s->fd);
+	pulse__free(s);
+}
+
+/* ---- what is armed -------------------------------------------------------- */
+
+static void arm_receive(struct stream *s)
+{
+	struct pulse__uring *u = uring(s);
+	struct io_uring_sqe *sqe = pulse__uring_sqe(u);
+
+	if (!sqe) {
+		u->stale = true;
+		return;
+	}
+	io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = 0;
+	io_uring_sqe_set_data64(sqe, data_of(s, PULSE__URING_RECV));
+	s->receiving = true;
+	s->stopping = false;
+}
+
+static void arm_poll(struct stream *s, uint8_t events)
+{
+	struct pulse__uring *u = uring(s);
+	struct io_uring_sqe *sqe = pulse__uring_sqe(u);
+
+	if (!sqe) {
+		u->stale = true;
+		return;
+	}
+	io_uring_prep_poll_add(sqe, s->fd, events);
+	io_uring_sqe_set_data64(sqe, data_of(s, PULSE__URING_WRITABLE));
+	s->polling = true;
+	s->writable_for = events;
+}
+
+/*
+ * Errors of a stream that receives nothing are seen by a poll for nothing, as
+ * epoll would tell them.
+ */
+static void arm(struct stream *s)
+{
+	bool read = s->watched & PULSE_TRANSPORT_READ;
+	bool write = s->watched & PULSE_TRANSPORT_WRITE || s->backlog;
+	uint8_t events = write ? POLLOUT : 0;
+
+	if (s->closed && !s->backlog)
+		return;
+	if (read && !s->receiving && !s->eof && !s->err && !s->spill)
+		arm_receive(s);
+	if (!read && s->receiving && !s->stopping) {
+		s->stopping = true;
+		pulse__uring_cancel(uring(s), data_of(s, PULSE__URING_RECV));
+	}
+	if (s->polling && s->writable_for != events && write)
+		pulse__uring_cancel(uring(s), data_of(s, PULSE__URING_WRITABLE));
+	else if (!s->polling && (write || !read))
+		arm_poll(s, events);
+}
+
+static void arm_or_later(struct stream *s)
+{
+	if (likely(pulse__uring_mine(uring(s))))
+		arm(s);
+	else
+		uring(s)->stale = true;
+}
+
+void pulse__uring_arm_streams(struct pulse_poller *p)
+{
+	struct pulse__uring *u = pulse__uring_of(p);
+	struct pulse__list *pos;
+
+	pulse__list_for_each(pos, &u->streams)
+		arm(pulse__list_entry(pos, struct stream, link));
+}
+
+void pulse__uring_disarm_streams(struct pulse_poller *p)
+{
+	struct pulse__uring *u = pulse__uring_of(p);
+	struct pulse__list *pos, *tmp;
+
+	pulse__list_for_each_safe(pos, tmp, &u->streams) {
+		struct stream *s = pulse__list_entry(pos, struct stream, link);
+
+		s->receiving = s->stopping = s->polling = false;
+		maybe_free(s);
+	}
+}
+
+/* The poller ends: what is still unsent of closed streams is lost. */
+void pulse__uring_drop_streams(struct pulse_poller *p)
+{
+	struct pulse__uring *u = pulse__uring_of(p);
+	struct pulse__list *pos, *tmp;
+
+	pulse__list_for_each_safe(pos, tmp, &u->streams) {
+		struct stream *s = pulse__list_entry(pos, struct stream, link);
+
+		pulse__free(s->closed ? s->backlog : NULL);
+		if (s->closed)
+			s->backlog = NULL;
+		maybe_free(s);
+	}
+}
+
+/* ---- calls ---------------------------------------------------------------- */
+
+static void call(struct stream *s, uint32_t events)
+{
+	s->t.fn(&s->t, events, s->t.arg);
+}
+
+static void put_aside(struct stream *s, const uint8_t *p, size_t n)
+{
+	struct spill *spill = pulse__malloc(sizeof(*spill) + n);
+
+	if (!spill) {
+		s->err = -ENOMEM;
+		make_ready(s);
+		return;
+	}
+	spill->next = NULL;
+	spill->at = 0;
+	spill->len = n;
+	memcpy(spill->data, p, n);
+	if (!s->spill)
+		s->spill_last = &s->spill;
+	*s->spill_last = spill;
+	s->spill_last = &spill->next;
+}
+
+/* Something is there to be taken: the handler, as long as it wants to hear. */
+static bool tell_read(struct stream *s)
+{
+	uint32_t events = (s->watched & PULSE_TRANSPORT_READ) |
+			  (s->err ? PULSE_TRANSPORT_ERROR : 0U);
+	bool told = events && !s->closed;
+
+	if (told) {
+		s->in_call = true;
+		call(s, events);
+		s->in_call = false;
+	}
+	if (s->now_bytes && !s->closed)
+		put_aside(s, s->now, s->now_bytes);
+	s->now_bytes = 0;
+	if (s->spill || s->err || s->eof)
+		make_ready(s);
+	return told;
+}
+
+static bool received(struct pulse_poller *p, struct stream *s, int res,
+		     uint32_t flags)
+{
+	struct pulse__uring *u = pulse__uring_of(p);
+	bool told = false;
+
+	if (flags & IORING_CQE_F_BUFFER) {
+		pulse__uring_recycle(u, u->lent);
+		u->lent = (int)(flags >> IORING_CQE_BUFFER_SHIFT);
+	}
+	if (!(flags & IORING_CQE_F_MORE))
+		s->receiving = false;
+	if (!s->closed) {
+		if (likely(res > 0)) {
+			uint8_t *at = u->mem + (size_t)u->lent * u->buf_bytes;
+
+			if (unlikely(s->spill)) {
+				put_aside(s, at, (size_t)res);
+				make_ready(s);
+			} else {
+				s->now = at;
+				s->now_bytes = (size_t)res;
+				told = tell_read(s);
+			}
+		} else if (res == -ENOBUFS) {
+			pulse__uring_more_bufs(u);
+		} else if (res != -ECANCELED && res != -EINTR) {
+			s->eof = !res;
+			s->err = res;
+			told = tell_read(s);
+		}
+	}
+	if (unlikely(!s->receiving)) {
+		arm_or_later(s);
+		maybe_free(s);
+	} else if (unlikely(s->closed)) {
+		maybe_free(s);
+	}
+	return told;
+}
+
+static bool send_backlog(struct stream *s);
+
+static bool writable(struct stream *s, int res)
+{
+	uint32_t events = 0;
+
+	s->polling = false;
+	if (res != -ECANCELED) {
+		s->in_call = true;
+		if (s->backlog && !send_backlog(s))
+			res &= ~POLLOUT;
+		if (res < 0 || res & (POLLERR | POLLHUP))
+			events |= PULSE_TRANSPORT_ERROR;
+		if (res > 0 && res & POLLOUT)
+			events |= s->watched & PULSE_TRANSPORT_WRITE;
+		if (events && !s->closed)
+			call(s, events);
+		s->in_call = false;
+	}
+	arm_or_later(s);
+	maybe_free(s);
+	return events;
+}
+
+bool pulse__uring_completed(struct pulse_poller *p, uint64_t data, int res,
+			    uint32_t flags)
+{
+	struct stream *s = stream_of(data);
+
+	switch (data & PULSE__URING_TAGS) {
+	case PULSE__URING_RECV:
+		return received(p, s, res, flags);
+	case PULSE__URING_WRITABLE:
+		return writable(s, res);
+	default:
+		return false;
+	}
+}
+
+void pulse__uring_keep(struct pulse_poller *p, uint64_t data, int res,
+		       uint32_t flags)
+{
+	struct stream *s = stream_of(data);
+
+	switch (data & PULSE__URING_TAGS) {
+	case PULSE__URING_SEND:
+		pulse__uring_send_failed(data, res);
+		break;
+	case PULSE__URING_RECV:
+		if (s->closed)
+			break;
+		if (res > 0)
+			put_aside(s, pulse__uring_of(p)->mem +
+				  (size_t)(flags >> IORING_CQE_BUFFER_SHIFT) *
+				  pulse__uring_of(p)->buf_bytes, (size_t)res);
+		else if (!res)
+			s->eof = true;
+		else if (res != -ECANCELED && res != -ENOBUFS && res != -EINTR)
+			s->err = res;
+		make_ready(s);
+		break;
+	default:
+		break;
+	}
+}
+
+int pulse__uring_call_ready(struct pulse_poller *p)
+{
+	struct pulse__uring *u = pulse__uring_of(p);
+	struct pulse__list now;
+	int n = 0;
+
+	if (likely(pulse__list_empty(&u->ready)))
+		return 0;
+	pulse__list_init(&now);
+	pulse__list_splice_tail(&now, &u->ready);
+	while (!pulse__list_empty(&now)) {
+		struct stream *s = pulse__list_first_entry(&now, struct stream,
+							   ready);
+
+		unlist(&s->ready);
+		if (s->watched & PULSE_TRANSPORT_READ || s->err)
+			n += tell_read(s);
+		/* It is armed again when all that was put aside is taken. */
+		arm_or_later(s);
+		maybe_free(s);
+	}
+	return n;
+}
+
+/* ---- receiving ------------------------------------------------------------ */
+
+static ssize_t take_error(struct stream *s)
+{
+	int err = s->err;
+
+	s->err = 0;
+	s->eof = true;
+	return err;
+}
+
+/* Nothing is in hand: what the socket has, if nobody else is asked for it. */
+static ssize_t receive_now(struct stream *s, const struct iovec *iov, int nr)
+{
+	ssize_t n;
+
+	if (s->receiving) {
+		/* It ends at the next turn; where nobody runs one, now. */
+		if (!s->stopping || pulse__poller_current)
+			return -EAGAIN;
+		pulse__uring_retire(s->t.poller);
+		if (s->spill || s->err || s->eof)
+			return s->t.ops->recv(&s->t, iov, nr);
+	}
+	do {
+		n = readv(s->fd, iov, nr);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	s->t.rx_bytes += (uint64_t)n;
+	return n;
+}
+
+static ssize_t stream_view(struct pulse_transport *t, void **data)
+{
+	struct stream *s = to_stream(t);
+	struct pulse__uring *u = uring(s);
+	struct iovec iov;
+	size_t n;
+
+	if (likely(s->now_bytes && !s->spill)) {
+		*data = s->now;
+		n = s->now_bytes;
+		s->now_bytes = 0;
+		t->rx_bytes += n;
+		return (ssize_t)n;
+	}
+	if (s->spill) {
+		struct spill *spill = s->spill;
+
+		s->spill = spill->next;
+		pulse__free(u->lent_spill);
+		u->lent_spill = spill;
+		*data = spill->data + spill->at;
+		n = spill->len - spill->at;
+		t->rx_bytes += n;
+		return (ssize_t)n;
+	}
+	if (s->err)
+		return take_error(s);
+	if (s->eof)
+		return 0;
+	iov.iov_base = pulse_poller_buffer(t->poller, &iov.iov_len);
+	if (!iov.iov_base)
+		return -ENOMEM;
+	*data = iov.iov_base;
+	return receive_now(s, &iov, 1);
+}
+
+/* Fills the pieces from @p; returns how much. */
+static size_t scatter(const struct iovec *iov, int nr, size_t skip,
+		      const uint8_t *p, size_t n)
+{
+	size_t done = 0;
+
+	for (int i = 0; i < nr && done < n; i++) {
+		size_t len = iov[i].iov_len;
+
+		if (skip >= len) {
+			skip -= len;
+			continue;
+		}
+		len -= skip;
+		if (len > n - done)
+			len = n - done;
+		memcpy((uint8_t *)iov[i].iov_base + skip, p + done, len);
+		done += len;
+		skip = 0;
+	}
+	return done;
+}
+
+static ssize_t stream_recv(struct pulse_transport *t, const struct iovec *iov,
+			   int nr)
+{
+	struct stream *s = to_stream(t);
+	size_t done = 0;
+
+	while (s->spill) {
+		struct spill *spill = s->spill;
+		size_t n = scatter(iov, nr, done, spill->data + spill->at,
+				   spill->len - spill->at);
+
+		done += n;
+		spill->at += n;
+		if (spill->at < spill->len)
+			goto out;
+		s->spill = spill->next;
+		pulse__free(spill);
+	}
+	if (s->now_bytes) {
+		size_t n = scatter(iov, nr, done, s->now, s->now_bytes);
+
+		done += n;
+		s->now += n;
+		s->now_bytes -= n;
+	}
+out:
+	if (done) {
+		t->rx_bytes += done;
+		return (ssize_t)done;
+	}
+	if (s->err)
+		return take_error(s);
+	if (s->eof)
+		return 0;
+	return receive_now(s, iov, nr);
+}
+
+/* ---- sending -------------------------------------------------------------- */
+
+static void send_broke(struct stream *s, int err)
+{
+	pulse__free(s->backlog);
+	s->backlog = NULL;
+	s->err = err;
+	if (!s->closed)
+		make_ready(s);
+}
+
+/* True: all of it is out, or will never be. */
+static bool send_backlog(struct stream *s)
+{
+	struct spill *rest = s->backlog;
+	ssize_t n;
+
+	do {
+		n = send(s->fd, rest->data + rest->at, rest->len - rest->at,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN) {
+		send_broke(s, -errno);
+		return true;
+	}
+	rest->at += n > 0 ? (size_t)n : 0;
+	if (rest->at < rest->len)
+		return false;
+	pulse__free(rest);
+	s->backlog = NULL;
+	if (s->shut)
+		shutdown(s->fd, SHUT_WR);
+	return true;
+}
+
+void pulse__uring_send_failed(uint64_t data, int res)
+{
+	struct stream *s = stream_of(data);
+	size_t done = res > 0 ? (size_t)res : 0, left = s->tx_bytes - done;
+	struct spill *rest;
+
+	if (res < 0 && res != -EAGAIN) {
+		send_broke(s, res);
+		return;
+	}
+	rest = pulse__malloc(sizeof(*rest) + left);
+	if (!rest) {
+		send_broke(s, -ENOMEM);
+		return;
+	}
+	*rest = (struct spill){ .len = left };
+	memcpy(rest->data, s->tx + done, left);
+	s->backlog = rest;
+	arm_or_later(s);
+}
+
+static ssize_t send_now(struct stream *s, const struct iovec *iov, int nr)
+{
+	struct msghdr msg = {
+		.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)nr,
+	};
+	ssize_t n;
+
+	do {
+		n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	s->t.tx_bytes += (uint64_t)n;
+	return n;
+}
+
+static void into_outbox(struct pulse__uring *u, const struct iovec *iov, int nr)
+{
+	for (int i = 0; i < nr; i++) {
+		memcpy(u->outbox + u->outbox_used, iov[i].iov_base,
+		       iov[i].iov_len);
+		u->outbox_used += iov[i].iov_len;
+	}
+}
+
+static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
+			   int nr)
+{
+	struct stream *s = to_stream(t);
+	struct pulse__uring *u = uring(s);
+	struct io_uring_sqe *sqe;
+	size_t bytes = 0;
+	bool again;
+
+	for (int i = 0; i < nr; i++)
+		bytes += iov[i].iov_len;
+	again = s->tx_batch == u->batch;
+	if (unlikely(again && (bytes > SEND_NOW || u->last_sender != s ||
+			       bytes > PULSE__URING_OUTBOX - u->outbox_used))) {
+		/* In their order: the one before has to be out. */
+		pulse__uring_flush(u);
+		again = false;
+	}
+	if (unlikely(s->backlog))
+		return -EAGAIN;
+	if (bytes > SEND_NOW || bytes > PULSE__URING_OUTBOX - u->outbox_used ||
+	    unlikely(!pulse__uring_mine(u)))
+		return send_now(s, iov, nr);
+	if (again) {		/* more of the last request */
+		into_outbox(u, iov, nr);
+		s->tx_bytes += bytes;
+		u->last_send->len = (uint32_t)s->tx_bytes;
+		t->tx_bytes += bytes;
+		return (ssize_t)bytes;
+	}
+	sqe = pulse__uring_sqe(u);
+	if (unlikely(!sqe))
+		return send_now(s, iov, nr);
+	s->tx = u->outbox + u->outbox_used;
+	s->tx_bytes = bytes;
+	s->tx_batch = u->batch;
+	into_outbox(u, iov, nr);
+	io_uring_prep_send(sqe, s->fd, s->tx, bytes,
+			   MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	io_uring_sqe_set_data64(sqe, data_of(s, PULSE__URING_SEND));
+	u->has_sends = true;
+	u->last_sender = s;
+	u->last_send = sqe;
+	t->tx_bytes += bytes;
+	return (ssize_t)bytes;
+}
+
+/* Is a send of this stream prepared, and not tried yet? */
+static bool send_is_due(const struct stream *s)
+{
+	return uring(s)->has_sends && s->tx_batch == uring(s)->batch;
+}
+
+/* ---- the rest ------------------------------------------------------------- */
+
+static int stream_watch(struct pulse_transport *t, uint32_t events)
+{
+	struct stream *s = to_stream(t);
+
+	if (!pulse__poller_mine(t->poller))
+		return -EPERM;
+	s->watched = (uint8_t)events;
+	if (events & PULSE_TRANSPORT_READ && (s->spill || s->err || s->eof))
+		make_ready(s);
+	if (!pulse__uring_mine(uring(s)) && s->receiving &&
+	    !(events & PULSE_TRANSPORT_READ))
+		pulse__uring_retire(t->poller);
+	arm_or_later(s);
+	return 0;
+}
+
+/* A send that is prepared has to be before the end of our side. */
+static int stream_shutdown(struct pulse_transport *t)
+{
+	struct stream *s = to_stream(t);
+
+	if (send_is_due(s))
+		pulse__uring_flush(uring(s));
+	if (s->backlog) {
+		s->shut = true;
+		return 0;
+	}
+	return shutdown(s->fd, SHUT_WR) ? -errno : 0;
+}
+
+static void stream_close(struct pulse_transport *t, bool reset)
+{
+	struct stream *s = to_stream(t);
+	struct pulse__uring *u = uring(s);
+	struct linger now = { .l_onoff = 1 };
+	bool was_in_call = s->in_call;
+
+	s->now_bytes = 0;
+	s->in_call = true;		/* it is freed below */
+	if (send_is_due(s))
+		pulse__uring_flush(u);
+	s->closed = true;
+	s->watched = 0;
+	if (reset) {
+		pulse__free(s->backlog);
+		s->backlog = NULL;
+		setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	}
+	/* They hold the file: it is to be closed when close() returns. */
+	if (pulse__uring_mine(u)) {
+		if (s->receiving)
+			pulse__uring_cancel(u, data_of(s, PULSE__URING_RECV));
+		if (s->polling && !s->backlog)
+			pulse__uring_cancel(u, data_of(s, PULSE__URING_WRITABLE));
+		if (s->receiving || s->polling)
+			pulse__uring_flush(u);
+	} else if (s->receiving || s->polling) {
+		pulse__uring_retire(t->poller);
+		if (!reset && !s->backlog)
+			shutdown(s->fd, SHUT_RDWR);
+	}
+	if (!s->backlog) {
+		close(s->fd);
+		s->fd = -1;
+	}
+	s->in_call = was_in_call;
+	maybe_free(s);
+}
+
+static int stream_error(struct pulse_transport *t)
+{
+	struct stream *s = to_stream(t);
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	if (s->err)
+		return (int)take_error(s);
+	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &len))
+		return -errno;
+	return -err;
+}
+
+static int stream_address(struct pulse_transport *t, bool peer, char *buf,
+			  size_t len)
+{
+	return pulse__addr_of(to_stream(t)->fd, peer, buf, len);
+}
+
+static const struct pulse_transport_ops uring_ops = {
+	.sz = sizeof(uring_ops),
+	.name = "tcp",
+	.features = PULSE_TRANSPORT_STREAM | PULSE_TRANSPORT_RELIABLE |
+		    PULSE_TRANSPORT_ORDERED | PULSE_TRANSPORT_HALF_CLOSE |
+		    PULSE_TRANSPORT_ZERO_COPY,
+	.send = stream_send,
+	.recv = stream_recv,
+	.view = stream_view,
+	.watch = stream_watch,
+	.shutdown = stream_shutdown,
+	.close = stream_close,
+	.error = stream_error,
+	.address = stream_address,
+};
+
+int pulse__uring_adopt(struct pulse_poller *p, int fd,
+		       struct pulse_transport **out)
+{
+	struct stream *s = pulse__calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->t.ops = &uring_ops;
+	s->t.poller = p;
+	s->fd = fd;
+	s->spill_last = &s->spill;
+	pulse__list_init(&s->ready);
+	pulse__list_add_tail(&pulse__uring_of(p)->streams, &s->link);
+	*out = &s->t;
+	return 0;
+}
