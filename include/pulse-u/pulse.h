@@ -38,6 +38,7 @@
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>
 #include <pulse-u/ws.h>
+#include <pulse-u/ws_link.h>
 #include <pulse-u/ws_stream.h>
 #include <pulse-u/ws_topic.h>
 #include <pulse-u/bus.h>

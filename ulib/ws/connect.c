@@ -21,6 +21,8 @@ struct pulse__ws_dial {
 	struct pulse_poller_task task;
 	struct pulse_ws_conn *conn;
 	char address[PULSE_ADDRESS_MAX];
+	char host[256];
+	char port[8];
 	int64_t deadline_ns;
 	char key[PULSE__WS_KEY_LEN + 1];
 	int err;
@@ -97,12 +99,13 @@ static bool fields_ok(const char *const *fields)
 	return true;
 }
 
-static int resolve(const struct url *url, char *address, size_t len)
+/* @flags: of getaddrinfo(). */
+static int resolve(struct pulse__ws_dial *dial, int flags)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-				  .ai_flags = AI_NUMERICSERV }, *list;
+				  .ai_flags = AI_NUMERICSERV | flags }, *list;
 	struct sockaddr_storage sa = { 0 };
-	int err = getaddrinfo(url->host, url->port, &hints, &list);
+	int err = getaddrinfo(dial->host, dial->port, &hints, &list);
 
 	if (err == EAI_MEMORY)
 		return -ENOMEM;
@@ -110,7 +113,7 @@ static int resolve(const struct url *url, char *address, size_t len)
 		return err == EAI_AGAIN ? -EAGAIN : -ENXIO;
 	memcpy(&sa, list->ai_addr, list->ai_addrlen);
 	freeaddrinfo(list);
-	return pulse__addr_format(&sa, address, len);
+	return pulse__addr_format(&sa, dial->address, sizeof(dial->address));
 }
 
 /* Prints the request; how long it is, whether or not it fits. */
@@ -149,6 +152,8 @@ static size_t print(char *to, size_t room, const struct pulse__ws_cfg *cfg,
 	return n;
 }
 
+static void run_dial(struct pulse_poller *poller, struct pulse_poller_task *task);
+
 static int dial_new(struct pulse_ws_conn *conn,
 		    const struct pulse_ws_connect_opts *o)
 {
@@ -174,11 +179,71 @@ static int dial_new(struct pulse_ws_conn *conn,
 	dial->conn = conn;
 	dial->deadline_ns = o->deadline_ns;
 	dial->err = -ECONNRESET;	/* unless somebody knows better */
+	memcpy(dial->host, url.host, sizeof(dial->host));
+	memcpy(dial->port, url.port, sizeof(dial->port));
+	dial->task.fn = run_dial;
 	conn->dial = dial;
-	return resolve(&url, dial->address, sizeof(dial->address));
+	return 0;
 }
 
-static void run_dial(struct pulse_poller *poller, struct pulse_poller_task *task);
+static int check_opts(const struct pulse_ws_connect_opts *o)
+{
+	return o->url && clean(o->url, false) && o->deadline_ns >= 0 &&
+	       (!o->origin || clean(o->origin, true)) &&
+	       fields_ok(o->fields) ? 0 : -EINVAL;
+}
+
+int pulse__ws_dial_new(struct pulse__ws_loop *loop,
+		       const struct pulse_ws_connect_opts *o,
+		       struct pulse_ws_conn **out)
+{
+	struct pulse_ws_conn *conn;
+	int err = check_opts(o);
+
+	if (err)
+		return err;
+	conn = pulse__ws_conn_alloc(loop);
+	if (!conn)
+		return -ENOMEM;
+	conn->client = true;
+	conn->user = o->user;
+	err = dial_new(conn, o);
+	if (err)
+		pulse__ws_dial_drop(conn);
+	else
+		*out = conn;
+	return err;
+}
+
+void pulse__ws_dial_drop(struct pulse_ws_conn *conn)
+{
+	pulse__free(conn->dial);
+	conn->dial = NULL;
+	pulse_ws_put(conn);
+}
+
+bool pulse__ws_dial_is_numeric(struct pulse_ws_conn *conn)
+{
+	return !resolve(conn->dial, AI_NUMERICHOST);
+}
+
+int pulse__ws_dial_go(struct pulse_ws_conn *conn)
+{
+	struct pulse_ws_server *server = conn->loop->server;
+	int err = resolve(conn->dial, 0);
+
+	if (err)
+		return err;
+	/* The loop's reference. */
+	pulse_ws_get(conn);
+	__atomic_fetch_add(&server->live, 1, __ATOMIC_RELAXED);
+	if (!pulse_poller_post_task(conn->loop->poller, &conn->dial->task))
+		return 0;
+	__atomic_fetch_sub(&server->live, 1, __ATOMIC_SEQ_CST);
+	pulse__ws_tell(server);
+	pulse_ws_put(conn);
+	return -ESHUTDOWN;
+}
 
 int pulse_ws_connect(struct pulse_ws_server *server,
 		     const struct pulse_ws_connect_opts *opts,
@@ -198,35 +263,15 @@ int pulse_ws_connect(struct pulse_ws_server *server,
 		return err;
 	if (pulse__forked(server->fork_gen))
 		return -EOWNERDEAD;
-	if (!o.url || !clean(o.url, false) || o.deadline_ns < 0 ||
-	    (o.origin && !clean(o.origin, true)) || !fields_ok(o.fields))
-		return -EINVAL;
 	n = __atomic_fetch_add(&server->next_loop, 1, __ATOMIC_RELAXED);
-	conn = pulse__ws_conn_alloc(server->loops[n % server->nr_loops]);
-	if (!conn)
-		return -ENOMEM;
-	conn->client = true;
-	conn->user = o.user;
-	err = dial_new(conn, &o);
+	err = pulse__ws_dial_new(server->loops[n % server->nr_loops], &o, &conn);
 	if (err)
-		goto free_dial;
-	conn->dial->task.fn = run_dial;
-	/* One reference is the loop's, one the caller's. */
-	pulse_ws_get(conn);
-	__atomic_fetch_add(&server->live, 1, __ATOMIC_RELAXED);
-	err = pulse_poller_post_task(conn->loop->poller, &conn->dial->task);
-	if (!err) {
+		return err;
+	err = pulse__ws_dial_go(conn);
+	if (err)
+		pulse__ws_dial_drop(conn);
+	else
 		*out = conn;
-		return 0;
-	}
-	err = -ESHUTDOWN;
-	__atomic_fetch_sub(&server->live, 1, __ATOMIC_SEQ_CST);
-	pulse__ws_tell(server);
-	pulse_ws_put(conn);
-free_dial:
-	pulse__free(conn->dial);
-	conn->dial = NULL;
-	pulse_ws_put(conn);
 	return err;
 }
 
@@ -269,6 +314,8 @@ void pulse__ws_dial_over(struct pulse_ws_conn *conn)
 	struct pulse__ws_dial *dial = conn->dial;
 
 	conn->dial = NULL;
+	if (conn->more)
+		conn->more->dial_err = dial->err;
 	if (cfg->h.on_fail)
 		cfg->h.on_fail(conn, dial->err, dial->status, cfg->arg);
 	pulse__free(dial);

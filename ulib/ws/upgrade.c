@@ -193,6 +193,8 @@ bool pulse__ws_opened(struct pulse_ws_conn *conn,
 	pulse__ws_count(conn->loop, opened, 1);
 	if (cfg->h.on_open)
 		cfg->h.on_open(conn, cfg->arg);
+	if (conn->more && conn->more->link)
+		pulse__ws_link_up(conn);
 	return true;
 }
 

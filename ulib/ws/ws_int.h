@@ -17,7 +17,7 @@
  *	inbox.c   what other threads ask of a connection, in order
  *	shared.c  messages built once for many; topic.c who gets them
  *	stream.c  messages in pieces, pausing; move.c to another loop
- *	connect.c connections to other servers
+ *	connect.c connections to other servers; link.c again and again
  *
  * A connection is torn down only at the top of its loop's stack (the end of a
  * read, a timer, the hook): what fails deeper marks it doomed.
@@ -249,6 +249,10 @@ struct pulse__ws_more {
 	struct pulse_poller_task task;
 	struct pulse_ws_conn *conn;	/* for the task */
 	uint64_t been[256 / 64];	/* loops it has left: their references */
+
+	/* link.c: whose connection it is; a reference */
+	struct pulse_ws_link *link;
+	int dial_err;
 };
 
 struct pulse_ws_conn {
@@ -507,7 +511,21 @@ void pulse__ws_leave_topics(struct pulse_ws_conn *conn);
 /* conn->more, made now if need be; NULL: no memory. On the loop. */
 struct pulse__ws_more *pulse__ws_more(struct pulse_ws_conn *conn);
 
+/* link.c */
+/* It is open, or over. */
+void pulse__ws_link_up(struct pulse_ws_conn *conn);
+void pulse__ws_link_down(struct pulse_ws_conn *conn);
+
 /* connect.c */
+/* A client's connection that is to be dialled, the caller's; any thread. */
+int pulse__ws_dial_new(struct pulse__ws_loop *loop,
+		       const struct pulse_ws_connect_opts *o,
+		       struct pulse_ws_conn **out);
+/* Its name needs no looking up, which may take long. */
+bool pulse__ws_dial_is_numeric(struct pulse_ws_conn *conn);
+/* Looks the name up and begins; where that fails it is to be dropped. */
+int pulse__ws_dial_go(struct pulse_ws_conn *conn);
+void pulse__ws_dial_drop(struct pulse_ws_conn *conn);
 /* The transport of a client's connection stands: asks for the upgrade. */
 void pulse__ws_dialed(struct pulse_ws_conn *conn);
 /* The answer's head is complete: opens, or fails. */
