@@ -235,6 +235,7 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 static void begin_frame(struct pulse_ws_conn *conn,
 			const struct pulse__ws_frame *f)
 {
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 	uint64_t before = conn->msg ? conn->msg->len :
 			  pulse__ws_in_chunks(conn) ? conn->more->rx_bytes : 0;
 
@@ -257,6 +258,11 @@ static void begin_frame(struct pulse_ws_conn *conn,
 		conn->utf8 = 0;
 		conn->packed = f->rsv;
 		conn->packed_bytes = 0;
+		conn->fragments = 1;
+	} else if (unlikely(cfg->max_fragments) &&
+		   ++conn->fragments > cfg->max_fragments) {
+		pulse__ws_fail(conn, PULSE_WS_POLICY, "too many fragments");
+		return;
 	} else if (unlikely(f->rsv)) {
 		pulse__ws_fail(conn, PULSE_WS_PROTOCOL_ERROR,
 			       "reserved bit set in a continuation");
@@ -265,7 +271,7 @@ static void begin_frame(struct pulse_ws_conn *conn,
 	/* Of a compressed one, what comes of it is judged (unpack.c). */
 	if (unlikely(conn->packed))
 		return;
-	if (unlikely(f->len > conn->loop->cfg->max_message - before))
+	if (unlikely(f->len > cfg->max_message - before))
 		pulse__ws_fail(conn, PULSE_WS_TOO_BIG, "message too big");
 }
 

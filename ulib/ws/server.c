@@ -151,6 +151,9 @@ static int set_cfg(struct pulse__ws_cfg *cfg, const struct pulse_ws_opts *o,
 	cfg->max_topics = o->max_topics;
 	cfg->max_subscriptions = o->max_subscriptions;
 	cfg->slow = o->slow;
+	cfg->max_connections = o->max_connections;
+	cfg->max_per_address = o->max_per_address;
+	cfg->max_fragments = o->max_fragments;
 	cfg->high = o->send_high_bytes;
 	cfg->low = o->send_low_bytes;
 	cfg->handshake_ticks = ticks(o->handshake_timeout_ms, 10000);
@@ -173,6 +176,7 @@ void pulse__ws_server_put(struct pulse_ws_server *server)
 	free_list(server->cfg.subprotocols);
 	free_list(server->cfg.origins);
 	pulse__ws_hub_free(&server->hub);
+	pthread_mutex_destroy(&server->guests.lock);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->lock);
 	pulse__free(server->loops);
@@ -195,6 +199,13 @@ static int init_locks(struct pulse_ws_server *server)
 		err = pthread_mutex_init(&server->hub.lock, NULL);
 		if (err)
 			pthread_cond_destroy(&server->changed);
+	}
+	if (!err) {
+		err = pthread_mutex_init(&server->guests.lock, NULL);
+		if (err) {
+			pthread_mutex_destroy(&server->hub.lock);
+			pthread_cond_destroy(&server->changed);
+		}
 	}
 	if (err)
 		pthread_mutex_destroy(&server->lock);
