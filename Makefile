@@ -118,6 +118,7 @@ help:
 	'make check-kcsan  the module under KCSAN, and fuzzed by coverage' \
 	'make check-rt     all of it on a PREEMPT_RT kernel' \
 	'make check-trace  each command of Documentation/tracing.md in a VM' \
+	'make check-long   each fuzzer for a minute (PULSE_FUZZ_SECONDS)' \
 	'make check-static layers, symbol map, file sizes, headers on their own' \
 	'make load         build pulse.ko for the running kernel and load it' \
 	'make install      library, headers, tools below DESTDIR and PREFIX' \
@@ -293,7 +294,7 @@ load:
 
 # --------------------------------------------------------------------- check
 # "make check" is what CI runs. One prove, so that there is one summary.
-.PHONY: check check-user check-san check-vm check-debug check-kcsan check-rt check-trace check-static
+.PHONY: check check-long check-user check-san check-vm check-debug check-kcsan check-rt check-trace check-static
 check: setup-vm
 	@$(MAKE) lib tools examples selftests fuzz
 	@$(MAKE) SAN=asan selftests fuzz
@@ -329,6 +330,9 @@ check-rt: setup-vm
 	@$(MAKE) lib tools selftests
 	@$(MAKE) modules KERNELS=rt
 	@selftests/check rt
+# libFuzzer needs clang, so not in "check"; its corpora are run there.
+check-long: setup-check
+	@selftests/fuzz/run $${PULSE_FUZZ_SECONDS:-60}
 check-trace: setup-vm
 	@scripts/setup packages trace
 	@$(MAKE) lib selftests

@@ -42,6 +42,7 @@
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>
 #include <pulse-u/ws.h>
+#include <pulse-u/ws_link.h>
 #include <pulse-u/ws_stream.h>
 #include <pulse-u/ws_topic.h>
 #include <pulse-u/ws_live.h>

@@ -219,6 +219,11 @@ enum pulse_ws_slow {
  * @max_subscriptions: of one connection; default 1024
  * @slow: enum pulse_ws_slow: a subscriber with @send_high_bytes unsent;
  *	default PULSE_WS_SLOW_DROP
+ * @max_connections: of those that came in; more get 503, far more are reset;
+ *	default 0: no such limit
+ * @max_per_address: likewise of one peer's address, more get 429; default 0
+ * @max_fragments: of one message, more close with 1008; default 0: only its
+ *	length is limited
  * @reserved2: 0
  * @poller: enum pulse_poller_kind of poller.h: what the loops wait with;
  *	default PULSE_POLLER_AUTO
@@ -254,6 +259,9 @@ struct pulse_ws_opts {
 	uint32_t max_topics;
 	uint32_t max_subscriptions;
 	int slow;
+	uint32_t max_connections;
+	uint32_t max_per_address;
+	uint32_t max_fragments;
 	uint32_t reserved2;
 	int poller;
 	uint32_t spin_us;

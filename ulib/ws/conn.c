@@ -374,6 +374,9 @@ void pulse__ws_bury(struct pulse_ws_conn *conn)
 	call_close(conn);
 	if (unlikely(conn->dial))
 		pulse__ws_dial_over(conn);
+	if (unlikely(conn->more) && conn->more->link)
+		pulse__ws_link_down(conn);
+	pulse__ws_go_out(conn);
 	pulse__ws_count(loop, ended[conn->end], 1);
 	pulse__list_del(&conn->link);
 	pulse__list_add_tail(&loop->buried, &conn->link);

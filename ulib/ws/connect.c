@@ -23,6 +23,7 @@ struct pulse__ws_dial {
 	struct pulse_ws_conn *conn;
 	char address[PULSE_ADDRESS_MAX + 4];
 	char host[256];
+	char port[8];
 	struct pulse_tls *tls;		/* wss: */
 	int64_t deadline_ns;
 	char key[PULSE__WS_KEY_LEN + 1];
@@ -100,12 +101,14 @@ static bool fields_ok(const char *const *fields)
 	return true;
 }
 
-static int resolve(const struct url *url, char *address, size_t len)
+/* @flags: of getaddrinfo(). */
+static int resolve(struct pulse__ws_dial *dial, int flags)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-				  .ai_flags = AI_NUMERICSERV }, *list;
+				  .ai_flags = AI_NUMERICSERV | flags }, *list;
 	struct sockaddr_storage sa = { 0 };
-	int err = getaddrinfo(url->host, url->port, &hints, &list);
+	char *address = dial->address;
+	int err = getaddrinfo(dial->host, dial->port, &hints, &list);
 
 	if (err == EAI_MEMORY)
 		return -ENOMEM;
@@ -113,12 +116,11 @@ static int resolve(const struct url *url, char *address, size_t len)
 		return err == EAI_AGAIN ? -EAGAIN : -ENXIO;
 	memcpy(&sa, list->ai_addr, list->ai_addrlen);
 	freeaddrinfo(list);
-	if (url->tls) {
+	if (dial->tls) {
 		memcpy(address, "tls:", 4);
 		address += 4;
-		len -= 4;
 	}
-	return pulse__addr_format(&sa, address, len);
+	return pulse__addr_format(&sa, address, PULSE_ADDRESS_MAX);
 }
 
 /* Prints the request; how long it is, whether or not it fits. */
@@ -157,6 +159,8 @@ static size_t print(char *to, size_t room, const struct pulse__ws_cfg *cfg,
 	return n;
 }
 
+static void run_dial(struct pulse_poller *poller, struct pulse_poller_task *task);
+
 static int dial_new(struct pulse_ws_conn *conn,
 		    const struct pulse_ws_connect_opts *o)
 {
@@ -182,17 +186,16 @@ static int dial_new(struct pulse_ws_conn *conn,
 	dial->conn = conn;
 	dial->deadline_ns = o->deadline_ns;
 	dial->err = -ECONNRESET;	/* unless somebody knows better */
+	memcpy(dial->host, url.host, sizeof(dial->host));
+	memcpy(dial->port, url.port, sizeof(dial->port));
+	dial->task.fn = run_dial;
 	conn->dial = dial;
-	if (url.tls) {
-		strcpy(dial->host, url.host);
-		if (cfg->tls)
-			dial->tls = pulse__tls_get(cfg->tls);
-		else
-			err = pulse_tls_create(NULL, &dial->tls);
-		if (err)
-			return err;
-	}
-	return resolve(&url, dial->address, sizeof(dial->address));
+	if (!url.tls)
+		return 0;
+	if (!cfg->tls)
+		return pulse_tls_create(NULL, &dial->tls);
+	dial->tls = pulse__tls_get(cfg->tls);
+	return 0;
 }
 
 static void dial_free(struct pulse__ws_dial *dial)
@@ -202,7 +205,64 @@ static void dial_free(struct pulse__ws_dial *dial)
 	pulse__free(dial);
 }
 
-static void run_dial(struct pulse_poller *poller, struct pulse_poller_task *task);
+static int check_opts(const struct pulse_ws_connect_opts *o)
+{
+	return o->url && clean(o->url, false) && o->deadline_ns >= 0 &&
+	       (!o->origin || clean(o->origin, true)) &&
+	       fields_ok(o->fields) ? 0 : -EINVAL;
+}
+
+int pulse__ws_dial_new(struct pulse__ws_loop *loop,
+		       const struct pulse_ws_connect_opts *o,
+		       struct pulse_ws_conn **out)
+{
+	struct pulse_ws_conn *conn;
+	int err = check_opts(o);
+
+	if (err)
+		return err;
+	conn = pulse__ws_conn_alloc(loop);
+	if (!conn)
+		return -ENOMEM;
+	conn->client = true;
+	conn->user = o->user;
+	err = dial_new(conn, o);
+	if (err)
+		pulse__ws_dial_drop(conn);
+	else
+		*out = conn;
+	return err;
+}
+
+void pulse__ws_dial_drop(struct pulse_ws_conn *conn)
+{
+	dial_free(conn->dial);
+	conn->dial = NULL;
+	pulse_ws_put(conn);
+}
+
+bool pulse__ws_dial_is_numeric(struct pulse_ws_conn *conn)
+{
+	return !resolve(conn->dial, AI_NUMERICHOST);
+}
+
+int pulse__ws_dial_go(struct pulse_ws_conn *conn)
+{
+	struct pulse_ws_server *server = conn->loop->server;
+	int err = resolve(conn->dial, 0);
+
+	if (err)
+		return err;
+	/* The loop's reference. */
+	pulse_ws_get(conn);
+	__atomic_fetch_add(&server->live, 1, __ATOMIC_RELAXED);
+	if (!pulse_poller_post_task(conn->loop->poller, &conn->dial->task))
+		return 0;
+	__atomic_fetch_sub(&server->live, 1, __ATOMIC_SEQ_CST);
+	pulse__ws_tell(server);
+	pulse_ws_put(conn);
+	return -ESHUTDOWN;
+}
 
 int pulse_ws_connect(struct pulse_ws_server *server,
 		     const struct pulse_ws_connect_opts *opts,
@@ -222,35 +282,15 @@ int pulse_ws_connect(struct pulse_ws_server *server,
 		return err;
 	if (pulse__forked(server->fork_gen))
 		return -EOWNERDEAD;
-	if (!o.url || !clean(o.url, false) || o.deadline_ns < 0 ||
-	    (o.origin && !clean(o.origin, true)) || !fields_ok(o.fields))
-		return -EINVAL;
 	n = __atomic_fetch_add(&server->next_loop, 1, __ATOMIC_RELAXED);
-	conn = pulse__ws_conn_alloc(server->loops[n % server->nr_loops]);
-	if (!conn)
-		return -ENOMEM;
-	conn->client = true;
-	conn->user = o.user;
-	err = dial_new(conn, &o);
+	err = pulse__ws_dial_new(server->loops[n % server->nr_loops], &o, &conn);
 	if (err)
-		goto free_dial;
-	conn->dial->task.fn = run_dial;
-	/* One reference is the loop's, one the caller's. */
-	pulse_ws_get(conn);
-	__atomic_fetch_add(&server->live, 1, __ATOMIC_RELAXED);
-	err = pulse_poller_post_task(conn->loop->poller, &conn->dial->task);
-	if (!err) {
+		return err;
+	err = pulse__ws_dial_go(conn);
+	if (err)
+		pulse__ws_dial_drop(conn);
+	else
 		*out = conn;
-		return 0;
-	}
-	err = -ESHUTDOWN;
-	__atomic_fetch_sub(&server->live, 1, __ATOMIC_SEQ_CST);
-	pulse__ws_tell(server);
-	pulse_ws_put(conn);
-free_dial:
-	dial_free(conn->dial);
-	conn->dial = NULL;
-	pulse_ws_put(conn);
 	return err;
 }
 
@@ -294,6 +334,8 @@ void pulse__ws_dial_over(struct pulse_ws_conn *conn)
 	struct pulse__ws_dial *dial = conn->dial;
 
 	conn->dial = NULL;
+	if (conn->more)
+		conn->more->dial_err = dial->err;
 	if (cfg->h.on_fail)
 		cfg->h.on_fail(conn, dial->err, dial->status, cfg->arg);
 	dial_free(dial);

@@ -9,6 +9,7 @@ static void accepted(struct pulse_listener *listener, struct pulse_transport *t,
 		     void *arg)
 {
 	struct pulse_ws_conn *conn;
+	int status;
 
 	(void)listener;
 	if (pulse__ws_conn_new(arg, t, &conn)) {
@@ -19,6 +20,14 @@ static void accepted(struct pulse_listener *listener, struct pulse_transport *t,
 	if (unlikely(conn->loop->cfg->hook))
 		conn->loop->cfg->hook(conn, PULSE_WS_HOOK_ACCEPT, 0, 0,
 				      conn->loop->cfg->hook_arg);
+	status = pulse__ws_come_in(conn);
+	if (likely(!status))
+		return;
+	if (status > 0)
+		pulse__ws_refuse(conn, status);
+	else
+		pulse__ws_doom(conn, PULSE_WS_END_CUT);
+	pulse__ws_mark_dirty(conn);
 }
 
 /*

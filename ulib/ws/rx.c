@@ -237,6 +237,7 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 static void begin_frame(struct pulse_ws_conn *conn,
 			const struct pulse__ws_frame *f)
 {
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 	uint64_t before = conn->msg ? conn->msg->len :
 			  pulse__ws_in_chunks(conn) ? conn->more->rx_bytes : 0;
 
@@ -259,6 +260,11 @@ static void begin_frame(struct pulse_ws_conn *conn,
 		conn->utf8 = 0;
 		conn->packed = f->rsv;
 		conn->packed_bytes = 0;
+		conn->fragments = 1;
+	} else if (unlikely(cfg->max_fragments) &&
+		   ++conn->fragments > cfg->max_fragments) {
+		pulse__ws_fail(conn, PULSE_WS_POLICY, "too many fragments");
+		return;
 	} else if (unlikely(f->rsv)) {
 		pulse__ws_fail(conn, PULSE_WS_PROTOCOL_ERROR,
 			       "reserved bit set in a continuation");
@@ -268,8 +274,8 @@ static void begin_frame(struct pulse_ws_conn *conn,
 	if (unlikely(conn->packed))
 		return;
 	/* The limit may have become less than what has come of it. */
-	if (unlikely(before > conn->loop->cfg->max_message ||
-		     f->len > conn->loop->cfg->max_message - before))
+	if (unlikely(before > cfg->max_message ||
+		     f->len > cfg->max_message - before))
 		pulse__ws_fail(conn, PULSE_WS_TOO_BIG, "message too big");
 }
 

@@ -156,6 +156,9 @@ static int set_cfg(struct pulse_ws_server *server, const struct pulse_ws_opts *o
 		.close_timeout_ms = o->close_timeout_ms ?: 5000,
 	};
 	pulse__ws_limits_apply(cfg, &server->limits);
+	cfg->max_connections = o->max_connections;
+	cfg->max_per_address = o->max_per_address;
+	cfg->max_fragments = o->max_fragments;
 	return set_deflate(&cfg->deflate, o->deflate) ?:
 	       copy_list(o->subprotocols, &cfg->subprotocols) ?:
 	       copy_list(o->origins, &cfg->origins);
@@ -173,6 +176,7 @@ void pulse__ws_server_put(struct pulse_ws_server *server)
 	if (server->cfg.tls)
 		pulse__tls_put(server->cfg.tls);
 	pulse__ws_hub_free(&server->hub);
+	pthread_mutex_destroy(&server->guests.lock);
 	pthread_cond_destroy(&server->changed);
 	pthread_mutex_destroy(&server->lock);
 	pulse__free(server->loops);
@@ -195,6 +199,13 @@ static int init_locks(struct pulse_ws_server *server)
 		err = pthread_mutex_init(&server->hub.lock, NULL);
 		if (err)
 			pthread_cond_destroy(&server->changed);
+	}
+	if (!err) {
+		err = pthread_mutex_init(&server->guests.lock, NULL);
+		if (err) {
+			pthread_mutex_destroy(&server->hub.lock);
+			pthread_cond_destroy(&server->changed);
+		}
 	}
 	if (err)
 		pthread_mutex_destroy(&server->lock);

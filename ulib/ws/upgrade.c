@@ -39,12 +39,48 @@ static const char *once(const struct pulse__ws_head *head, const char *name)
 	return value && !pulse__ws_head_get(head, name, 1) ? value : NULL;
 }
 
+/*
+ * uri-host [ ":" port ] of RFC 3986, or nothing: signs that are none of a host's
+ * are refused (RFC 9112, section 3.2), so that nobody behind us reads them
+ * otherwise.
+ */
+static bool host_ok(const char *host)
+{
+	static const char name[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+		"-._~%!$&'()*+,;=";
+	const char *end = host + strspn(host, name);
+
+	if (*host == '[') {
+		end = host + 1 + strspn(host + 1, "0123456789abcdefABCDEF:.");
+		if (*end++ != ']')
+			return false;
+	}
+	if (*end == ':')
+		end += 1 + strspn(end + 1, "0123456789");
+	return !*end;
+}
+
+/* The one field Host of HTTP/1.1; older requests may do without. */
+static bool one_host(const struct pulse__ws_head *head)
+{
+	const char *host = pulse__ws_head_get(head, "host", 0);
+
+	if (!host)
+		return head->minor < 1;
+	return !pulse__ws_head_get(head, "host", 1) && host_ok(host);
+}
+
 static bool has_body(const struct pulse__ws_head *head)
 {
-	const char *len = pulse__ws_head_get(head, "content-length", 0);
+	const char *len;
 
-	return (len && strcmp(len, "0")) ||
-	       pulse__ws_head_get(head, "transfer-encoding", 0);
+	for (unsigned int i = 0; (len = pulse__ws_head_get(head,
+							   "content-length", i));
+	     i++)
+		if (strcmp(len, "0"))
+			return true;
+	return pulse__ws_head_get(head, "transfer-encoding", 0);
 }
 
 static int check(const struct pulse__ws_head *head)
@@ -193,6 +229,8 @@ bool pulse__ws_opened(struct pulse_ws_conn *conn,
 	pulse__ws_count(conn->loop, opened, 1);
 	if (cfg->h.on_open)
 		cfg->h.on_open(conn, cfg->arg);
+	if (conn->more && conn->more->link)
+		pulse__ws_link_up(conn);
 	return true;
 }
 
@@ -207,9 +245,7 @@ void pulse__ws_upgrade(struct pulse_ws_conn *conn)
 	conn->head_only = !strcmp(method, "HEAD");
 	if (strcmp(method, "GET") && !conn->head_only)
 		status = 405;
-	else if (!split_target(head, &request) ||
-		 (head->minor >= 1 ? !once(head, "host") :
-		  pulse__ws_head_get(head, "host", 1) != NULL))
+	else if (!split_target(head, &request) || !one_host(head))
 		status = 400;
 	else if (!pulse__ws_head_lists(head, "upgrade", "websocket")) {
 		pulse__ws_plain(conn, &request);

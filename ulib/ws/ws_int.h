@@ -16,8 +16,10 @@
  *	strand.c  handlers on a pool, in order
  *	inbox.c   what other threads ask of a connection, in order
  *	shared.c  messages built once for many; topic.c who gets them
+ *	guest.c   limits on who comes in
  *	stream.c  messages in pieces, pausing; move.c to another loop
- *	connect.c connections to other servers; live.c limits that change, hooks
+ *	connect.c connections to other servers; link.c again and again
+ *	live.c    limits that change, hooks
  *
  * A connection is torn down only at the top of its loop's stack (the end of a
  * read, a timer, the hook): what fails deeper marks it doomed.
@@ -83,6 +85,9 @@ struct pulse__ws_cfg {
 	pulse_ws_hook_fn hook;
 	void *hook_arg;
 	struct pulse_ws_handlers program;
+	uint32_t max_connections;
+	uint32_t max_per_address;
+	uint32_t max_fragments;
 };
 
 struct pulse__ws_loop;
@@ -95,9 +100,18 @@ struct pulse__ws_hub {
 	uint32_t nr_buckets, nr_topics;
 };
 
+struct pulse__ws_guest;
+
+/* Who is connected, by address; where that is limited. */
+struct pulse__ws_guests {
+	pthread_mutex_t lock;		/* the buckets */
+	struct pulse__ws_guest *buckets[256];
+};
+
 struct pulse_ws_server {
 	struct pulse__ws_cfg cfg;
 	struct pulse__ws_hub hub;
+	struct pulse__ws_guests guests;
 	struct pulse__ws_loop **loops;
 	uint32_t nr_loops;
 	uint32_t magic;
@@ -117,6 +131,7 @@ struct pulse_ws_server {
 	unsigned int acks;		/* loops that have heard of a drain */
 	/* any thread; a change that a waiter may wait for is told by pulse__ws_tell() */
 	uint64_t live;			/* connections */
+	uint64_t came_in;		/* of them, those that were accepted */
 	uint64_t strands;		/* strands with a task in the pool */
 	bool waiting;			/* somebody waits for these two */
 };
@@ -267,6 +282,12 @@ struct pulse__ws_more {
 	struct pulse_poller_task task;
 	struct pulse_ws_conn *conn;	/* for the task */
 	uint64_t been[256 / 64];	/* loops it has left: their references */
+
+	struct pulse__ws_guest *guest;	/* guest.c */
+
+	/* link.c: whose connection it is; a reference */
+	struct pulse_ws_link *link;
+	int dial_err;
 };
 
 struct pulse_ws_conn {
@@ -299,6 +320,7 @@ struct pulse_ws_conn {
 	bool head_only : 1;		/* HEAD: leave the body out */
 	bool in_http : 1;		/* may be answered with a page */
 	bool drain : 1;			/* close when the strand is empty */
+	bool guest : 1;			/* counted by guest.c */
 	bool packed : 1;		/* the message under way is compressed */
 	uint8_t watched;		/* what the transport was told */
 
@@ -313,6 +335,7 @@ struct pulse_ws_conn {
 	bool fin;
 	uint16_t close_code;		/* as on_close will be told */
 	uint16_t subprotocol;		/* index + 1 */
+	uint32_t fragments;		/* of the message so far */
 	struct pulse__ws_msg *msg;	/* message so far; control frame: ctl */
 	struct pulse__ws_msg *ctl;
 	struct pulse__ws_stash *stash;
@@ -482,6 +505,11 @@ struct pulse_ws_prepared {
 int pulse__ws_send_shared(struct pulse_ws_conn *conn,
 			  struct pulse_ws_prepared *msg);
 
+/* guest.c */
+/* A connection has come in: 0; 503 or 429 there are too many; -EBUSY far too many. */
+int pulse__ws_come_in(struct pulse_ws_conn *conn);
+void pulse__ws_go_out(struct pulse_ws_conn *conn);
+
 /* stream.c */
 #define PULSE__WS_STREAM	0x80U
 /*
@@ -525,7 +553,21 @@ void pulse__ws_leave_topics(struct pulse_ws_conn *conn);
 /* conn->more, made now if need be; NULL: no memory. On the loop. */
 struct pulse__ws_more *pulse__ws_more(struct pulse_ws_conn *conn);
 
+/* link.c */
+/* It is open, or over. */
+void pulse__ws_link_up(struct pulse_ws_conn *conn);
+void pulse__ws_link_down(struct pulse_ws_conn *conn);
+
 /* connect.c */
+/* A client's connection that is to be dialled, the caller's; any thread. */
+int pulse__ws_dial_new(struct pulse__ws_loop *loop,
+		       const struct pulse_ws_connect_opts *o,
+		       struct pulse_ws_conn **out);
+/* Its name needs no looking up, which may take long. */
+bool pulse__ws_dial_is_numeric(struct pulse_ws_conn *conn);
+/* Looks the name up and begins; where that fails it is to be dropped. */
+int pulse__ws_dial_go(struct pulse_ws_conn *conn);
+void pulse__ws_dial_drop(struct pulse_ws_conn *conn);
 /* The transport of a client's connection stands: asks for the upgrade. */
 void pulse__ws_dialed(struct pulse_ws_conn *conn);
 /* The answer's head is complete: opens, or fails. */

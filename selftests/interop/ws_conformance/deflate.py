@@ -372,3 +372,79 @@ def some_packed(at):
 
 
 case("6", "compressed and plain messages in turn", some_packed)
+
+
+def in_two_fields(at, first, second, good):
+    """Fields of one name are one list (RFC 9110, 5.3)."""
+    with Peer(at, [f"Sec-WebSocket-Extensions: {first}",
+                   f"Sec-WebSocket-Extensions: {second}"]) as p:
+        answer = p.field("sec-websocket-extensions")
+        need((answer is not None) == good, "answer", answer)
+        if good:
+            parsed(answer)
+            p.deflate()
+            data = b"over and over and over and over and over again" * 5
+            p.echo(TEXT, data, frame(FIN | RSV1 | TEXT, p.packed(data)))
+        p.echo(TEXT, b"plain")
+
+
+case("5.1", "the offer in the second of two fields", in_two_fields, "x-foo", PMD, True)
+case("5.1", "an offer in each of two fields", in_two_fields, PMD, PMD, True)
+case("5.1", "offers in two fields, the first to decline", in_two_fields, f"{PMD}; x=1", PMD, True)
+case("5.1", "two fields, nothing to take", in_two_fields, "x-foo", f"{PMD}; x=1", False)
+case("5.1", "the name in other letters", agreed, "PerMessage-Deflate", ANY)
+case("5.1", "parameters in other letters", agreed, f"{PMD}; Server_Max_Window_Bits=10",
+     dict(ANY, server_max_window_bits=10), ["server_max_window_bits"])
+case("5.1", "blanks everywhere", agreed, f"  {PMD} ;\tserver_max_window_bits = 10 ; "
+     "client_max_window_bits\t", dict(ANY, server_max_window_bits=10,
+                                      client_max_window_bits=15), ["server_max_window_bits"])
+case("5.1", "empty elements", agreed, f", ,{PMD},,", ANY)
+case("7.1", "quoted values of both", agreed,
+     f'{PMD}; server_max_window_bits="9"; client_max_window_bits="9"',
+     dict(ANY, server_max_window_bits=9, client_max_window_bits=9), ["server_max_window_bits"])
+case("7.1", "the best of three", agreed,
+     f"{PMD}; server_max_window_bits=8; foo, {PMD}; server_max_window_bits=99, "
+     f"{PMD}; server_max_window_bits=11",
+     dict(ANY, server_max_window_bits=11), ["server_max_window_bits"])
+for param in ('server_max_window_bits="16"', 'server_max_window_bits=""',
+              "server_max_window_bits=10; x", "client_no_context_takeover=\"\"",
+              "client_no_context_takeover; client_no_context_takeover"):
+    case("7.1", f"an offer to decline or refuse: {param}", malformed, f"{PMD}; {param}")
+
+
+def control_between_fragments(at):
+    """A ping between the pieces of a compressed message, at every place."""
+    with opened(at, PMD) as p:
+        for i in range(1, 30):
+            data = b"piece by piece, piece by piece %d" % i
+            packed = p.packed(data)
+            at_byte = i % len(packed)
+            p.send(frame(RSV1 | TEXT, packed[:at_byte]))
+            p.send(frame(FIN | PING, b"%d" % i))
+            first, body = p.next()
+            need((first, body) == (FIN | PONG, b"%d" % i), "no pong at once")
+            p.send(frame(FIN | CONT, packed[at_byte:]))
+            need(p.message() == (TEXT, data), "message", i)
+
+
+def close_between_fragments(at):
+    with opened(at, PMD) as p:
+        p.send(frame(RSV1 | TEXT, p.packed(b"never to end")))
+        p.send(frame(FIN | CLOSE, b"\x03\xe8"))
+        p.fails(1000)
+
+
+def in_pieces(at, step):
+    with opened(at, PMD) as p:
+        for i in range(20):
+            data = b"%d: " % i + b"the same again and again " * 40
+            p.in_pieces(frame(FIN | RSV1 | TEXT, p.packed(data)), step)
+            need(p.message() == (TEXT, data), "message", i)
+
+
+case("6.2", "pings between compressed fragments", control_between_fragments)
+case("6.2", "a close between compressed fragments", close_between_fragments)
+for n in (1, 5, 17):
+    case("6.2", f"compressed messages in pieces of {n} bytes", in_pieces, n)
+case("7.2.3.6", "an empty message between two", echoes, PMD, [b"one" * 50, b"", b"one" * 50])
+case("7.2.3.6", "100 empty messages", echoes, PMD, [b""] * 100)

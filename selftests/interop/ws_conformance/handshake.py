@@ -161,6 +161,49 @@ case("RFC 6585, 5", "a million fields", refused,
      request(["X: y"] * 200000), 431)
 
 
+for host in ("a b", "a/b", "user@host", "http://host", "host:port", "host:80:81", "[::1",
+             "::1", "[::1]x", "a\\b", "a?b", "a#b", "<a>", "a\tb"):
+    case("RFC 9112, 3.2", f"Host: {host!r}", refused, request([f"Host: {host}"], ["Host"]), 400)
+for host in ("", "a", "a.b-c.example", "127.0.0.1:1", "[::1]", "[2001:db8::1]:8080", "a:",
+             "xn--mnchen-3ya.de:443", "a%20b", "a_b"):
+    case("RFC 9112, 3.2", f"Host: {host!r}", opens, request([f"Host: {host}"], ["Host"]))
+for name, fields in (
+        ("a length and a coding", ["Content-Length: 0", "Transfer-Encoding: chunked"]),
+        ("two lengths", ["Content-Length: 0", "Content-Length: 5"]),
+        ("a negative length", ["Content-Length: -1"]),
+        ("a length that is no number", ["Content-Length: x"]),
+):
+    case("RFC 9112, 6", name, refused, request(fields), 400, 501)
+for name, extra, drop in (
+        ("Upgrade in two fields", ["Upgrade: h2c", "Upgrade: websocket"], ["Upgrade"]),
+        ("Upgrade with a version beside it", ["Upgrade: websocket/13, websocket"], ["Upgrade"]),
+        ("Connection: close beside it", ["Connection: close, Upgrade"], ["Connection"]),
+        ("Connection names a field", ["Connection: Upgrade, X-Hop", "X-Hop: 1"],
+         ["Connection"]),
+        ("fields in another order", ["Upgrade: websocket", "Connection: Upgrade",
+                                     "Host: localhost"], ["Upgrade", "Connection", "Host"]),
+        ("names in capitals", ["HOST: localhost", "CONNECTION: UPGRADE"],
+         ["Host", "Connection"]),
+        ("a subprotocol twice", ["Sec-WebSocket-Protocol: chat, chat"], []),
+        ("an empty subprotocol", ["Sec-WebSocket-Protocol:"], []),
+        ("Expect: 100-continue", ["Expect: 100-continue"], []),
+        ("credentials", ["Authorization: Basic YTpi"], []),
+        ("a proxy's fields", ["Via: 1.1 proxy", "X-Forwarded-For: 192.0.2.1",
+                              "Forwarded: for=192.0.2.1"], []),
+        ("extensions in two fields", ["Sec-WebSocket-Extensions: x-a",
+                                      "Sec-WebSocket-Extensions: x-b; c"], []),
+):
+    case(S, name, opens, request(extra, drop))
+for name, path in (
+        ("a URI of ws:", "ws://localhost/chat"),
+        ("a URI of another host", "http://example.com:8080/chat?x=1"),
+        ("a URI without a path", "http://localhost"),
+        ("a path with two slashes", "//chat//room"),
+        ("a path with a colon", "/a:b@c"),
+):
+    case("RFC 9112, 3.2", name, opens, request(path=path))
+
+
 def never_101(at):
     """Not one of the fields that make it a WebSocket may be left out."""
     for name in ("Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version",

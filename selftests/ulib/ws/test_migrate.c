@@ -47,7 +47,8 @@ static void *move_all_the_time(void *arg)
 		if (err && err != -ESRCH && err != -EPIPE)
 			KT_FAIL("migrate: %d", err);
 		peer_nap(1);
-		moves += before != pulse_ws_conn_loop(kept);
+		__atomic_fetch_add(&moves, before != pulse_ws_conn_loop(kept),
+				   __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -117,9 +118,9 @@ static void under_load(struct pulse_pool *pool)
 		KT_EQ(next[k], n);
 	KT_EQ(stats_of(server).dropped, 0);
 	KT_EQ(closed(), 0);
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&moves, __ATOMIC_RELAXED)));
 	__atomic_store_n(&m.stop, true, __ATOMIC_RELEASE);
 	pthread_join(t, NULL);
-	KT_CHECK(moves > 0);
 	peer_close(&p);
 	KT_CHECK(EVENTUALLY(closed() == 1));
 	KT_CHECK(EVENTUALLY(!stats_of(server).connections));

@@ -20,6 +20,16 @@ static int by_path(struct pulse_ws_conn *conn,
 	return 0;
 }
 
+/* The first one since kept was NULL. */
+static void keep_first(struct pulse_ws_conn *conn)
+{
+	struct pulse_ws_conn *none = NULL;
+
+	if (!__atomic_compare_exchange_n(&kept, &none, pulse_ws_get(conn), false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		pulse_ws_put(conn);
+}
+
 static void subscribe_to_path(struct pulse_ws_conn *conn, void *arg)
 {
 	char *topic = pulse_ws_conn_user(conn);
@@ -27,7 +37,8 @@ static void subscribe_to_path(struct pulse_ws_conn *conn, void *arg)
 	KT_EQ(pulse_ws_subscribe(conn, topic), 0);
 	KT_EQ(pulse_ws_subscribe(conn, topic), 0);	/* once is enough */
 	free(topic);
-	keep(conn, arg);
+	(void)arg;
+	keep_first(conn);
 }
 
 static struct pulse_ws_server *serve_topics(struct pulse_ws_opts *o)

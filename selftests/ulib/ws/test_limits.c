@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Limits on connections, on those of an address, and on fragments. */
+#include "keeping.h"
+
+#define MAX 5
+
+static bool echoes(struct peer *p)
+{
+	return peer_send_frame(p, 0x81, "x", 1) && peer_expect(p, 0x81, "x", 1);
+}
+
+static void too_many(struct pulse_ws_opts *o, int status)
+{
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_back);
+	struct pulse_ws_server *server;
+	struct peer p[MAX], q[MAX], far;
+
+	o->handlers = &h;
+	o->threads = 2;
+	o->close_timeout_ms = 20000;
+	server = serve(o);
+	for (int r = 0; r < 3; r++) {
+		for (int i = 0; i < MAX; i++) {
+			p[i] = peer_open(server);
+			KT_CHECK(echoes(&p[i]));
+		}
+		/* They are told, as long as there are not too many of them. */
+		for (int i = 0; i < MAX; i++) {
+			q[i] = peer_connect(server);
+			KT_EQ(peer_status(&q[i]), status);
+		}
+		far = peer_connect(server);
+		KT_EQ(peer_status(&far), -1);
+		peer_close(&far);
+		for (int i = 0; i < MAX; i++) {
+			KT_CHECK(echoes(&p[i]));
+			peer_close(&p[i]);
+			peer_close(&q[i]);
+		}
+		KT_CHECK(EVENTUALLY(!stats_of(server).connections));
+	}
+	KT_EQ(stats_of(server).opened, 3 * MAX);
+	KT_EQ(stats_of(server).ended[PULSE_WS_END_REFUSED], 3 * MAX);
+	KT_EQ(stats_of(server).ended[PULSE_WS_END_CUT], 3);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+}
+
+KT_TEST(more_connections_than_the_limit_get_503)
+{
+	PULSE_OPTS(pulse_ws_opts, o, .max_connections = MAX);
+
+	too_many(&o, 503);
+}
+
+KT_TEST(more_of_one_address_than_the_limit_get_429)
+{
+	PULSE_OPTS(pulse_ws_opts, o, .max_per_address = MAX);
+
+	too_many(&o, 429);
+}
+
+KT_TEST(another_address_is_not_concerned)
+{
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_back);
+	PULSE_OPTS(pulse_ws_opts, o, .handlers = &h, .max_per_address = 1,
+		   .listen = "127.0.0.1:0");
+	struct pulse_ws_server *server = serve(&o);
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	struct peer one = peer_open(server), two = { .fd = -1 };
+	char where[PULSE_ADDRESS_MAX];
+
+	KT_EQ(pulse_ws_server_address(server, where, sizeof(where)), 0);
+	two.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	inet_pton(AF_INET, "127.0.0.2", &sin.sin_addr);
+	KT_CHECK(!bind(two.fd, (struct sockaddr *)&sin, sizeof(sin)));
+	inet_pton(AF_INET, "127.0.0.1", &sin.sin_addr);
+	sin.sin_port = htons((uint16_t)atoi(strrchr(where, ':') + 1));
+	KT_CHECK(!connect(two.fd, (struct sockaddr *)&sin, sizeof(sin)));
+	KT_CHECK(peer_say(&two, UPGRADE));
+	KT_EQ(peer_status(&two), 101);
+	KT_CHECK(echoes(&one));
+	KT_CHECK(echoes(&two));
+	peer_close(&one);
+	peer_close(&two);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+}
+
+KT_TEST(more_fragments_than_the_limit_close_with_1008)
+{
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_back);
+	PULSE_OPTS(pulse_ws_opts, o, .handlers = &h, .max_fragments = 100);
+	struct pulse_ws_server *server = serve(&o);
+	struct peer p = peer_open(server);
+	uint8_t body[100];
+
+	memset(body, 'a', sizeof(body));
+	for (int r = 0; r < 3; r++) {
+		for (int i = 0; i < 100; i++) {
+			KT_CHECK(peer_send_frame(&p, (uint8_t)(i ? 0 : 1) |
+						 (i == 99 ? 0x80 : 0), "a", 1));
+			if (i == 50)	/* a ping is none of them */
+				KT_CHECK(peer_send_frame(&p, 0x89, NULL, 0));
+		}
+		KT_CHECK(peer_expect(&p, 0x8a, NULL, 0));
+		KT_CHECK(peer_expect(&p, 0x81, body, 100));
+	}
+	for (int i = 0; i < 101; i++)
+		KT_CHECK(peer_send_frame(&p, i ? 0 : 1, "a", 1));
+	KT_EQ(peer_close_code(&p), 1008);
+	peer_close(&p);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+}
+
+KT_MAIN()
