@@ -19,7 +19,7 @@ static struct pulse_chain *chain;
 static void on_message(struct pulse_ws_conn *conn, int opcode, const void *data,
 		       size_t len, void *arg)
 {
-	PULSE_OPTS(pulse_event, e, .type = opcode, .data = data, .len = len,
+	PULSE_OPTS(pulse_chain_event, e, .type = opcode, .data = data, .len = len,
 		   .source = conn);
 
 	(void)arg;
@@ -27,14 +27,14 @@ static void on_message(struct pulse_ws_conn *conn, int opcode, const void *data,
 }
 
 /* What the module replied. */
-static void on_reply(struct pulse_event *e, const void *data, size_t len,
+static void on_reply(struct pulse_chain_event *e, const void *data, size_t len,
 		     void *arg)
 {
 	(void)arg;
 	pulse_ws_send(e->source, e->type, data, len);
 }
 
-static int on_error(struct pulse_event *e, int err, const char *who, void *arg)
+static int on_error(struct pulse_chain_event *e, int err, const char *who, void *arg)
 {
 	char text[128];
 	int n = snprintf(text, sizeof(text), "%s failed: %s", who,

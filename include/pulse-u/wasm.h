@@ -80,7 +80,7 @@ struct pulse_wasm_opts {
 	uint32_t max_reply_bytes;
 	uint32_t max_instances;
 	uint32_t stack_bytes;
-	void (*on_reply)(struct pulse_event *event, const void *data, size_t len,
+	void (*on_reply)(struct pulse_chain_event *event, const void *data, size_t len,
 			 void *arg);
 	void (*on_log)(int level, const char *text, size_t len, void *arg);
 	void *arg;
@@ -121,7 +121,7 @@ PULSE_API int pulse_wasm_close(struct pulse_wasm *wasm);
  * are in use; -ENOMEM; -EINVAL.
  */
 PULSE_API int pulse_wasm_run(struct pulse_wasm *wasm,
-			     struct pulse_event *event);
+			     struct pulse_chain_event *event);
 
 /**
  * pulse_wasm_link() - the module as a link
@@ -136,7 +136,7 @@ PULSE_API int pulse_wasm_run(struct pulse_wasm *wasm,
  *
  * Return: as pulse_wasm_run(); what the rest returned.
  */
-PULSE_API int pulse_wasm_link(struct pulse_event *event,
+PULSE_API int pulse_wasm_link(struct pulse_chain_event *event,
 			      const struct pulse_next *next, void *wasm);
 
 /**

@@ -216,7 +216,7 @@ static void give_back(struct pulse_wasm *wasm, struct instance *in, bool whole,
 
 /* ---- runs ---------------------------------------------------------------------- */
 
-int pulse_wasm_run(struct pulse_wasm *wasm, struct pulse_event *event)
+int pulse_wasm_run(struct pulse_wasm *wasm, struct pulse_chain_event *event)
 {
 	struct host host = { .wasm = wasm };
 	struct pulse_wasm_call call;
@@ -224,7 +224,7 @@ int pulse_wasm_run(struct pulse_wasm *wasm, struct pulse_event *event)
 	int err;
 
 	if (!wasm || !event ||
-	    event->sz < pulse__size_to(struct pulse_event, reply) ||
+	    event->sz < pulse__size_to(struct pulse_chain_event, reply) ||
 	    event->len > INT32_MAX)
 		return -EINVAL;
 	in = take(wasm, &err);
@@ -250,7 +250,7 @@ int pulse_wasm_run(struct pulse_wasm *wasm, struct pulse_event *event)
 	return err;
 }
 
-int pulse_wasm_link(struct pulse_event *event, const struct pulse_next *next,
+int pulse_wasm_link(struct pulse_chain_event *event, const struct pulse_next *next,
 		    void *wasm)
 {
 	int err = pulse_wasm_run(wasm, event);

@@ -154,7 +154,7 @@ static bool have_module(void)
 static char reply[4096], logged[64];
 static size_t reply_len;
 
-static void on_reply(struct pulse_event *event, const void *data, size_t len,
+static void on_reply(struct pulse_chain_event *event, const void *data, size_t len,
 		     void *arg)
 {
 	KT_CHECK(event && arg == reply);
@@ -185,7 +185,7 @@ static struct pulse_wasm *open_module(uint32_t max_pages, uint64_t fuel,
 
 static int run(struct pulse_wasm *w, int type, const char *text)
 {
-	PULSE_OPTS(pulse_event, e, .type = type, .data = text,
+	PULSE_OPTS(pulse_chain_event, e, .type = type, .data = text,
 		   .len = strlen(text));
 
 	return pulse_wasm_run(w, &e);
@@ -290,7 +290,7 @@ KT_TEST(memory_grows_as_far_as_both_sides_allow)
 
 static int handled;
 
-static int handler(struct pulse_event *e, void *arg)
+static int handler(struct pulse_chain_event *e, void *arg)
 {
 	(void)e;
 	(void)arg;
@@ -302,7 +302,7 @@ KT_TEST(a_link_of_a_chain_passes_on_answers_or_fails)
 {
 	PULSE_OPTS(pulse_chain_opts, co, .handler = handler);
 	PULSE_OPTS(pulse_link, l, .name = "wasm", .fn = pulse_wasm_link);
-	PULSE_OPTS(pulse_event, e, .data = "m", .len = 1);
+	PULSE_OPTS(pulse_chain_event, e, .data = "m", .len = 1);
 	struct pulse_chain *chain;
 	struct pulse_wasm *w;
 
