@@ -115,14 +115,16 @@ bool wasm_rt_is_initialized(void)
 	return true;
 }
 
-/* Types of functions by their parameters and results; the same get the same. */
+/* Types of functions by their parameters and results; made while it is loaded. */
+static struct type {
+	struct type *next;
+	uint32_t id, params, results;
+	uint8_t kind[];
+} *types;
+
+/* The same parameters and results get the same number. */
 uint32_t wasm_rt_register_func_type(uint32_t params, uint32_t results, ...)
 {
-	static struct type {
-		struct type *next;
-		uint32_t id, params, results;
-		uint8_t kind[];
-	} *types;
 	uint32_t nr = params + results;
 	struct type *t = calloc(1, sizeof(*t) + nr);
 	va_list ap;
@@ -346,6 +348,16 @@ static void run(void *instance, struct pulse_wasm_call *call)
 __attribute__((constructor)) static void loaded(void)
 {
 	MODULE_INIT();
+}
+
+__attribute__((destructor)) static void unloaded(void)
+{
+	while (types) {
+		struct type *t = types;
+
+		types = t->next;
+		free(t);
+	}
 }
 
 extern const struct pulse_wasm_module pulse_wasm_module;
