@@ -384,7 +384,10 @@ install: lib tools
 	install -m 644 include/uapi/linux/pulse.h include/uapi/linux/pulse_event.h \
 	  include/uapi/linux/pulse_uring.h include/uapi/linux/pulse_netlink.h \
 	  $(DESTDIR)$(PREFIX)/include/linux/
-	install -m 755 $(TOOL_BIN) $(WSB_BIN) $(if $(HAVE_NL),$(CTL_BIN)) $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(TOOL_BIN) $(WSB_BIN) $(if $(HAVE_NL),$(CTL_BIN)) \
+	  tools/wasm/pulse-wasm-cc $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/share/pulse-u/wasm
+	install -m 644 tools/wasm/rt.c $(DESTDIR)$(PREFIX)/share/pulse-u/wasm/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man3 \
 	  $(DESTDIR)$(PREFIX)/share/man/man8 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions

@@ -6,7 +6,7 @@
  * before, calls the next one, and does something after; one that does not call
  * it answers in its place:
  *
- *	static int count(struct pulse_event *event, const struct pulse_next *next,
+ *	static int count(struct pulse_chain_event *event, const struct pulse_next *next,
  *			 void *arg)
  *	{
  *		int err;
@@ -36,8 +36,8 @@ struct pulse_context;
 struct pulse_next;
 
 /**
- * struct pulse_event - what is to be handled
- * @sz: sizeof(struct pulse_event)
+ * struct pulse_chain_event - what is to be handled
+ * @sz: sizeof(struct pulse_chain_event)
  * @type: the program's own number; of WebSocket messages the opcode
  * @reserved: 0
  * @context: what is known about it, or NULL
@@ -48,7 +48,7 @@ struct pulse_next;
  *
  * Links may change all of it for those after them.
  */
-struct pulse_event {
+struct pulse_chain_event {
 	size_t sz;
 	int type;
 	uint32_t reserved;
@@ -66,7 +66,7 @@ struct pulse_event {
  *
  * Return: 0 or more; a negative errno: it failed.
  */
-typedef int (*pulse_handler_fn)(struct pulse_event *event, void *arg);
+typedef int (*pulse_handler_fn)(struct pulse_chain_event *event, void *arg);
 
 /**
  * typedef pulse_middleware_fn - handles an event, with the help of who is next
@@ -77,7 +77,7 @@ typedef int (*pulse_handler_fn)(struct pulse_event *event, void *arg);
  *
  * Return: 0 or more; a negative errno: it failed.
  */
-typedef int (*pulse_middleware_fn)(struct pulse_event *event,
+typedef int (*pulse_middleware_fn)(struct pulse_chain_event *event,
 				   const struct pulse_next *next, void *arg);
 
 /**
@@ -88,7 +88,7 @@ typedef int (*pulse_middleware_fn)(struct pulse_event *event,
  * Return: what the rest returned; -EINVAL.
  */
 PULSE_API int pulse_next_run(const struct pulse_next *next,
-			     struct pulse_event *event);
+			     struct pulse_chain_event *event);
 
 /* What is done when a link fails. */
 enum pulse_link_flags {
@@ -137,7 +137,7 @@ struct pulse_chain_opts {
 	size_t sz;
 	pulse_handler_fn handler;
 	void *arg;
-	int (*on_error)(struct pulse_event *event, int err, const char *who,
+	int (*on_error)(struct pulse_chain_event *event, int err, const char *who,
 			void *arg);
 };
 
@@ -206,7 +206,7 @@ PULSE_API int pulse_chain_set(struct pulse_chain *chain,
  * Return: what the outermost link returned, or on_error; -EINVAL.
  */
 PULSE_API int pulse_chain_run(struct pulse_chain *chain,
-			      struct pulse_event *event);
+			      struct pulse_chain_event *event);
 
 /**
  * pulse_chain_run_batch() - handle several events, all with the same links
@@ -218,7 +218,7 @@ PULSE_API int pulse_chain_run(struct pulse_chain *chain,
  * Return: how many did not fail; -EINVAL.
  */
 PULSE_API int pulse_chain_run_batch(struct pulse_chain *chain,
-				    struct pulse_event *events, size_t nr,
+				    struct pulse_chain_event *events, size_t nr,
 				    int *results);
 
 /**

@@ -38,6 +38,7 @@
 #include <pulse-u/context.h>
 #include <pulse-u/handler.h>
 #include <pulse-u/link.h>
+#include <pulse-u/wasm.h>
 #include <pulse-u/child.h>
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>

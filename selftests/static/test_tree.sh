@@ -37,6 +37,25 @@ faults_have_tests()
 	done < <(grep -oE '^[A-Z][0-9]{2}' selftests/static/faults)
 	return $bad
 }
+# Each test and function that the table of contracts names exists.
+contracts_are_kept()
+{
+	local table=Documentation/design/contracts.md file test fn bad=0
+
+	while IFS=: read -r file test; do
+		if ! grep -qE "^KT_TEST\\(${test# }\\)" "$file"; then
+			echo "$file has no test ${test# }"
+			bad=1
+		fi
+	done < <(grep -oE 'selftests/ulib/[a-z_/]+\.c: [a-z_0-9]+' "$table")
+	for fn in $(grep -oE '`pulse_[a-z_0-9]+`' "$table" | tr -d '`'); do
+		if ! grep -qE "\\b$fn\\(" include/pulse-u/*.h; then
+			echo "there is no $fn()"
+			bad=1
+		fi
+	done
+	return $bad
+}
 echo "KTAP version 1"
 point "a folder includes only folders below it" scripts/check-layers
 point "files have a licence, are not too long and leave nothing undone" scripts/check-size
@@ -45,6 +64,7 @@ point "symbol map, public headers and library agree" scripts/check-map
 point "manual pages agree with the headers" scripts/check-man
 point "no package mirror is named" no_mirror_host
 point "each fault of the list is named by a test" faults_have_tests
+point "each contract has its function and its test" contracts_are_kept
 point "the kernel's checkpatch has nothing against the module" scripts/check-style
 echo "1..$n"
 exit $bad

@@ -145,7 +145,7 @@ static void link_drop(struct link *link)
 
 /* ---- the chain ------------------------------------------------------------ */
 
-static int no_handler(struct pulse_event *event, void *arg)
+static int no_handler(struct pulse_chain_event *event, void *arg)
 {
 	(void)event;
 	(void)arg;
@@ -305,7 +305,7 @@ int pulse_chain_set(struct pulse_chain *chain, const struct pulse_link *links,
 
 /* ---- runs ----------------------------------------------------------------- */
 
-static int run_at(struct run *run, size_t at, struct pulse_event *event)
+static int run_at(struct run *run, size_t at, struct pulse_chain_event *event)
 {
 	struct pulse_next next = { .run = run, .at = at + 1 };
 	struct link *link;
@@ -335,7 +335,7 @@ static int run_at(struct run *run, size_t at, struct pulse_event *event)
 	return err;
 }
 
-int pulse_next_run(const struct pulse_next *next, struct pulse_event *event)
+int pulse_next_run(const struct pulse_next *next, struct pulse_chain_event *event)
 {
 	/* It lies on the stack of run_at(), which is ours. */
 	struct pulse_next *n = (struct pulse_next *)next;
@@ -349,7 +349,7 @@ int pulse_next_run(const struct pulse_next *next, struct pulse_event *event)
 }
 
 static int run_one(struct pulse_chain *chain, const struct links *links,
-		   struct pulse_event *event)
+		   struct pulse_chain_event *event)
 {
 	struct run run = { .chain = chain, .links = links };
 	int err = run_at(&run, 0, event);
@@ -360,13 +360,13 @@ static int run_one(struct pulse_chain *chain, const struct links *links,
 	return err;
 }
 
-static int event_check(const struct pulse_event *event)
+static int event_check(const struct pulse_chain_event *event)
 {
-	return event && event->sz >= pulse__size_to(struct pulse_event, reply) ?
+	return event && event->sz >= pulse__size_to(struct pulse_chain_event, reply) ?
 	       0 : -EINVAL;
 }
 
-int pulse_chain_run(struct pulse_chain *chain, struct pulse_event *event)
+int pulse_chain_run(struct pulse_chain *chain, struct pulse_chain_event *event)
 {
 	struct pulse__version *version;
 	int err;
@@ -379,7 +379,7 @@ int pulse_chain_run(struct pulse_chain *chain, struct pulse_event *event)
 	return err;
 }
 
-int pulse_chain_run_batch(struct pulse_chain *chain, struct pulse_event *events,
+int pulse_chain_run_batch(struct pulse_chain *chain, struct pulse_chain_event *events,
 			  size_t nr, int *results)
 {
 	struct pulse__version *version;

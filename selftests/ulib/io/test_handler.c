@@ -14,7 +14,7 @@ static void mark(const char *what)
 	strcat(trail, what);
 }
 
-static int wrap(struct pulse_event *e, const struct pulse_next *next, void *arg)
+static int wrap(struct pulse_chain_event *e, const struct pulse_next *next, void *arg)
 {
 	int err;
 
@@ -26,21 +26,21 @@ static int wrap(struct pulse_event *e, const struct pulse_next *next, void *arg)
 	return err;
 }
 
-static int cut(struct pulse_event *e, const struct pulse_next *next, void *arg)
+static int cut(struct pulse_chain_event *e, const struct pulse_next *next, void *arg)
 {
 	(void)e;
 	(void)next;
 	return *(int *)arg;
 }
 
-static int handler(struct pulse_event *e, void *arg)
+static int handler(struct pulse_chain_event *e, void *arg)
 {
 	(void)e;
 	mark("h");
 	return arg ? *(int *)arg : 0;
 }
 
-static struct pulse_chain *make(int *answer, int (*on_error)(struct pulse_event *,
+static struct pulse_chain *make(int *answer, int (*on_error)(struct pulse_chain_event *,
 							     int, const char *,
 							     void *))
 {
@@ -64,7 +64,7 @@ static int use(struct pulse_chain *chain, const char *name,
 
 static int run(struct pulse_chain *chain)
 {
-	PULSE_OPTS(pulse_event, e);
+	PULSE_OPTS(pulse_chain_event, e);
 
 	trail[0] = 0;
 	return pulse_chain_run(chain, &e);
@@ -102,7 +102,7 @@ KT_TEST(a_link_that_does_not_go_on_answers_itself)
 	pulse_chain_destroy(chain);
 }
 
-static int thrice(struct pulse_event *e, const struct pulse_next *next, void *arg)
+static int thrice(struct pulse_chain_event *e, const struct pulse_next *next, void *arg)
 {
 	int err = -EAGAIN;
 
@@ -126,7 +126,7 @@ KT_TEST(a_link_may_run_the_rest_again)
 static char blamed[64];
 static int recovers;
 
-static int on_error(struct pulse_event *e, int err, const char *who, void *arg)
+static int on_error(struct pulse_chain_event *e, int err, const char *who, void *arg)
 {
 	(void)e;
 	(void)arg;
@@ -152,7 +152,7 @@ KT_TEST(an_error_names_who_failed_first_and_can_be_recovered)
 	pulse_chain_destroy(chain);
 }
 
-static int fail_after(struct pulse_event *e, const struct pulse_next *next,
+static int fail_after(struct pulse_chain_event *e, const struct pulse_next *next,
 		      void *arg)
 {
 	pulse_next_run(next, e);
@@ -198,9 +198,9 @@ KT_TEST(an_optional_link_does_not_hide_the_errors_of_its_rest)
 KT_TEST(without_a_handler_it_says_so_and_bad_links_are_refused)
 {
 	struct pulse_link l = { .sz = sizeof(l), .name = "", .fn = cut };
-	struct pulse_event short_event = { .sz = 4 };
+	struct pulse_chain_event short_event = { .sz = 4 };
 	struct pulse_chain *chain;
-	PULSE_OPTS(pulse_event, e);
+	PULSE_OPTS(pulse_chain_event, e);
 
 	KT_EQ(pulse_chain_create(NULL, &chain), 0);
 	KT_EQ(pulse_chain_run(chain, &e), -ENOSYS);
@@ -225,7 +225,7 @@ KT_TEST(without_a_handler_it_says_so_and_bad_links_are_refused)
 
 KT_TEST(a_batch_runs_each_event_with_the_same_links)
 {
-	struct pulse_event e[3];
+	struct pulse_chain_event e[3];
 	struct pulse_chain *chain = make(NULL, NULL);
 	int r[3] = { 9, 9, 9 };
 
@@ -251,7 +251,7 @@ static void release(void *arg)
 	__atomic_fetch_add(&released, 1, __ATOMIC_RELAXED);
 }
 
-static int remove_me(struct pulse_event *e, const struct pulse_next *next,
+static int remove_me(struct pulse_chain_event *e, const struct pulse_next *next,
 		     void *arg)
 {
 	int before = released;
@@ -285,7 +285,7 @@ struct token {
 	uint64_t magic;
 };
 
-static int alive(struct pulse_event *e, const struct pulse_next *next, void *arg)
+static int alive(struct pulse_chain_event *e, const struct pulse_next *next, void *arg)
 {
 	struct token *t = arg;
 	int err;
@@ -307,7 +307,7 @@ static void bury(void *arg)
 	release(NULL);
 }
 
-static int quiet(struct pulse_event *e, void *arg)
+static int quiet(struct pulse_chain_event *e, void *arg)
 {
 	(void)e;
 	__atomic_fetch_add((long *)arg, 1, __ATOMIC_RELAXED);
@@ -322,7 +322,7 @@ static void *runner(void *arg)
 	long *runs = arg;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		PULSE_OPTS(pulse_event, e);
+		PULSE_OPTS(pulse_chain_event, e);
 
 		if (pulse_chain_run(serving, &e))
 			KT_FAIL("a run failed");
