@@ -89,6 +89,7 @@ struct pulse_bus_sub {
 	struct pulse_bus_event **slot;
 	uint32_t room, head, nr, limit;
 	uint32_t seq, waiters;	/* futex word; whoever waits for a change */
+	uint32_t spun_for_nothing, sleeps;
 	bool scheduled;		/* in ready, or a runner has it */
 	bool running;		/* in the handler */
 	bool end_called;
@@ -260,6 +261,9 @@ void pulse__bus_retry(struct pulse_timer *timer, void *arg);
 void pulse__sub_put(struct pulse_bus_sub *sub);
 /* Under its lock: somebody waits for a change; wake them. */
 void pulse__sub_wake(struct pulse_bus_sub *sub);
+/* The same in two steps: under the lock; where it says so, after it. */
+bool pulse__sub_call(struct pulse_bus_sub *sub);
+void pulse__sub_called(struct pulse_bus_sub *sub);
 /* Under its lock, which is let go meanwhile. False: the time is over. */
 bool pulse__sub_sleep(struct pulse_bus_sub *sub, int64_t deadline_ns);
 /* Up to @nr events out of the queue, under its lock. */

@@ -5,6 +5,9 @@
 #include "backend/backend.h"
 #include "bus/bus.h"
 
+/* Who waits for room looks by itself so often. */
+#define PULSE__ROOM_NAP_NS	PULSE__NSEC_PER_MSEC
+
 /* One event on its way. */
 struct pulse__way {
 	struct pulse_bus *bus;
@@ -131,7 +134,7 @@ static bool pulse__sub_has_room(struct pulse_bus_sub *sub)
 static bool pulse__way_wait(struct pulse__way *way, struct pulse_bus_sub *sub)
 {
 	struct pulse_bus *bus = way->bus;
-	int64_t until = way->deadline_ns;
+	int64_t until = way->deadline_ns, nap;
 
 	/* Nobody but this very thread could make room. */
 	if (pulse__bus_is_inside(bus, sub))
@@ -156,7 +159,12 @@ static bool pulse__way_wait(struct pulse__way *way, struct pulse_bus_sub *sub)
 		/* Under the lock, which pulse__bus_nudge takes after it. */
 		if (READ_ONCE(bus->state) != PULSE__BUS_OPEN && !sub->handler)
 			return false;
-		if (!helped && !pulse__sub_sleep(sub, until))
+		if (helped)
+			continue;
+		/* A receiver calls only when there is room for many. */
+		nap = pulse__deadline_after(pulse_now_ns(), PULSE__ROOM_NAP_NS);
+		if (!pulse__sub_sleep(sub, nap < until ? nap : until) &&
+		    nap >= until)
 			return sub->state == PULSE__SUB_LIVE &&
 			       pulse__sub_has_room(sub);
 	} while (sub->state == PULSE__SUB_LIVE && !pulse__sub_has_room(sub));
@@ -197,7 +205,7 @@ static bool pulse__way_make_room(struct pulse__way *way,
 static bool pulse__way_give(struct pulse__way *way, struct pulse_bus_sub *sub)
 {
 	struct pulse_bus_event *pushed_out = NULL;
-	bool in = false;
+	bool in = false, call = false;
 
 	pthread_mutex_lock(&sub->lock);
 	if (sub->state != PULSE__SUB_LIVE)
@@ -209,13 +217,14 @@ static bool pulse__way_give(struct pulse__way *way, struct pulse_bus_sub *sub)
 	if (unlikely(!pulse__sub_has_room(sub)) &&
 	    !pulse__way_make_room(way, sub, &pushed_out))
 		goto out;
-	sub->slot[(sub->head + sub->nr++) & (sub->room - 1)] = way->ev;
+	sub->slot[(sub->head + sub->nr) & (sub->room - 1)] = way->ev;
+	WRITE_ONCE(sub->nr, sub->nr + 1);
 	sub->delivered++;
 	if (sub->nr > sub->most)
 		sub->most = sub->nr;
 	in = true;
 	if (!sub->handler) {
-		pulse__sub_wake(sub);
+		call = pulse__sub_call(sub);
 	} else if (!sub->scheduled) {
 		sub->scheduled = true;
 		pulse__add_relaxed(&sub->refs, 1);
@@ -224,6 +233,9 @@ static bool pulse__way_give(struct pulse__way *way, struct pulse_bus_sub *sub)
 	}
 out:
 	pthread_mutex_unlock(&sub->lock);
+	/* Who is woken needs the lock; the match has a reference. */
+	if (call)
+		pulse__sub_called(sub);
 	pulse_bus_event_put(pushed_out);
 	return in;
 }

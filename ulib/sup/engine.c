@@ -173,7 +173,9 @@ void pulse__drive(struct pulse__engine *e)
 	e->driver = pthread_self();
 	for (;;) {
 		deliver(e);
-		pulse_timers_run(e->timers, -1, 0);
+		/* The clock costs more than to see that there is no timer. */
+		if (pulse_timers_next(e->timers) != PULSE_FOREVER)
+			pulse_timers_run(e->timers, -1, 0);
 		l = pulse__list_pop(&e->run);
 		if (l) {
 			struct pulse_sup *sup =

@@ -67,11 +67,12 @@ static uint64_t chance(struct pulse_sup *sup)
 int64_t pulse__restart_delay_ns(struct pulse__entry *en)
 {
 	const struct pulse_sup_opts *o = &en->sup->o;
-	int64_t ran = pulse__engine_now(en->sup->e) - en->started_ns;
 	uint64_t delay_us, off;
+	int64_t ran;
 
 	if (!o->backoff_min_ms)
 		return 0;
+	ran = pulse__engine_now(en->sup->e) - en->started_ns;
 	if (ran >= (int64_t)o->backoff_reset_ms * PULSE__NSEC_PER_MSEC)
 		en->level = 0;
 	delay_us = (uint64_t)o->backoff_min_ms * 1000;
