@@ -45,16 +45,22 @@ static struct pulse_child_info look(struct pulse_sup *sup, const char *id)
 	return info;
 }
 
-static int how_to_end;		/* of the next process; its fork copies it */
+/* Shared with the processes: who is to exit with 9. */
+static pid_t *whose_end;
+
+__attribute__((constructor)) static void share(void)
+{
+	whose_end = mmap(NULL, sizeof(*whose_end), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
 
 static int process(struct pulse_child *self, void *arg)
 {
 	(void)arg;
-	if (how_to_end > 0) {
-		nap_ms(20);
-		_exit(how_to_end);
-	}
-	return pulse_child_wait(self, PULSE_FOREVER);
+	while (GET(*whose_end) != getpid())
+		if (!pulse_child_wait(self, pulse_now_ns() + 5000000))
+			return -ESHUTDOWN;
+	_exit(9);
 }
 
 /*
@@ -90,14 +96,12 @@ KT_TEST(the_module_tells_the_reason_of_a_process_that_cannot_be_waited_for)
 		      module ? PULSE_EXIT_MODULE : 0);
 	}
 	/* Exit codes too. */
-	how_to_end = 9;
 	life = look(sup, "p").incarnation;
-	kill(look(sup, "p").pid, SIGKILL);
-	KT_CHECK(EVENTUALLY(look(sup, "p").incarnation > life + 1));
+	SET(*whose_end, look(sup, "p").pid);
+	KT_CHECK(EVENTUALLY(look(sup, "p").incarnation > life));
 	info = look(sup, "p");
 	KT_EQ(info.last_exit.kind, module ? PULSE_EXIT_CODE : PULSE_EXIT_LOST);
 	KT_EQ(info.last_exit.code, module ? 9 : 0);
-	how_to_end = 0;
 	KT_EQ(pulse_sup_destroy(sup), 0);
 	sigaction(SIGCHLD, &before, NULL);
 }
