@@ -81,6 +81,7 @@ struct pulse__mesh_peer {
 	struct pulse_shmbox_tx *to_inbox, *to_desk;
 	uint64_t owner;			/* whose pidfd it is */
 	int pidfd;			/* -1: none */
+	uint64_t dead_life;		/* atomic; whose death was told */
 };
 
 /* A name of this process. */

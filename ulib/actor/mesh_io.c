@@ -52,7 +52,8 @@ bool pulse__mesh_alive(struct pulse_mesh *mesh, uint32_t place, uint64_t life)
 	bool alive;
 
 	/* pairs with pulse__mesh_take */
-	if (pulse__load_acquire(&at->life) != life)
+	if (pulse__load_acquire(&at->life) != life ||
+	    READ_ONCE(p->dead_life) == life)
 		return false;
 	if (mesh->place == (int)place)
 		return true;

@@ -80,6 +80,8 @@ static void pulse__mesh_died(struct pulse_mesh *mesh, uint32_t place,
 	struct pulse__mesh_monitor *m;
 	struct pulse__list dead, *at, *next;
 
+	/* The module may know before the pidfd does: who is told finds it so. */
+	WRITE_ONCE(mesh->peer[place].dead_life, life);
 	pulse__list_init(&dead);
 	pthread_mutex_lock(&mesh->lock);
 	pulse__list_for_each_safe(at, next, &mesh->monitors) {
