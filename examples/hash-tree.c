@@ -48,11 +48,6 @@ static void hash_entries(void *arg, size_t begin, size_t end)
 	}
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 static int no_dots(const struct dirent *e)
 {
 	return strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
@@ -61,7 +56,7 @@ static int no_dots(const struct dirent *e)
 static uint64_t hash_folder(const char *path)
 {
 	struct folder f = { .path = path };
-	int n = scandir(path, &f.entry, no_dots, by_name);
+	int n = scandir(path, &f.entry, no_dots, alphasort);
 	uint64_t h = FNV_START;
 
 	f.hash = calloc((size_t)n + 1, sizeof(*f.hash));

@@ -1,100 +1,83 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * service-mesh - three services, each a thread with a mailbox: web asks auth who
- * somebody is and db what he has, and answers. Requests pile up in web's mailbox
- * while it picks the answer it waits for out of them.
+ * service-mesh - three services, each a type of actor with instances of its own:
+ * web asks auth who somebody is and db what he has, and answers. Whoever calls a
+ * service names its type; which instance answers is the system's business.
  *
  * usage: service-mesh [REQUESTS]
  */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <pulse-u/pulse.h>
 
-enum { MAIN, WEB, AUTH, DB, SERVICES };
-static const char * const names[SERVICES] = { "main", "web", "auth", "db" };
-static struct pulse_mailbox *box[SERVICES];
-
-static void post(int to, int from, uint64_t nr, const char *text)
+/* Calls a service; 0 or why there is no answer. */
+static int ask(struct pulse_actors *sys, const char *service, uint64_t nr,
+	       char answer[32])
 {
-	PULSE_OPTS(pulse_message_opts, opts, .payload = text, .payload_bytes = strlen(text),
-		   .sender = names[from], .tag = nr, .ttl_ns = 60000000000);
-	struct pulse_message *msg;
+	size_t bytes = 31;
+	int err = pulse_actor_call_type(sys, service, nr, NULL, 0, PULSE_FOREVER,
+					answer, &bytes);
 
-	if (!pulse_message_create(&opts, &msg) && pulse_mailbox_send(box[to], msg))
-		pulse_message_put(msg);
+	answer[err ? 0 : bytes] = 0;
+	return err;
 }
 
-static bool is_from(const struct pulse_message *msg, void *arg)
+static void auth(struct pulse_actor *self, const struct pulse_actor_msg *msg)
 {
-	return !strcmp(pulse_message_sender(msg), arg);
+	char text[32];
+
+	pulse_actor_reply(self, text, (size_t)sprintf(text, "user%llu",
+			  (unsigned long long)msg->tag));
 }
 
-static void ask(int whom, uint64_t nr, const char *text, char answer[32])
+static void db(struct pulse_actor *self, const struct pulse_actor_msg *msg)
 {
-	struct pulse_selector sel = { .match = is_from, .arg = (void *)names[whom] };
-	struct pulse_message *msg;
+	char text[32];
 
-	post(whom, WEB, nr, text);
-	if (!pulse_mailbox_select(box[WEB], &sel, PULSE_FOREVER, &msg))
-		snprintf(answer, 32, "%s", (char *)pulse_message_payload(msg, NULL));
-	pulse_message_put(msg);
+	pulse_actor_reply(self, text, (size_t)sprintf(text, "%llu0",
+			  (unsigned long long)msg->tag));
 }
 
-static void *service(void *arg)
+static void web(struct pulse_actor *self, const struct pulse_actor_msg *msg)
 {
-	char text[80], who[32] = "?", has[32] = "?";
-	int me = (int)(intptr_t)arg;
-	struct pulse_message *msg;
+	struct pulse_actors *sys = pulse_actor_system(self);
+	char text[80], who[32], has[32];
+	int err = ask(sys, "auth", msg->tag, who);
 
-	while (!pulse_mailbox_receive(box[me], &msg)) {
-		const char *asked = pulse_message_payload(msg, NULL);
-
-		if (me == WEB) {
-			ask(AUTH, pulse_message_tag(msg), asked, who);
-			ask(DB, pulse_message_tag(msg), asked, has);
-			snprintf(text, sizeof(text), "%s has %s", who, has);
-		} else {
-			snprintf(text, sizeof(text), me == AUTH ? "user%s" : "%s0", asked);
-		}
-		post(me == WEB ? MAIN : WEB, me, pulse_message_tag(msg), text);
-		pulse_message_put(msg);
-	}
-	return NULL;
+	if (!err)
+		err = ask(sys, "db", msg->tag, has);
+	if (err)
+		pulse_actor_reply_error(self, err);
+	else
+		pulse_actor_reply(self, text, (size_t)sprintf(text, "%s has %s", who, has));
 }
 
 int main(int argc, char **argv)
 {
-	PULSE_OPTS(pulse_mailbox_opts, opts, .capacity = PULSE_MAILBOX_UNBOUNDED);
-	int nr = argc > 1 ? atoi(argv[1]) : 10;
-	pthread_t thread[SERVICES];
-	struct pulse_message *msg;
-	char text[16];
+	const struct { const char *name; pulse_actor_fn fn; int instances; } service[] = {
+		{ "web", web, 2 }, { "auth", auth, 1 }, { "db", db, 3 } };
+	int nr = argc > 1 ? atoi(argv[1]) : 10, err;
+	struct pulse_actors *sys;
+	char text[32];
 
 	if (argc > 2 || nr < 1)
 		return fprintf(stderr, "usage: service-mesh [REQUESTS, at least 1]\n"), 2;
-	for (intptr_t i = 0; i < SERVICES; i++)
-		if (pulse_mailbox_create(&opts, &box[i]))
-			return 1;
-	for (intptr_t i = WEB; i < SERVICES; i++)
-		if (pthread_create(&thread[i], NULL, service, (void *)i))
-			return 1;
-	for (int i = 1; i <= nr; i++) {
-		snprintf(text, sizeof(text), "%d", i);
-		post(WEB, MAIN, (uint64_t)i, text);
+	err = pulse_actors_create(NULL, &sys);
+	for (int i = 0; i < 3 && !err; i++) {
+		PULSE_OPTS(pulse_actor_type, type, .name = service[i].name,
+			   .receive = service[i].fn);
+		PULSE_OPTS(pulse_actor_opts, one, .type = service[i].name);
+
+		err = pulse_actor_register(sys, &type);
+		for (int k = 0; k < service[i].instances && !err; k++)
+			err = pulse_actor_spawn(sys, &one, NULL);
 	}
-	for (int i = 1; i <= nr && !pulse_mailbox_receive(box[MAIN], &msg); i++) {
-		printf("%d: %s\n", (int)pulse_message_tag(msg),
-		       (char *)pulse_message_payload(msg, NULL));
-		pulse_message_put(msg);
+	for (int i = 1; i <= nr && !err; i++) {
+		err = ask(sys, "web", (uint64_t)i, text);
+		printf("%d: %s\n", i, text);
 	}
-	for (int i = 0; i < SERVICES; i++)
-		pulse_mailbox_close(box[i]);
-	for (int i = 0; i < SERVICES; i++) {
-		if (i != MAIN)
-			pthread_join(thread[i], NULL);
-		pulse_mailbox_destroy(box[i]);
-	}
-	return 0;
+	if (err)
+		fprintf(stderr, "service-mesh: %s\n", pulse_strerror(err));
+	return pulse_actors_destroy(sys) || err;
 }

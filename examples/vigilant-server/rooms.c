@@ -131,7 +131,8 @@ static int ask(struct room *room, struct request *q, const char *text,
 		return err;
 	copy = pulse_message_payload(msg, NULL);
 	*copy = *q;
-	memcpy(copy->text, text, len);
+	if (len)
+		memcpy(copy->text, text, len);
 	err = pulse_mailbox_send(room->inbox, msg);
 	if (err) {
 		pulse_message_put(msg);

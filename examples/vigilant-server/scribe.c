@@ -254,8 +254,8 @@ void scribe_read(struct scribe *s, struct scribe_book *book)
 	do {
 		turn = __atomic_load_n(&s->book->turn, __ATOMIC_ACQUIRE);
 		*book = s->book->pages[turn & 1];
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		after = __atomic_load_n(&s->book->turn, __ATOMIC_RELAXED);
+		/* Adds nothing: a load that the copy stays before. */
+		after = __atomic_fetch_add(&s->book->turn, 0, __ATOMIC_ACQ_REL);
 	} while (after != turn);
 }
 

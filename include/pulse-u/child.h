@@ -40,7 +40,9 @@ struct pulse_sup;
  * @PULSE_EXIT_HEALTH: ended by its supervisor, because a health check failed
  * @PULSE_EXIT_OOM: the kernel ended it when its cgroup ran out of memory
  * @PULSE_EXIT_START: it could not be started; code is a negative errno
- * @PULSE_EXIT_LOST: it ended, and somebody else took its exit status
+ * @PULSE_EXIT_LOST: it ended, and somebody else took its exit status (SIGCHLD
+ *	ignored, a wait() for any child); with the module the reason is known all
+ *	the same
  *
  * NORMAL and SHUTDOWN are not failures: a transient child is not restarted.
  */
@@ -63,6 +65,7 @@ enum pulse_exit_kind {
 #define PULSE_EXIT_CORE		(1U << 0) /* the process left a core dump */
 #define PULSE_EXIT_TOO_MANY	(1U << 1) /* supervisor: too many restarts */
 #define PULSE_EXIT_AUTO		(1U << 2) /* supervisor: its significant children ended */
+#define PULSE_EXIT_MODULE	(1U << 3) /* of a process, as the module told: it could not be waited for */
 
 /**
  * struct pulse_exit - how an incarnation ended
@@ -111,7 +114,10 @@ enum pulse_child_kind {
 	PULSE_CHILD_OPS = 3,		/* what ops says */
 };
 
-/* Hints, each best effort: nice values -10, -5, 0, 5 and 19. */
+/*
+ * Hints, each best effort: nice values -10, -5, 0, 5 and 19, the last in class
+ * BATCH; of threads by the module's HINT where there is one.
+ */
 enum pulse_child_priority {
 	PULSE_CHILD_PRIO_NORMAL = 0,
 	PULSE_CHILD_PRIO_CRITICAL = 1,

@@ -278,6 +278,8 @@ PULSE_API int pulse_mesh_call(struct pulse_mesh *mesh,
  *	PULSE_ACTOR_DOWN, once; its data is a struct pulse_exit
  * @monitor: out: its number, which is the message's tag
  *
+ * Waits until the other process knows of it: what ends from then on is told.
+ *
  * What the message says: an actor that ended, reason as it ended, the exit of
  * kind PULSE_EXIT_NORMAL or PULSE_EXIT_CODE; a name that was taken back, -ENOENT;
  * a process that left, -ESHUTDOWN; a process that died, -EOWNERDEAD and the exit

@@ -63,6 +63,7 @@ point "public headers compile on their own in C99, C11, C17 and C++17" scripts/c
 point "symbol map, public headers and library agree" scripts/check-map
 point "manual pages agree with the headers" scripts/check-man
 point "no package mirror is named" no_mirror_host
+point "each feature of the table has a function and a test" scripts/check-features
 point "each fault of the list is named by a test" faults_have_tests
 point "each contract has its function and its test" contracts_are_kept
 point "the kernel's checkpatch has nothing against the module" scripts/check-style

@@ -81,6 +81,7 @@ struct pulse__mesh_peer {
 	struct pulse_shmbox_tx *to_inbox, *to_desk;
 	uint64_t owner;			/* whose pidfd it is */
 	int pidfd;			/* -1: none */
+	uint64_t dead_life;		/* atomic; whose death was told */
 };
 
 /* A name of this process. */
@@ -172,6 +173,12 @@ void pulse__mesh_forget_answers(struct pulse_mesh *mesh);
 int pulse__mesh_put_surely(struct pulse_mesh *mesh, uint32_t place,
 			   uint64_t life, struct pulse__mesh_wire *w,
 			   const void *data, size_t bytes);
+/* The answer to a call, or to WATCH. */
+void pulse__mesh_reply(struct pulse_mesh *mesh, uint32_t place, uint64_t life,
+		       uint64_t number, int err, const void *data, size_t bytes);
+/* To the desk of a process, and what it replies; -ESRCH it is gone. */
+int pulse__mesh_ask(struct pulse_mesh *mesh, const struct pulse_mesh_addr *to,
+		    struct pulse__mesh_wire *w);
 void *pulse__mesh_inbox_main(void *mesh);
 void *pulse__mesh_desk_main(void *mesh);
 

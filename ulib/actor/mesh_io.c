@@ -52,7 +52,8 @@ bool pulse__mesh_alive(struct pulse_mesh *mesh, uint32_t place, uint64_t life)
 	bool alive;
 
 	/* pairs with pulse__mesh_take */
-	if (pulse__load_acquire(&at->life) != life)
+	if (pulse__load_acquire(&at->life) != life ||
+	    READ_ONCE(p->dead_life) == life)
 		return false;
 	if (mesh->place == (int)place)
 		return true;
@@ -183,6 +184,44 @@ static int pulse__mesh_wait(struct pulse_mesh *mesh,
 	return 0;
 }
 
+/* Somebody will wait for the answer to @number; 0: to a new one. */
+static void pulse__mesh_pend(struct pulse_mesh *mesh,
+			     struct pulse__mesh_pending *c, uint64_t number)
+{
+	pthread_mutex_lock(&mesh->lock);
+	c->number = number ? number : ++mesh->number;
+	pulse__list_add_tail(&mesh->pending, &c->link);
+	pthread_mutex_unlock(&mesh->lock);
+}
+
+/* It was sent, or, with @err, not. 0: the answer is there. */
+static int pulse__mesh_pended(struct pulse_mesh *mesh,
+			      const struct pulse_mesh_addr *to,
+			      struct pulse__mesh_pending *c,
+			      int64_t deadline_ns, int err)
+{
+	pthread_mutex_lock(&mesh->lock);
+	if (!err)
+		err = pulse__mesh_wait(mesh, to, c, deadline_ns);
+	pulse__list_del(&c->link);
+	pthread_mutex_unlock(&mesh->lock);
+	return err;
+}
+
+int pulse__mesh_ask(struct pulse_mesh *mesh, const struct pulse_mesh_addr *to,
+		    struct pulse__mesh_wire *w)
+{
+	struct pulse__mesh_pending c = { .err = 0 };
+	int err;
+
+	pulse__mesh_pend(mesh, &c, w->number);
+	err = pulse__mesh_is(mesh, to) ?
+	      pulse__mesh_put_surely(mesh, to->place, to->life, w, NULL, 0) :
+	      -ESRCH;
+	err = pulse__mesh_pended(mesh, to, &c, PULSE_FOREVER, err);
+	return err ? err : c.err;
+}
+
 int pulse_mesh_call(struct pulse_mesh *mesh, const struct pulse_mesh_addr *to,
 		    uint64_t tag, const void *data, size_t bytes,
 		    int64_t deadline_ns, void *reply, size_t *reply_bytes)
@@ -201,17 +240,10 @@ int pulse_mesh_call(struct pulse_mesh *mesh, const struct pulse_mesh_addr *to,
 		return -ENOTCONN;
 	if (reply_bytes)
 		*reply_bytes = 0;
-	pthread_mutex_lock(&mesh->lock);
-	c.number = ++mesh->number;
-	pulse__list_add_tail(&mesh->pending, &c.link);
-	pthread_mutex_unlock(&mesh->lock);
+	pulse__mesh_pend(mesh, &c, 0);
 	err = pulse__mesh_post(mesh, to, PULSE__MESH_CALL, c.number, tag, data,
 			       bytes);
-	pthread_mutex_lock(&mesh->lock);
-	if (!err)
-		err = pulse__mesh_wait(mesh, to, &c, deadline_ns);
-	pulse__list_del(&c.link);
-	pthread_mutex_unlock(&mesh->lock);
+	err = pulse__mesh_pended(mesh, to, &c, deadline_ns, err);
 	if (err)
 		return err;
 	if (reply_bytes)
@@ -262,9 +294,8 @@ void pulse__mesh_forget_answers(struct pulse_mesh *mesh)
 		pulse__mesh_pause();
 }
 
-static void pulse__mesh_reply(struct pulse_mesh *mesh, uint32_t place,
-			      uint64_t life, uint64_t number, int err,
-			      const void *data, size_t bytes)
+void pulse__mesh_reply(struct pulse_mesh *mesh, uint32_t place, uint64_t life,
+		       uint64_t number, int err, const void *data, size_t bytes)
 {
 	struct pulse__mesh_wire w = { .what = PULSE__MESH_REPLY, .err = err,
 				      .number = number, .publication = life };

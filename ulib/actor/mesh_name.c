@@ -65,7 +65,7 @@ static int pulse__mesh_give(struct pulse_mesh *mesh, const char *name,
 	m->publication++;
 	snprintf(m->name, sizeof(m->name), "%s", name);
 	/* A: pairs with the fence of pulse__mesh_read: even, then the text */
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	pulse__fence(__ATOMIC_RELEASE);
 	memcpy(n->text, m->name, sizeof(n->text));
 	/* pairs with pulse__mesh_read */
 	pulse__store_release(&n->publication, m->publication);
@@ -188,7 +188,7 @@ static uint64_t pulse__mesh_read(const struct pulse__mesh_name *n,
 	memcpy(text, n->text, sizeof(n->text));
 	text[PULSE_MESH_NAME_MAX] = 0;
 	/* pairs with A in pulse__mesh_give: what is half written is not believed */
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	pulse__fence(__ATOMIC_ACQUIRE);
 	return READ_ONCE(n->publication) == publication ? publication : 0;
 }
 
@@ -196,7 +196,7 @@ bool pulse__mesh_is(struct pulse_mesh *mesh, const struct pulse_mesh_addr *to)
 {
 	const struct pulse__mesh_place *p = &mesh->shm->place[to->place];
 
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	pulse__fence(__ATOMIC_ACQUIRE);
 	return to->publication & 1 &&
 	       pulse__load_acquire(&p->name[to->name].publication) ==
 	       to->publication &&

@@ -80,6 +80,8 @@ static void pulse__mesh_died(struct pulse_mesh *mesh, uint32_t place,
 	struct pulse__mesh_monitor *m;
 	struct pulse__list dead, *at, *next;
 
+	/* The module may know before the pidfd does: who is told finds it so. */
+	WRITE_ONCE(mesh->peer[place].dead_life, life);
 	pulse__list_init(&dead);
 	pthread_mutex_lock(&mesh->lock);
 	pulse__list_for_each_safe(at, next, &mesh->monitors) {
@@ -235,6 +237,7 @@ int pulse_mesh_monitor(struct pulse_mesh *mesh, const struct pulse_mesh_addr *to
 	struct pulse__mesh_wire w = { .what = PULSE__MESH_WATCH };
 	struct pulse__mesh_monitor *m;
 	int err = pulse__mesh_check(mesh);
+	bool there;
 
 	if (err)
 		return err;
@@ -250,6 +253,9 @@ int pulse_mesh_monitor(struct pulse_mesh *mesh, const struct pulse_mesh_addr *to
 		return -ENOMEM;
 	m->to = *to;
 	m->watcher = watcher;
+	there = pulse__mesh_is(mesh, to);
+	if (!there)
+		m->to.life = 0;		/* nobody's death concerns it */
 	pthread_mutex_lock(&mesh->lock);
 	err = pulse__mesh_watch_begin(mesh);
 	if (!err) {
@@ -257,20 +263,18 @@ int pulse_mesh_monitor(struct pulse_mesh *mesh, const struct pulse_mesh_addr *to
 		if (monitor)
 			*monitor = m->number;
 		pulse__list_add_tail(&mesh->monitors, &m->link);
-		pulse__mesh_watch_process(mesh, to);
+		if (there)
+			pulse__mesh_watch_process(mesh, to);
 	}
 	pthread_mutex_unlock(&mesh->lock);
 	if (err) {
 		pulse__free(m);
 		return err;
 	}
-	/* It may end from here on: either it hears of us, or we see it dead. */
+	/* What ends from here on is told: it says that it knows of us, or is dead. */
 	w.index = to->name;
 	w.publication = to->publication;
-	err = pulse__mesh_is(mesh, to) ?
-	      pulse__mesh_put_surely(mesh, to->place, to->life, &w, NULL, 0) :
-	      -ESRCH;
-	if (err)
+	if (!there || pulse__mesh_ask(mesh, to, &w))
 		pulse__mesh_on_down(mesh, w.number, -ESRCH);
 	return 0;
 }
@@ -335,8 +339,8 @@ void pulse__mesh_on_watch(struct pulse_mesh *mesh,
 					     &who->link);
 		pthread_mutex_unlock(&mesh->lock);
 	}
-	if (there)
-		return;
-	pulse__free(who);
-	pulse__mesh_say_down(mesh, w->from, w->from_life, w->number, -ESRCH);
+	if (!there)
+		pulse__free(who);
+	pulse__mesh_reply(mesh, w->from, w->from_life, w->number,
+			  there ? 0 : -ESRCH, NULL, 0);
 }

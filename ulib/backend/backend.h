@@ -127,6 +127,7 @@ struct pulse_watch_opts;
  *	bitmap and @wake. Somebody is idle, barrier (A) is done.
  * @state: fill in @out, all zero but its sz
  * @beat: begin (@period_ns) or end (0) the calling worker's heartbeat
+ * @hint: nice value and PULSE_CLASS_* of a worker of this process; or NULL
  */
 struct pulse__backend_ops {
 	const char *name;
@@ -161,6 +162,8 @@ struct pulse__backend_ops {
 	int (*unwatch)(struct pulse_ctx *ctx, int id);
 	int (*beat)(struct pulse_ctx *ctx, struct pulse__slot *slot,
 		    uint64_t period_ns);
+	int (*hint)(struct pulse_ctx *ctx, uint32_t index, int nice,
+		    uint32_t sched_class);
 };
 
 extern const struct pulse__backend_ops pulse__kernel_ops;
@@ -296,6 +299,13 @@ unsigned int pulse__wake_set(struct pulse_ctx *ctx, const uint64_t *set,
 void pulse__ctx_lost_fd(struct pulse_ctx *ctx);
 
 /* ---- futex.c ----------------------------------------------------------- */
+
+/*
+ * How a worker of this process is scheduled. 0; -EOPNOTSUPP the backend has no
+ * such thing; -EPERM and the like: as sched_setattr(2).
+ */
+int pulse__worker_hint(struct pulse_ctx *ctx, int index, int nice,
+		       uint32_t sched_class);
 
 /* Memory for others to map, of a size that stays; a descriptor or -errno. */
 int pulse__memfd(off_t bytes);

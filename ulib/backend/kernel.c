@@ -365,6 +365,22 @@ static int pulse__kernel_beat(struct pulse_ctx *ctx, struct pulse__slot *slot,
 	       err == -EBUSY ? err : -ECANCELED;
 }
 
+static int pulse__kernel_hint(struct pulse_ctx *ctx, uint32_t index, int nice,
+			      uint32_t sched_class)
+{
+	struct pulse_hint hint = {
+		.size = sizeof(hint),
+		.index = index,
+		.mask = PULSE_HINT_CLASS | PULSE_HINT_NICE,
+		.sched_class = sched_class,
+		.nice = nice,
+	};
+
+	if (!(ctx->features & PULSE_FEAT_HINT))
+		return -EOPNOTSUPP;
+	return pulse__ioctl(ctx->fd, PULSE_IOC_HINT, &hint);
+}
+
 const struct pulse__backend_ops pulse__kernel_ops = {
 	.name		= "kernel",
 	.kind		= PULSE_BACKEND_KERNEL,
@@ -388,4 +404,5 @@ const struct pulse__backend_ops pulse__kernel_ops = {
 	.watch		= pulse__kernel_watch,
 	.unwatch	= pulse__kernel_unwatch,
 	.beat		= pulse__kernel_beat,
+	.hint		= pulse__kernel_hint,
 };

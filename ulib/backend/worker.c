@@ -254,3 +254,13 @@ const char *pulse_state_name(uint32_t state)
 
 	return state < ARRAY_SIZE(names) ? names[state] : "unknown";
 }
+
+int pulse__worker_hint(struct pulse_ctx *ctx, int index, int nice,
+		       uint32_t sched_class)
+{
+	if (!ctx || index < 0 || (uint32_t)index >= ctx->max_workers)
+		return -EINVAL;
+	if (!ctx->ops->hint || READ_ONCE(ctx->futex_only))
+		return -EOPNOTSUPP;
+	return ctx->ops->hint(ctx, (uint32_t)index, nice, sched_class);
+}

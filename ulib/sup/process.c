@@ -19,6 +19,8 @@
 #define P_PIDFD 3
 #endif
 
+#define UNTOLD_NS	(5 * PULSE__NSEC_PER_SEC)	/* many of the module's rounds */
+
 /* A figure of the cgroup's memory.events; -1: there is none. */
 static int64_t oom_kills(const char *cgroup)
 {
@@ -83,6 +85,21 @@ static void on_said(struct pulse_poller *poller, int fd, uint32_t events,
 	}
 }
 
+/* With the lock: why is known. */
+static void process_over(struct pulse_child *inc)
+{
+	pulse__post(inc, PULSE__POST_EXIT);
+	pulse__child_put(inc);		/* the process's reference */
+}
+
+void pulse__process_unwaited(struct pulse_child *inc)
+{
+	inc->unwaited = false;
+	if (!inc->told)
+		inc->why = (struct pulse_exit){ .kind = PULSE_EXIT_LOST };
+	process_over(inc);
+}
+
 static void on_end(struct pulse_poller *poller, int fd, uint32_t events,
 		   void *arg)
 {
@@ -115,10 +132,17 @@ static void on_end(struct pulse_poller *poller, int fd, uint32_t events,
 	pulse_poller_del(poller, inc->pidfd_id);
 	inc->pidfd_id = 0;
 	pthread_mutex_lock(&inc->e->lock);
-	inc->why = why;
-	pulse__post(inc, PULSE__POST_EXIT);
+	if (why.kind == PULSE_EXIT_LOST && inc->watch) {
+		inc->unwaited = true;
+		if (inc->told)
+			pulse__process_unwaited(inc);
+		else if (inc->entry)	/* its event comes; or is lost */
+			pulse__timer_arm(inc->e, &inc->entry->tick, UNTOLD_NS, 0);
+	} else {
+		inc->why = why;
+		process_over(inc);
+	}
 	pthread_mutex_unlock(&inc->e->lock);
-	pulse__child_put(inc);		/* the process's reference */
 }
 
 void pulse__process_reap(struct pulse_child *inc)

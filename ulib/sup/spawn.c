@@ -19,11 +19,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/pulse.h>
+
+#include "backend/backend.h"
 #include "sup/sup_int.h"
 
 #define FAILED	127		/* exit code of who did not get so far */
 
-void pulse__set_priority(int priority)
+void pulse__set_priority(int priority, struct pulse_ctx *ctx, int worker)
 {
 	static const int nice_of[] = {
 		[PULSE_CHILD_PRIO_NORMAL] = 0, [PULSE_CHILD_PRIO_CRITICAL] = -10,
@@ -32,6 +35,12 @@ void pulse__set_priority(int priority)
 	};
 	struct sched_param none = { 0 };
 
+	/* The module's, of a worker: class and nice value in one call. */
+	if (priority != PULSE_CHILD_PRIO_NORMAL && worker >= 0 &&
+	    !pulse__worker_hint(ctx, worker, nice_of[priority],
+				priority == PULSE_CHILD_PRIO_BATCH ?
+				PULSE_CLASS_BATCH : PULSE_CLASS_NORMAL))
+		return;
 	/* A hint: who may not raise it goes on without. 0 is this thread. */
 	if (priority != PULSE_CHILD_PRIO_NORMAL)
 		setpriority(PRIO_PROCESS, 0, nice_of[priority]);
@@ -48,7 +57,7 @@ static int sandbox(const struct pulse__spawn *sp)
 		return -errno;
 	if (sp->cgroup_fd >= 0 && write(sp->cgroup_fd, "0", 1) != 1)
 		return -errno;
-	pulse__set_priority(s->priority);
+	pulse__set_priority(s->priority, NULL, -1);
 	for (uint32_t i = 0; i < s->nr_rlimits; i++) {
 		struct rlimit64 lim = { s->rlimits[i].soft, s->rlimits[i].hard };
 

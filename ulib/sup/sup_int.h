@@ -139,6 +139,8 @@ struct pulse_child {
 	int child_ctl;			/* its end, in the child */
 	int64_t oom_kills;		/* of its cgroup, at the start */
 	int watch;			/* of the module, or 0 */
+	bool unwaited;			/* it ended, and could not be waited for */
+	bool told;			/* the module said how: in why */
 };
 
 struct pulse__entry {
@@ -379,6 +381,8 @@ void pulse__thread_reap(struct pulse_child *inc, bool gone);
 bool pulse__thread_vanished(struct pulse_child *inc);
 /* process.c: all is closed. On the engine's thread. */
 void pulse__process_reap(struct pulse_child *inc);
+/* With the lock: it ended, could not be waited for, and is over now. */
+void pulse__process_unwaited(struct pulse_child *inc);
 uint64_t pulse__process_rss(const struct pulse_child *inc);
 
 /* spawn.c: the child's side of a process. */
@@ -394,7 +398,7 @@ struct pulse__spawn {
 };
 pid_t pulse__spawn_program(struct pulse__spawn *sp);
 pid_t pulse__spawn_function(struct pulse__spawn *sp);
-void pulse__set_priority(int priority);
+void pulse__set_priority(int priority, struct pulse_ctx *ctx, int worker);
 /* A forked child's side of pulse_child_*(). */
 int pulse__forked_say(struct pulse_child *self, char what);
 int pulse__forked_wait(struct pulse_child *self, int64_t deadline_ns);

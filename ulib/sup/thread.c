@@ -90,8 +90,8 @@ static void *thread_main(void *arg)
 	snprintf(name, sizeof(name), "%s", s->id);
 	prctl(PR_SET_NAME, name);
 	WRITE_ONCE(self->tid, (int32_t)syscall(SYS_gettid));
-	pulse__set_priority(s->priority);
 	become_worker(self);
+	pulse__set_priority(s->priority, self->e->ctx, READ_ONCE(self->worker));
 	pthread_cleanup_push(at_end, &run);
 	if (may_cancel)
 		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);

@@ -4,8 +4,10 @@
  * what the module tells of them.
  *
  * With the module, threads are workers of a context: it gives verdicts on them
- * and tells of their death whatever way they die, and it watches the memory of
- * processes. Everything else is looked at by timers.
+ * and tells of their death whatever way they die. It watches processes: their
+ * memory, and how they end. A pidfd tells that at once and the module in its next
+ * round, so the pidfd comes first; but the module knows where nobody can be
+ * waited for any more. Everything else is looked at by timers.
  */
 #include <linux/pulse.h>
 #include <pulse-u/events.h>
@@ -24,6 +26,26 @@ static struct pulse_child *by_serial(struct pulse__engine *e, uint64_t serial)
 			return inc;
 	}
 	return NULL;
+}
+
+/* With the lock: how a process ended, in the module's words. */
+static void on_process_death(struct pulse_child *inc,
+			     const struct pulse_event *ev)
+{
+	inc->told = true;
+	inc->why = (struct pulse_exit){ .kind = PULSE_EXIT_NORMAL,
+					.flags = PULSE_EXIT_MODULE };
+	if (ev->signal) {
+		inc->why.kind = PULSE_EXIT_SIGNAL;
+		inc->why.signal = ev->signal;
+		if (ev->exit_code & 0x80)
+			inc->why.flags |= PULSE_EXIT_CORE;
+	} else if (ev->exit_code) {
+		inc->why.kind = PULSE_EXIT_CODE;
+		inc->why.code = ev->exit_code >> 8 & 0xff;
+	}
+	if (inc->unwaited)
+		pulse__process_unwaited(inc);
 }
 
 static void on_event(struct pulse__engine *e, const struct pulse_event *ev)
@@ -46,6 +68,10 @@ static void on_event(struct pulse__engine *e, const struct pulse_event *ev)
 	case PULSE_EVENT_HANG:
 		inc->verdict = ev->verdict;
 		pulse__post(inc, PULSE__POST_HANG);
+		return;
+	case PULSE_EVENT_PROCESS_DEATH:
+		if (!inc->exited && ev->exit_code != PULSE_EXIT_UNKNOWN)
+			on_process_death(inc, ev);
 		return;
 	case PULSE_EVENT_RSS:
 		if (inc->entry)
@@ -144,6 +170,10 @@ static void on_tick(struct pulse_timer *t, void *arg)
 	struct pulse_child *inc = en->inc;
 
 	(void)t;
+	if (inc && inc->unwaited) {	/* the module did not tell either */
+		pulse__process_unwaited(inc);
+		return;
+	}
 	if (!inc || en->status != PULSE_CHILD_RUNNING)
 		return;
 	if (s->kind == PULSE_CHILD_THREAD && pulse__thread_vanished(inc))
@@ -231,7 +261,7 @@ void pulse__watch_begin(struct pulse__entry *en)
 	int64_t every = s->health_interval_ms * PULSE__NSEC_PER_MSEC;
 	bool limited = s->kind == PULSE_CHILD_PROCESS && s->max_memory_bytes;
 
-	if (limited && e->verdicts) {
+	if (s->kind == PULSE_CHILD_PROCESS && e->verdicts) {
 		struct pulse_watch_opts w = { .sz = sizeof(w),
 					      .cookie = inc->serial,
 					      .rss_bytes = s->max_memory_bytes };
@@ -263,6 +293,8 @@ void pulse__watch_end(struct pulse__entry *en)
 	pulse__timer_off(e, &en->check);
 	pulse__timer_off(e, &en->hang);
 	en->checking = false;
+	if (inc && inc->unwaited)	/* whatever the module would tell */
+		pulse__process_unwaited(inc);
 	if (inc && inc->watch) {
 		pulse_ctx_unwatch(e->ctx, inc->watch);
 		inc->watch = 0;

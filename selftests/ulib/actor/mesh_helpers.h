@@ -45,6 +45,7 @@ struct peer {
 	struct board *board;
 	struct pulse_mesh *mesh;
 	struct pulse_actors *sys;
+	int started;
 };
 
 static struct peer peer;
@@ -52,6 +53,7 @@ static struct peer peer;
 static void *do_leave(void *arg)
 {
 	(void)arg;
+	EVENTUALLY(ATOMIC_GET(peer.started));
 	pulse_mesh_leave(peer.mesh);
 	return NULL;
 }
@@ -157,6 +159,7 @@ static int peer_main(char **argv)
 		return 22;
 	if (strcmp(argv[2], "idle") && pulse_mesh_start(peer.mesh))
 		return 23;
+	ATOMIC_SET(peer.started, 1);
 	ATOMIC_INC(peer.board->up);
 	if (!strcmp(argv[2], "send"))
 		send_for_ever(peer.mesh, peer.board);
