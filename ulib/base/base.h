@@ -163,6 +163,20 @@ static inline void cpu_relax(void)
 #endif
 }
 
+/*
+ * Has the line of @p fetched to be written. __builtin_prefetch() is a fetch to
+ * read on x86-64, unless the build is for a newer CPU than all; those since 2006
+ * know this one, or take it for nothing.
+ */
+static inline void pulse__fetch_to_write(const void *p)
+{
+#ifdef __x86_64__
+	__asm__ __volatile__("prefetchw %0" : : "m" (*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 /* ---- options ----------------------------------------------------------- */
 
 /**

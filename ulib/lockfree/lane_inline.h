@@ -34,6 +34,8 @@
 #include "base/base.h"
 #include "base/rseq.h"
 
+#define PULSE__FETCH_MOST 512U	/* bytes; what may be under way at a time */
+
 struct pulse__lane {
 	uint64_t tail PULSE__PAIR_ALIGNED;	/* untrusted; the sender writes */
 	uint64_t head PULSE__PAIR_ALIGNED;	/* untrusted; receivers write */
@@ -155,6 +157,22 @@ static inline unsigned int pulse__lane_run(const struct pulse__lane_map *m,
 	return nr < to_end ? nr : (unsigned int)to_end;
 }
 
+/*
+ * The slots of the next burst are with the receiver, who read them a lap ago:
+ * have them fetched while this one is written.
+ */
+static inline void pulse__lane_fetch(const struct pulse__lane_map *m,
+				     uint64_t pos, unsigned int nr)
+{
+	const unsigned char *at = pulse__lane_slot(m, pos + nr);
+	size_t bytes = (size_t)nr * m->stride;
+
+	if (bytes > PULSE__FETCH_MOST)
+		bytes = PULSE__FETCH_MOST;
+	for (size_t i = 0; i < bytes; i += PULSE_CACHE_LINE)
+		pulse__fetch_to_write(at + i);
+}
+
 /* Several whole elements, one after the other. */
 static inline void pulse__lane_put_n(const struct pulse__lane_map *m,
 				     bool words, uint64_t pos,
@@ -162,6 +180,7 @@ static inline void pulse__lane_put_n(const struct pulse__lane_map *m,
 {
 	const unsigned char *from = elems;
 
+	pulse__lane_fetch(m, pos, nr);
 	if (!words && m->elem_bytes == m->stride) {
 		unsigned int run = pulse__lane_run(m, pos, nr);
 		size_t bytes = (size_t)run * m->stride;

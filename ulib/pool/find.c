@@ -84,6 +84,83 @@ static bool pulse__find_out_of_turn(struct pulse__worker *w,
 	return got;
 }
 
+/* ---- several at a time ---------------------------------------------------- */
+
+/* Are its tasks so short that to take them one by one is what costs? */
+static PULSE__NOINLINE void pulse__gulp_judge(struct pulse__worker *w)
+{
+	int64_t now = pulse_now_ns();
+
+	w->gulp = w->pool->stealing &&
+		  now - w->gulp_at < (int64_t)w->gulped * PULSE__GULP_NS ?
+		  PULSE__GULP : 1;
+	w->gulp_at = now;
+	w->gulped = 0;
+}
+
+/* At least @nr free tasks, or as many as there is memory for. */
+static uint32_t pulse__spare_for(struct pulse__worker *w, uint32_t nr)
+{
+	void *mem;
+
+	while (w->nr_spare < nr && !pulse__alloc_fault() &&
+	       !pulse_slab_alloc(w->pool->slab, &mem))
+		pulse__task_free(w->pool, w, mem);
+	return w->nr_spare < nr ? w->nr_spare : nr;
+}
+
+/*
+ * Several of its node's queue: one to run, and the others into the own deque,
+ * which is empty, in the order in which they come out as they came in. Between
+ * the two nobody sees them, so whoever looked then for work and parked is made
+ * up for.
+ */
+static PULSE__NOINLINE bool pulse__pop_gulp(struct pulse__worker *w,
+					    struct pulse__job *job)
+{
+	struct pulse__inject *q = &w->node->queue[PULSE__LANE_NORMAL];
+	struct pulse__job jobs[PULSE__GULP];
+	uint32_t room = pulse__spare_for(w, w->gulp - 1), n;
+
+	n = pulse__inject_pop_n(q, jobs, room + 1);
+	if (!n)
+		return false;
+	w->gulped += n;
+	if (w->gulped >= PULSE__GULP_LOOK)
+		pulse__gulp_judge(w);
+	*job = jobs[0];
+	if (n == 1)
+		return true;
+	while (--n) {
+		struct pulse__task *t = w->spare;
+
+		w->spare = t->next;
+		w->nr_spare--;
+		t->job = jobs[n];
+		/* There is room: it is empty, and holds no less to begin with. */
+		pulse__deque_push(&w->deque, t);
+	}
+	/* (A): pairs with (B) in backend/park.c, litmus: park_wake */
+	pulse__full_barrier();
+	pulse__pool_notify(w->pool, w->row, 1);
+	return true;
+}
+
+/* The next of its node's queue; the own deque is empty. */
+static inline bool pulse__pop_node(struct pulse__worker *w,
+				   struct pulse__job *job)
+{
+	if (w->gulp > 1)
+		return pulse__pop_gulp(w, job);
+	if (!pulse__inject_pop(&w->node->queue[PULSE__LANE_NORMAL], job))
+		return false;
+	if (unlikely(++w->gulped >= PULSE__GULP_LOOK))
+		pulse__gulp_judge(w);
+	return true;
+}
+
+/* ---- all of them ---------------------------------------------------------- */
+
 bool pulse__find_local(struct pulse__worker *w, struct pulse__job *job)
 {
 	if (unlikely(!(++w->tick & PULSE__GUARD_MASK)) &&
@@ -91,7 +168,7 @@ bool pulse__find_local(struct pulse__worker *w, struct pulse__job *job)
 		return true;
 	return pulse__pop_lane(w, PULSE__LANE_HIGH, job) ||
 	       pulse__unwrap(w, pulse__deque_take(&w->deque), job) ||
-	       pulse__inject_pop(&w->node->queue[PULSE__LANE_NORMAL], job);
+	       pulse__pop_node(w, job);
 }
 
 static bool pulse__steal_from(struct pulse__worker *w,
@@ -162,7 +239,9 @@ bool pulse__find_around(struct pulse__worker *w, bool steal,
 		struct pulse__pnode *node = pool->node[order[k]];
 		uint32_t nr = k ? node->nr : w->nr_near;
 
-		if (pulse__inject_pop(&node->queue[PULSE__LANE_NORMAL], job))
+		if (k ? pulse__inject_pop(&node->queue[PULSE__LANE_NORMAL],
+					  job) :
+			pulse__pop_node(w, job))
 			return true;
 		/* Pinned neighbours are in the order of their distance. */
 		if (steal && pool->stealing &&

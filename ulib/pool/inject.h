@@ -36,6 +36,12 @@ struct pulse__inject {
 	unsigned int shift;
 };
 
+static inline struct pulse__inject_slot *
+pulse__inject_at(const struct pulse__inject *q, uint64_t pos)
+{
+	return &q->slots[pos * PULSE__STRIDE & q->mask];
+}
+
 /* @entries: a power of two from 2. 0 or -ENOMEM. */
 static inline int pulse__inject_init(struct pulse__inject *q, uint64_t entries)
 {
@@ -68,7 +74,7 @@ static inline unsigned int pulse__inject_push(struct pulse__inject *q,
 	for (;;) {
 		for (n = 0; n < nr; n++) {
 			const struct pulse__inject_slot *slot =
-				&q->slots[(pos + n) & q->mask];
+				pulse__inject_at(q, pos + n);
 
 			/* D: pairs with C in pulse__inject_pop */
 			if (pulse__load_acquire(&slot->turn) !=
@@ -90,13 +96,14 @@ static inline unsigned int pulse__inject_push(struct pulse__inject *q,
 			return 0;
 	}
 	for (unsigned int i = 0; i < n; i++, pos++) {
-		struct pulse__inject_slot *slot = &q->slots[pos & q->mask];
+		struct pulse__inject_slot *slot = pulse__inject_at(q, pos);
 
 		slot->job = jobs[i];
 		/* A: pairs with B in pulse__inject_pop */
 		pulse__store_release(&slot->turn,
 				     pulse__mpmc_turn(pos, q->shift) + 1);
 	}
+	pulse__fetch_to_write(pulse__inject_at(q, pos + PULSE__AHEAD));
 	return n;
 }
 
@@ -108,7 +115,7 @@ static inline bool pulse__inject_pop(struct pulse__inject *q,
 	struct pulse__inject_slot *slot;
 
 	for (;;) {
-		slot = &q->slots[pos & q->mask];
+		slot = pulse__inject_at(q, pos);
 		/* B: pairs with A in pulse__inject_push */
 		if (pulse__load_acquire(&slot->turn) ==
 		    pulse__mpmc_turn(pos, q->shift) + 1) {
@@ -131,6 +138,51 @@ static inline bool pulse__inject_pop(struct pulse__inject *q,
 }
 
 /*
+ * The oldest, up to @nr of those that are in without a gap. A slot that is ready
+ * for a position stays so until that position is claimed. How many; 0: as above.
+ */
+static inline unsigned int pulse__inject_pop_n(struct pulse__inject *q,
+					       struct pulse__job *jobs,
+					       unsigned int nr)
+{
+	uint64_t pos = READ_ONCE(q->dequeue), seen;
+	unsigned int n;
+
+	for (;;) {
+		for (n = 0; n < nr; n++) {
+			const struct pulse__inject_slot *slot =
+				pulse__inject_at(q, pos + n);
+
+			/* B: pairs with A in pulse__inject_push */
+			if (pulse__load_acquire(&slot->turn) !=
+			    pulse__mpmc_turn(pos + n, q->shift) + 1)
+				break;
+		}
+		if (n) {
+			if (pulse__cas(&q->dequeue, &pos, pos + n,
+				       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+				break;
+			cpu_relax();
+			continue;
+		}
+		seen = pos;
+		pos = READ_ONCE(q->dequeue);
+		if (pos == seen)
+			return 0;
+	}
+	for (unsigned int i = 0; i < n; i++, pos++) {
+		struct pulse__inject_slot *slot = pulse__inject_at(q, pos);
+
+		jobs[i] = slot->job;
+		/* C: pairs with D in pulse__inject_push */
+		pulse__store_release(&slot->turn,
+				     pulse__mpmc_turn(pos + q->mask + 1,
+						      q->shift));
+	}
+	return n;
+}
+
+/*
  * Could a pop succeed? After a full barrier. One that is still being put in
  * does not count: its producer has its notify before it.
  */
@@ -139,7 +191,7 @@ static inline bool pulse__inject_ready(const struct pulse__inject *q)
 	uint64_t pos = READ_ONCE(q->dequeue), seen;
 
 	do {
-		const struct pulse__inject_slot *slot = &q->slots[pos & q->mask];
+		const struct pulse__inject_slot *slot = pulse__inject_at(q, pos);
 
 		if (pulse__load_acquire(&slot->turn) ==
 		    pulse__mpmc_turn(pos, q->shift) + 1)

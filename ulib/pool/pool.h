@@ -50,6 +50,13 @@
 #define PULSE__MIN_WORK_CYCLES	1000U
 #define PULSE__GUARD_MASK	63U		/* one task in 64 out of turn */
 /*
+ * Tasks that a worker takes out of its node's queue at a time, where tasks are as
+ * short as GULP_NS on average of the last GULP_LOOK or more.
+ */
+#define PULSE__GULP		16U
+#define PULSE__GULP_LOOK	8U
+#define PULSE__GULP_NS		1000
+/*
  * From one look for work, or at the clock, to the next: what came is found half
  * of that later. A pause takes 14 to 45 ns, and the clock about as long as two.
  */
@@ -144,6 +151,9 @@ struct pulse__worker {
 	uint32_t epoch;			/* of the task in hand */
 	uint32_t tick;
 	uint32_t seed;
+	uint32_t gulp;			/* takes so many at a time, where over 1 */
+	uint32_t gulped;		/* so many since gulp_at */
+	int64_t gulp_at;
 	bool searching;			/* counted in pool->search */
 	bool brief;			/* ... for one look around only */
 	bool idle_out;			/* parked for as long as an idle one may */

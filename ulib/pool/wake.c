@@ -15,6 +15,9 @@
  * itself, for one look around: everybody who was woken is a searcher until it
  * has found something or parks again, so that each wake keeps the chain going.
  *
+ * Who moves tasks from its node's queue into its deque (find.c:pulse__pop_gulp)
+ * does as a submitter does, for between the two nobody sees them.
+ *
  * No lost wake-up. A submitter pushes, (A) full barrier, looks. A worker
  * that parks announces it, (B) full barrier, and looks at all queues
  * (backend/park.c; litmus: park_wake). The cases of the submitter's look:

@@ -136,7 +136,7 @@ KT_TEST(words_that_find_no_room_are_dropped_and_counted)
 {
 	struct pulse_queue_stats s = { .sz = sizeof(s) };
 	struct pair p;
-	uint64_t v;
+	uint64_t v = 0;
 
 	KT_REQUIRE(pair_open(&p, PULSE_QUEUE_MPMC, 8, PULSE_QUEUE_DROP_OLD));
 	for (uint64_t i = 1; i <= ENTRIES + 10; i++)
@@ -154,7 +154,7 @@ KT_TEST(words_in_a_forked_child_are_refused)
 	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
 		struct pair p;
 		int status = 0;
-		uint64_t v;
+		uint64_t v = 0;
 		pid_t pid;
 
 		KT_REQUIRE(pair_open(&p, kinds[k], 8, 0));
@@ -303,7 +303,7 @@ KT_TEST(receivers_that_follow_each_other_are_alone_too)
 {
 	struct pair p;
 	struct pulse_queue_rx *more;
-	uint64_t v, in = 0, out = 0;
+	uint64_t v = 0, in = 0, out = 0;
 
 	KT_REQUIRE(pair_open(&p, PULSE_QUEUE_MPMC, 8, 0));
 	for (int i = 0; i < 50; i++) {

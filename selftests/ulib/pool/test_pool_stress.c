@@ -367,6 +367,46 @@ KT_TEST(a_task_goes_to_and_fro_between_two_pools)
 	KT_CHECK(ATOMIC_GET(p.done));
 }
 
+struct hostage {
+	int freed, over;
+};
+
+static void free_hostage(void *arg)
+{
+	ATOMIC_SET(((struct hostage *)arg)->freed, 1);
+}
+
+static void await_freedom(void *arg)
+{
+	struct hostage *h = arg;
+
+	KT_CHECK(EVENTUALLY(ATOMIC_GET(h->freed)));
+	ATOMIC_SET(h->over, 1);
+}
+
+/*
+ * Where tasks are short a worker takes several along at a time. One that waits
+ * for the next of them is not in its way: somebody else comes and takes that.
+ */
+KT_TEST(a_task_is_not_kept_by_the_one_before_it)
+{
+	struct pulse_pool *pool = pool_of(2, 0);
+	long rounds = kt_scale(300), n = 0;
+
+	KT_REQUIRE(pool);
+	for (long i = 0; i < rounds && !kt_failed; i++) {
+		struct hostage h = { .freed = 0 };
+
+		for (int k = 0; k < 100; k++)
+			submit_or_yield(pool, count_task, &n);
+		submit_or_yield(pool, await_freedom, &h);
+		submit_or_yield(pool, free_hostage, &h);
+		KT_CHECK(EVENTUALLY(ATOMIC_GET(h.over)));
+	}
+	KT_EQ(pulse_pool_destroy(pool), 0);
+	KT_EQ(n, rounds * 100);
+}
+
 KT_TEST(pools_come_and_go)
 {
 	long n = 0, rounds = kt_scale(200);
