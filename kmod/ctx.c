@@ -315,12 +315,15 @@ static int pulse_cmd_park(struct pulse_call *call)
  */
 static int pulse_cmd_wake(struct pulse_call *call)
 {
+	struct pulse_wake *arg = &call->arg.wake;
+	u32 told = arg->nr == 1;	/* as it mostly turns out */
 	int ret;
 
-	if (pulse_answer(call, pulse_wake, woken, 0))
+	/* Before anybody is woken, -EFAULT is still the whole answer. */
+	if (pulse_answer(call, pulse_wake, woken, told))
 		return -EFAULT;
-	ret = pulse_wake(call->ctx, &call->arg.wake);
-	if (!ret && pulse_answer(call, pulse_wake, woken, call->arg.wake.woken))
+	ret = pulse_wake(call->ctx, arg);
+	if (arg->woken != told && pulse_answer(call, pulse_wake, woken, arg->woken))
 		return -EFAULT;
 	return ret;
 }

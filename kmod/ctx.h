@@ -108,6 +108,16 @@ static inline bool pulse_ctx_is_live(struct pulse_ctx *ctx)
 	return smp_load_acquire(&ctx->state) == PULSE_CTX_LIVE;
 }
 
+/**
+ * pulse_ctx_knob() - the value of a knob that contexts have
+ * @ctx: whose
+ * @id: which
+ */
+static inline u32 pulse_ctx_knob(const struct pulse_ctx *ctx, enum pulse_knob_id id)
+{
+	return READ_ONCE(ctx->knobs[id - PULSE_KNOB_FIRST_OF_CTX]);
+}
+
 int pulse_ctx_check(struct pulse_ctx *ctx);
 
 struct kobject *pulse_ctx_parent(void);

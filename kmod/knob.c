@@ -92,8 +92,7 @@ static u32 *pulse_knob_of_ctx(struct pulse_ctx *ctx, enum pulse_knob_id id)
  */
 u32 pulse_knob_get(const struct pulse_ctx *ctx, enum pulse_knob_id id)
 {
-	return ctx ? READ_ONCE(ctx->knobs[id - PULSE_KNOB_FIRST_OF_CTX]) :
-		     pulse_knob(id);
+	return ctx ? pulse_ctx_knob(ctx, id) : pulse_knob(id);
 }
 
 /**

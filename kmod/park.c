@@ -116,11 +116,15 @@
 /* Indices are copied in by so many at a time. */
 #define PULSE_WAKE_CHUNK	64
 
-/* An entry of no queue: the way to the scheduler's wake flags. */
-static void pulse_wake_by(struct task_struct *sleeper, int wake_flags)
+/* With flags: an entry of no queue is the way to the scheduler's own. */
+static __always_inline void pulse_wake_by(struct task_struct *sleeper, int wake_flags)
 {
 	struct wait_queue_entry entry;
 
+	if (!wake_flags) {
+		wake_up_process(sleeper);
+		return;
+	}
 	init_waitqueue_entry(&entry, sleeper);
 	default_wake_function(&entry, TASK_NORMAL, wake_flags, NULL);
 }
@@ -145,11 +149,11 @@ bool pulse_give_by(struct pulse_worker *w, int bit, int wake_flags)
 	 * A task that is sleeper has not left pulse_park_self(), and is freed a
 	 * grace period after it exited at the earliest.
 	 */
-	rcu_read_lock();
-	sleeper = rcu_dereference(w->sleeper);
+	rcu_read_lock_sched();
+	sleeper = rcu_dereference_sched(w->sleeper);
 	if (sleeper)
 		pulse_wake_by(sleeper, wake_flags);
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 	pulse_uring_kick(w);
 	return true;
 }
@@ -179,11 +183,9 @@ bool pulse_take(struct pulse_worker *w, int bit)
 	       atomic_fetch_andnot(bit, &w->wake_bits) & bit;
 }
 
-/* Why a parker without a permit must not sleep on, or 0. */
-static int pulse_park_over(struct pulse_worker *w, ktime_t deadline)
+/* Why a parker to whom nothing was given must not sleep on, or 0. */
+static int pulse_park_over(ktime_t deadline)
 {
-	if (pulse_take(w, PULSE_CANCEL))
-		return -ECANCELED;
 	if (deadline != KTIME_MAX && ktime_get() >= deadline)
 		return -ETIMEDOUT;
 	return signal_pending(current) ? -ERESTARTSYS : 0;
@@ -193,7 +195,7 @@ static int pulse_park_sleep(struct pulse_worker *w, const struct pulse_park *arg
 			    bool *slept)
 {
 	ktime_t deadline = ns_to_ktime(arg->deadline_ns);
-	int ret;
+	int ret, given;
 
 	for (;;) {
 		/*
@@ -202,12 +204,15 @@ static int pulse_park_sleep(struct pulse_worker *w, const struct pulse_park *arg
 		 * park_permit
 		 */
 		set_current_state(PULSE_TASK_PARKED);
-		if (pulse_take(w, PULSE_PERMIT))
+		given = atomic_read(&w->wake_bits);
+		if (given & PULSE_PERMIT && pulse_take(w, PULSE_PERMIT))
 			return 0;
 		/* Untrusted, and read this once. */
 		if (!*slept && READ_ONCE(w->uwork->park) != arg->word)
 			return -EAGAIN;
-		ret = pulse_park_over(w, deadline);
+		if (given & PULSE_CANCEL && pulse_take(w, PULSE_CANCEL))
+			return -ECANCELED;
+		ret = pulse_park_over(deadline);
 		if (ret)
 			return ret;
 		if (!*slept) {
@@ -215,9 +220,11 @@ static int pulse_park_sleep(struct pulse_worker *w, const struct pulse_park *arg
 			pulse_node_idle(w);
 			w->parking = true;
 		}
-		schedule_hrtimeout_range(deadline == KTIME_MAX ? NULL : &deadline,
-					 current->timer_slack_ns,
-					 HRTIMER_MODE_ABS);
+		if (deadline == KTIME_MAX)
+			schedule();
+		else
+			schedule_hrtimeout_range(&deadline, current->timer_slack_ns,
+						 HRTIMER_MODE_ABS);
 	}
 }
 
@@ -228,7 +235,7 @@ static int pulse_park_sleep(struct pulse_worker *w, const struct pulse_park *arg
  */
 static void pulse_park_spin(struct pulse_worker *w, const struct pulse_park *arg)
 {
-	u32 spin_us = pulse_knob_get(w->ctx, PULSE_KNOB_SPIN_US);
+	u32 spin_us = pulse_ctx_knob(w->ctx, PULSE_KNOB_SPIN_US);
 	u64 until;
 
 	if (likely(!spin_us))
@@ -372,9 +379,9 @@ int pulse_wake(struct pulse_ctx *ctx, struct pulse_wake *arg)
 {
 	int ret;
 
+	arg->woken = 0;
 	if (arg->nr > PULSE_MAX_WORKERS)
 		return -E2BIG;
-	arg->woken = 0;
 	ret = arg->nr == 1 ? pulse_wake_single(ctx, arg) : pulse_wake_list(ctx, arg);
 	if (ret)
 		return ret;
