@@ -191,6 +191,7 @@ struct pulse__arunner {
 
 	/* The timer's. */
 	uint32_t seen;			/* of turns */
+	uint64_t stood;			/* how far the queue reached */
 	struct pulse_actor *given;	/* of slot */
 } PULSE__PAIR_ALIGNED;
 
