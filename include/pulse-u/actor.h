@@ -239,8 +239,8 @@ enum pulse_actor_routing {
  *	told -EAGAIN, and an actor's message is taken but the actor itself is
  *	*muted*: it handles no more until half of them are done.
  * @budget: messages in a row before others have their turn; default 64. Of those
- *	that had piled up when its turn came it handles up to 16 times as many,
- *	so that it keeps up with many senders.
+ *	that had piled up when its turn came it handles as many again, and more
+ *	for up to 200 microseconds, so that it keeps up with many senders.
  * @routing: enum pulse_actor_routing
  * @flags: PULSE_ACTOR_* or 0
  * @memory_limit: bytes that pulse_actor_alloc() may give to an instance;

@@ -60,7 +60,7 @@
 #define PULSE__ACTORS_MAX	(1U << 24)
 #define PULSE__ACTOR_THREADS	256
 #define PULSE__ACTOR_BUDGET	64U
-#define PULSE__ACTOR_MORE	15U	/* budgets, of what had piled up */
+#define PULSE__ACTOR_MORE_NS	(200 * PULSE__NSEC_PER_USEC)
 
 #define PULSE__INBOX_REST	((uintptr_t)1)
 #define PULSE__INBOX_CLOSED	((uintptr_t)2)
@@ -108,20 +108,21 @@ struct pulse__athread;
 struct pulse_child;
 
 struct pulse_actor {
-	/* Senders write. */
+	/* Senders write; of the rest they read what does not change. */
 	uintptr_t inbox;
 	uint32_t waits;		/* muted */
 	uint32_t queued;	/* where the type counts */
 	uint64_t ref;		/* of the one that is here; 0 none */
-	uint64_t stop;		/* 0, or STOP | reason */
 	struct pulse_actor *muted;	/* those that wait for this one to empty */
-
-	/* Whoever runs it. */
-	struct pulse__amsg *local;	/* oldest first */
-	struct pulse__amsg *now;
 	struct pulse_actors *sys;
 	struct pulse__atype *type;
 	struct pulse__athread *thread;	/* or NULL: the pool */
+	struct pulse_actor *next;	/* thread's list, or overflow */
+
+	/* Whoever runs it: another line, which senders leave alone. */
+	struct pulse__amsg *local;	/* oldest first */
+	struct pulse__amsg *now;
+	uint64_t stop;		/* 0, or STOP | reason; anybody writes, once */
 	void *state;
 	void (*destroy)(void *state);
 	struct pulse__list mem;
@@ -133,7 +134,6 @@ struct pulse_actor {
 	struct pulse_child *child;	/* to be told of its end, or NULL */
 	uint64_t calling;	/* whom it waits for; anybody reads */
 
-	struct pulse_actor *next;	/* thread's list, or overflow */
 	struct pulse__list bonds;	/* sys->bonds */
 	uint32_t place;			/* in type->ref; type->lock */
 	uint32_t number;		/* in the table; constant */
@@ -194,6 +194,7 @@ struct pulse__arunner {
 
 	/* The timer's. */
 	uint32_t seen;			/* of turns */
+	uint64_t stood;			/* how far the queue reached */
 	struct pulse_actor *given;	/* of slot */
 } PULSE__PAIR_ALIGNED;
 

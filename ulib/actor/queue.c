@@ -12,7 +12,7 @@
  *  - when a worker has nothing to do, and those in the queue have waited longer
  *    than it takes to bring them to another cache: the worker notes how far the
  *    queue reached and when, and looks whether it has come so far (surplus);
- *  - by the timer, for a worker that stays in one handler.
+ *  - by the timer, for a worker that stays in one handler, or in several long ones.
  *
  *	the runner's worker		who runs more
  *	depth = 0			asked = 0 (exchange)
@@ -42,7 +42,7 @@
 #define PULSE__ACTOR_TICK_NS	(2 * PULSE__NSEC_PER_MSEC)
 #define PULSE__STEAL_MAX	256U
 /* Waiting so long in a queue is worth a worker that has to fetch it all. */
-#define PULSE__SURPLUS_NS	(100 * PULSE__NSEC_PER_USEC)
+#define PULSE__SURPLUS_NS	(250 * PULSE__NSEC_PER_USEC)
 /* A worker looks so often, in actors, at its queue first; at the pool. */
 #define PULSE__QUEUE_TURN	16U
 #define PULSE__POOL_TURN	64U
@@ -336,8 +336,11 @@ static bool pulse__tick_runner(struct pulse_actors *sys,
 	/* acquire: pairs with pulse__actor_place */
 	struct pulse_actor *a = pulse__load_acquire(&r->slot);
 	uint32_t turns = READ_ONCE(r->turns), depth = READ_ONCE(r->depth);
+	uint64_t top = READ_ONCE(r->queue.top);
 	bool queue = pulse__deque_size(&r->queue) != 0;
 	bool stays = turns == r->seen;
+	/* Some have been in it since the last time. */
+	bool slow = (int64_t)(top - r->stood) < 0;
 
 	if (!stays || !a)
 		r->given = NULL;
@@ -346,9 +349,11 @@ static bool pulse__tick_runner(struct pulse_actors *sys,
 		pulse__add_relaxed(&sys->rescued, 1);
 		pulse__actor_to_pool(a, false);
 	}
-	if (queue && (stays || !depth || pulse__pool_hungry(sys->pool)))
+	if (queue && (stays || !depth ||
+		      (slow && pulse__pool_hungry(sys->pool))))
 		pulse__arunner_ask(r);
 	r->seen = turns;
+	r->stood = READ_ONCE(r->queue.bottom);
 	return depth || queue;
 }
 

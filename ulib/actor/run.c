@@ -158,7 +158,10 @@ static uint32_t pulse__actor_batch(struct pulse_actor *a, uint32_t budget)
 	return n;
 }
 
-static PULSE__INLINE void pulse__actor_one(struct pulse_actor *a)
+static PULSE__INLINE void pulse__actor_one(struct pulse_actor *a,
+					   struct pulse_actors *sys,
+					   const struct pulse__atype *t,
+					   uint64_t ref)
 {
 	struct pulse__amsg *m = a->local;
 	uint32_t counted = m->view.reserved;
@@ -166,18 +169,29 @@ static PULSE__INLINE void pulse__actor_one(struct pulse_actor *a)
 	a->local = m->next;
 	if (a->local)
 		__builtin_prefetch(a->local);
-	if (unlikely(m->target != a->ref)) {
+	if (unlikely(m->target != ref)) {
 		/* For one that was here before. */
-		pulse__add_relaxed(&a->sys->dead_letters, 1);
-		pulse__amsg_free(a->sys, m, -ESRCH);
+		pulse__add_relaxed(&sys->dead_letters, 1);
+		pulse__amsg_free(sys, m, -ESRCH);
 	} else {
 		a->now = m;
 		a->handled++;
-		a->type->opts.receive(a, &m->view);
+		t->opts.receive(a, &m->view);
 		a->now = NULL;
-		pulse__amsg_free(a->sys, m, READ_ONCE(a->stop) ? -ESRCH : -ENOMSG);
+		pulse__amsg_free(sys, m, READ_ONCE(a->stop) ? -ESRCH : -ENOMSG);
 	}
 	pulse__actor_done(a, counted);
+}
+
+/* As many once more, and then for as long as that is short. */
+static PULSE__NOINLINE bool pulse__actor_more_time(int64_t *until)
+{
+	int64_t now = pulse_now_ns();
+
+	if (*until)
+		return now < *until;
+	*until = now + PULSE__ACTOR_MORE_NS;
+	return true;
 }
 
 /*
@@ -188,8 +202,12 @@ static PULSE__INLINE void pulse__actor_one(struct pulse_actor *a)
 static uint32_t pulse__actor_run(struct pulse_actor *a)
 {
 	struct pulse_actor *outer = pulse__actor_self;
-	const struct pulse__atype *t = a->type;
-	uint32_t left = t->opts.budget, n = 0, got, more = PULSE__ACTOR_MORE;
+	/* What senders' writes would take from this CPU again and again. */
+	struct pulse_actors *const sys = a->sys;
+	const struct pulse__atype *const t = a->type;
+	const uint64_t ref = a->ref;
+	uint32_t left = t->opts.budget, n = 0, got;
+	int64_t until = 0;
 
 	pulse__actor_self = a;
 	for (;;) {
@@ -201,8 +219,7 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 			break;
 		}
 		if (unlikely(!left)) {
-			if (a->local && more) {
-				more--;
+			if (a->local && pulse__actor_more_time(&until)) {
 				left = t->opts.budget;
 			} else if (a->local || READ_ONCE(a->inbox)) {
 				if (unlikely(a->timeout))
@@ -220,7 +237,7 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 		}
 		got = t->opts.receive_batch ? pulse__actor_batch(a, left) : 0;
 		if (!got) {
-			pulse__actor_one(a);
+			pulse__actor_one(a, sys, t, ref);
 			got = 1;
 		}
 		left -= got;

@@ -156,13 +156,18 @@ static PULSE__INLINE int pulse__actor_post_to(struct pulse_actors *sys,
 					      uint64_t tag, const void *data,
 					      size_t bytes)
 {
-	struct pulse_actor *a = pulse__actor_of(sys, ref);
+	struct pulse_actor *a = pulse__actor_at(sys, ref);
 	struct pulse__atype *t;
 	struct pulse__amsg *m;
 	uint32_t n;
 	int err;
 
-	if (unlikely(!a))
+	if (unlikely(!a || !ref))
+		return -ESRCH;
+	/* To be written at once: a look first would fetch the line twice. */
+	__builtin_prefetch(a, 1);
+	/* pairs with the release in spawn.c */
+	if (unlikely(pulse__load_acquire(&a->ref) != ref))
 		return -ESRCH;
 	err = pulse__amsg_make(sys, ref, call ? PULSE_ACTOR_CALL :
 			       PULSE_ACTOR_SEND, tag, data, bytes, &m);

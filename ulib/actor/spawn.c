@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 
 _Static_assert(sizeof(struct pulse_actor) <= 256, "pulse_actors_stats() and the manual say so");
+_Static_assert(offsetof(struct pulse_actor, local) == PULSE_CACHE_LINE, "senders do not touch it");
 
 static int pulse__actor_chunk(struct pulse_actors *sys, uint32_t n)
 {
