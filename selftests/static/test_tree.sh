@@ -43,7 +43,7 @@ contracts_are_kept()
 	local table=Documentation/design/contracts.md file test fn bad=0
 
 	while IFS=: read -r file test; do
-		if ! grep -qE "^KT_TEST\\(${test# }\\)" "$file"; then
+		if ! grep -qE "(^KT_TEST\\(|\bOF\\(k, )${test# }\\)" "$file"; then
 			echo "$file has no test ${test# }"
 			bad=1
 		fi
