@@ -246,6 +246,7 @@ static void begin_frame(struct pulse_ws_conn *conn,
 	conn->left = f->len;
 	conn->key = f->key;
 	conn->in_frame = true;
+	PULSE__PROBE3(ws_frame, conn, f->op, f->len);
 	if (unlikely(pulse__ws_is_control(f->op)))
 		return;
 	if (unlikely((f->op == PULSE__WS_CONT) != (conn->msg_op != 0))) {
