@@ -36,6 +36,7 @@
 #include <pulse-u/transport.h>
 #include <pulse-u/tls.h>
 #include <pulse-u/link.h>
+#include <pulse-u/testing.h>
 #include <pulse-u/child.h>
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>
