@@ -200,12 +200,9 @@ $(O)/lib/pkgconfig/libpulse-u.pc: ulib/libpulse-u.pc.in
 
 # Carriers that need other people's libraries: plug-ins, which the core loads when
 # they are asked for. One whose library is not here is left out.
-PLUGINS	 := $(if $(shell pkg-config --exists 'openssl >= 3' && echo y),tls) \
-	    $(if $(shell pkg-config --exists librdmacm libibverbs && echo y),rdma)
-PLUGINS	 := $(foreach p,$(PLUGINS),$(if $(wildcard ulib/io/plugin/$(p)_*.c),$(p)))
+PLUGINS	 := $(if $(shell pkg-config --exists 'openssl >= 3' && echo y),tls)
 PLUGIN_SO := $(PLUGINS:%=$(O)/lib/pulse-u/transport-%.so)
 PLUGIN_PKG_tls  := openssl
-PLUGIN_PKG_rdma := librdmacm libibverbs
 .PHONY: plugins
 plugins: $(PLUGIN_SO)
 ifeq ($(filter tls,$(PLUGINS)),)

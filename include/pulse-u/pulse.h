@@ -39,6 +39,7 @@
 #include <pulse-u/handler.h>
 #include <pulse-u/link.h>
 #include <pulse-u/wasm.h>
+#include <pulse-u/testing.h>
 #include <pulse-u/child.h>
 #include <pulse-u/supervisor.h>
 #include <pulse-u/app.h>

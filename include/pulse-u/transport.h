@@ -23,6 +23,14 @@
  * by a unix socket of that address. Before it waits a loop spins for a moment if
  * that has paid off lately, and sleeps then. A peer that breaks the rules of the
  * rings is -EPROTO, one that was killed -ECONNRESET after all that it sent.
+ *
+ * "udp:127.0.0.1:53": datagrams. A send is one, of all its pieces, up to 65507
+ * bytes (16 less when sequenced), -EMSGSIZE beyond; a receive is one, and what
+ * does not fit is lost. Datagrams may be lost, doubled, reordered. With
+ * "sequenced" on both sides none is doubled, reordered or changed, and those that
+ * were lost are counted. A port where nobody listens is PULSE_TRANSPORT_ERROR
+ * with -ECONNREFUSED, after which it goes on. A listener hands out one transport
+ * for each peer that it hears of; close() tells the peer nothing.
  */
 #ifndef PULSE_U_TRANSPORT_H
 #define PULSE_U_TRANSPORT_H
@@ -39,6 +47,7 @@ extern "C" {
 #endif
 
 struct pulse_transport;
+struct pulse_transport_stats;
 struct pulse_listener;
 struct pulse_tls;
 
@@ -107,6 +116,7 @@ typedef void (*pulse_transport_fn)(struct pulse_transport *transport,
  * @address: the own or the @peer's address as text
  * @move: leave the poller for @to, on whose thread it is watched from then on; 0,
  *	-EBUSY not now. NULL: it cannot
+ * @stats: fills in what it counts beyond bytes; may be NULL
  */
 struct pulse_transport_ops {
 	size_t sz;
@@ -125,6 +135,8 @@ struct pulse_transport_ops {
 	int (*address)(struct pulse_transport *transport, bool peer, char *buf,
 		       size_t len);
 	int (*move)(struct pulse_transport *transport, struct pulse_poller *to);
+	void (*stats)(const struct pulse_transport *transport,
+		      struct pulse_transport_stats *out);
 };
 
 /**
@@ -282,11 +294,18 @@ PULSE_API int pulse_transport_move(struct pulse_transport *transport,
  * @sz: sizeof(struct pulse_transport_stats), set by the caller
  * @rx_bytes: received
  * @tx_bytes: taken for sending
+ * @lost: datagrams that never came, those that came too late included; of a
+ *	sequenced transport, as are the next two
+ * @late: datagrams that came twice or behind a newer one, and were dropped
+ * @corrupt: datagrams that were changed on their way, and were dropped
  */
 struct pulse_transport_stats {
 	size_t sz;
 	uint64_t rx_bytes;
 	uint64_t tx_bytes;
+	uint64_t lost;
+	uint64_t late;
+	uint64_t corrupt;
 };
 
 /**
@@ -315,6 +334,9 @@ PULSE_API int pulse_transport_stats(const struct pulse_transport *transport,
  * @spin_us: for "shm:", how long its loop spins at most before it sleeps, for
  *	all its transports the longest that was asked for; default 50; below 0
  *	(PULSE_OFF): it does not ask for any
+ * @sequenced: enum pulse_switch: for "udp:", number the datagrams; as the peer
+ *	does; default off
+ * @reserved: 0
  */
 struct pulse_connect_opts {
 	size_t sz;
@@ -326,6 +348,8 @@ struct pulse_connect_opts {
 	const char *server_name;
 	uint32_t ring_bytes;
 	int32_t spin_us;
+	int sequenced;
+	uint32_t reserved;
 };
 
 /**
@@ -368,7 +392,7 @@ typedef void (*pulse_accept_fn)(struct pulse_listener *listener,
  * @reserved: 0
  * @tls: for "tls:": has a certificate
  * @spin_us: as in struct pulse_connect_opts
- * @reserved2: 0
+ * @sequenced: likewise
  */
 struct pulse_listener_opts {
 	size_t sz;
@@ -381,7 +405,7 @@ struct pulse_listener_opts {
 	uint32_t reserved;
 	struct pulse_tls *tls;
 	int32_t spin_us;
-	uint32_t reserved2;
+	int sequenced;
 };
 
 /**

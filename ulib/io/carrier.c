@@ -6,6 +6,7 @@
 #include "io/shm.h"
 #include "io/stream.h"
 #include "io/tls.h"
+#include "io/udp.h"
 
 /* All but tcp and unix, whose names are part of what addr.c reads. */
 static const struct {
@@ -14,6 +15,7 @@ static const struct {
 } carriers[] = {
 	{ "tls:", &pulse__carrier_tls },
 	{ "shm:", &pulse__carrier_shm },
+	{ "udp:", &pulse__carrier_udp },
 };
 
 const struct pulse__carrier *pulse__carrier_of(const char *address,
@@ -47,7 +49,7 @@ int pulse_transport_connect(struct pulse_poller *poller,
 			       pulse__size_to(typeof(o), keepalive_s), opts);
 	if (err)
 		return err;
-	if (!o.address)
+	if (!o.address || o.reserved)
 		return -EINVAL;
 	if (!pulse__poller_mine(poller))
 		return -EPERM;
@@ -73,8 +75,7 @@ int pulse_listener_open(struct pulse_poller *poller,
 			       pulse__size_to(typeof(o), reserved), opts);
 	if (err)
 		return err;
-	if (!o.address || o.backlog > INT_MAX || o.reserved ||
-	    o.reserved2)
+	if (!o.address || o.backlog > INT_MAX || o.reserved)
 		return -EINVAL;
 	if (!pulse__poller_mine(poller))
 		return -EPERM;

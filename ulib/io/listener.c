@@ -165,7 +165,9 @@ int pulse__listener_bind(struct pulse__addr *addr, int type, bool reuse_port)
 		close(fd);
 		return -EOPNOTSUPP;
 	}
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* Of datagrams it would let others take the address. */
+	if (type == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (reuse_port &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)))
 		goto fail;
@@ -229,35 +231,36 @@ static void disown_path(struct pulse_listener *l)
 	l->path = NULL;
 }
 
-int pulse__listener_begin(struct pulse_listener *l, struct pulse_poller *poller,
-			  const struct pulse_listener_opts *o,
-			  const char *address, pulse_accept_fn fn, void *arg)
+/* What a listener of any kind of socket begins with. */
+static int begin(struct pulse_listener *l, struct pulse_poller *poller,
+		 const struct pulse_listener_opts *o, const char *address,
+		 int type, pulse_poller_fn event, void *event_arg)
 {
 	struct pulse__addr addr;
 	int err = pulse__addr_parse(address, &addr);
 
+	if (!err && type == SOCK_DGRAM && addr.sa.ss_family == AF_UNIX)
+		err = -EINVAL;
 	if (err)
 		return err;
 	l->poller = poller;
-	l->fn = fn;
-	l->arg = arg;
 	l->pause.fn = pause_over;
 	l->family = addr.sa.ss_family;
 	l->nodelay = o->nodelay;
 	l->keepalive_s = o->keepalive_s;
 	l->batch = o->accept_batch ? o->accept_batch : 64;
-	l->fd = pulse__listener_bind(&addr, SOCK_STREAM,
-				     o->reuse_port == PULSE_ON);
+	l->fd = pulse__listener_bind(&addr, type, o->reuse_port == PULSE_ON);
 	if (l->fd < 0) {
 		err = l->fd;
 		goto say;
 	}
 	err = own_path(l, &addr);
-	if (!err && listen(l->fd, o->backlog ? (int)o->backlog : 4096))
+	if (!err && type == SOCK_STREAM &&
+	    listen(l->fd, o->backlog ? (int)o->backlog : 4096))
 		err = -errno;
 	if (!err)
-		err = pulse_poller_add(poller, l->fd, PULSE_POLLER_IN,
-				       can_accept, l, &l->id);
+		err = pulse_poller_add(poller, l->fd, PULSE_POLLER_IN, event,
+				       event_arg, &l->id);
 	if (!err)
 		return 0;
 	disown_path(l);
@@ -266,6 +269,32 @@ say:
 	pulse_log(PULSE_LOG_WARN, "cannot listen on %s: %s", o->address,
 		  pulse_strerror(err));
 	return err;
+}
+
+int pulse__listener_begin(struct pulse_listener *l, struct pulse_poller *poller,
+			  const struct pulse_listener_opts *o,
+			  const char *address, pulse_accept_fn fn, void *arg)
+{
+	l->fn = fn;
+	l->arg = arg;
+	return begin(l, poller, o, address, SOCK_STREAM, can_accept, l);
+}
+
+int pulse__listener_begin_udp(struct pulse_listener *l,
+			      struct pulse_poller *poller,
+			      const struct pulse_listener_opts *o,
+			      const char *address, pulse_accept_fn fn, void *arg,
+			      pulse_poller_fn event, void *event_arg)
+{
+	l->fn = fn;
+	l->arg = arg;
+	return begin(l, poller, o, address, SOCK_DGRAM, event, event_arg);
+}
+
+void pulse__listener_shortage(struct pulse_listener *l, int err)
+{
+	if (is_shortage(err))
+		pause_accepting(l, err);
 }
 
 int pulse__listener_stream(struct pulse_poller *poller,

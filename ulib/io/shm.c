@@ -162,14 +162,19 @@ static ssize_t shm_send(struct pulse_transport *t, const struct iovec *iov,
 		return shm->err ? shm->err : -EPIPE;
 	if (unlikely(shm->dial))
 		return -EAGAIN;
-	left = shm->size - (uint32_t)(shm->tx_tail - shm->tx_head);
+	/* As last seen, which was checked then; a lie only makes it less. */
+	left = shm->tx_tail - shm->tx_head > shm->size ? 0 :
+	       shm->size - (uint32_t)(shm->tx_tail - shm->tx_head);
 	for (int i = 0; i < nr; i++) {
 		const unsigned char *from = iov[i].iov_base;
 		size_t n = iov[i].iov_len;
 		uint32_t at, first;
 
-		if (n > left)
-			left = room(shm) - taken;
+		if (n > left) {
+			/* The peer may have taken its word back meanwhile. */
+			left = room(shm);
+			left = left > taken ? left - taken : 0;
+		}
 		n = n < left ? n : left;
 		at = (uint32_t)(shm->tx_tail + taken) & mask;
 		first = shm->size - at < n ? shm->size - at : (uint32_t)n;

@@ -108,19 +108,19 @@ static void before_wait(struct pulse_poller *poller,
 {
 	struct pulse__shm_loop *loop = container_of(hook, struct pulse__shm_loop,
 						    hook);
-	int rounds = 0;
+	bool served = false;
 
 	(void)poller;
-	while (!pulse__list_empty(&loop->awake) && !wanted_elsewhere(loop)) {
-		if (serve_all(loop) || spin(loop)) {
-			if (++rounds == ROUNDS_A_TURN)
-				break;
-		} else if (!wanted_elsewhere(loop)) {
+	/* Each round counts: a peer whose words flicker must not hold the loop. */
+	for (int i = 0; i < ROUNDS_A_TURN && !wanted_elsewhere(loop) &&
+	     !pulse__list_empty(&loop->awake); i++) {
+		if (serve_all(loop))
+			served = true;
+		else if (!spin(loop) && !wanted_elsewhere(loop))
 			fall_asleep(loop);
-		}
 	}
 	/* Who runs one turn is told of what was done in it: no wait after work. */
-	if (rounds || !pulse__list_empty(&loop->awake))
+	if (served || !pulse__list_empty(&loop->awake))
 		do_not_sleep(loop);
 }
 

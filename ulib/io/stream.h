@@ -116,6 +116,14 @@ struct pulse_listener {
 int pulse__listener_begin(struct pulse_listener *l, struct pulse_poller *poller,
 			  const struct pulse_listener_opts *opts,
 			  const char *address, pulse_accept_fn fn, void *arg);
+/* The same for datagrams: @event is told that there are some. */
+int pulse__listener_begin_udp(struct pulse_listener *l,
+			      struct pulse_poller *poller,
+			      const struct pulse_listener_opts *opts,
+			      const char *address, pulse_accept_fn fn, void *arg,
+			      pulse_poller_fn event, void *event_arg);
+/* Pauses where @err, an errno, says that something has run out. */
+void pulse__listener_shortage(struct pulse_listener *l, int err);
 /* pulse__carrier.listen for them */
 int pulse__listener_stream(struct pulse_poller *poller,
 			   const struct pulse_listener_opts *opts,

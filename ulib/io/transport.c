@@ -113,6 +113,9 @@ int pulse_transport_stats(const struct pulse_transport *t,
 		return err;
 	s.rx_bytes = t->rx_bytes;
 	s.tx_bytes = t->tx_bytes;
+	if (t->ops->sz >= pulse__size_to(struct pulse_transport_ops, stats) &&
+	    t->ops->stats)
+		t->ops->stats(t, &s);
 	pulse__out_store(out, &s, sizeof(s));
 	return 0;
 }

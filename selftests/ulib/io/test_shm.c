@@ -176,15 +176,16 @@ KT_TEST(a_peer_whose_words_lie_is_cut_off)
 	}
 }
 
-static volatile bool scribbling;
+static bool scribbling;
 
 static void *scribble(void *arg)
 {
 	uint32_t *words = arg, seed = 1;
 
-	while (scribbling) {
+	while (READ_ONCE(scribbling)) {
 		seed = seed * 1664525 + 1013904223;
-		words[seed >> 8 & (PULSE__SHM_HEADER / 4 - 1)] = seed >> 3 & 8191;
+		WRITE_ONCE(words[seed >> 8 & (PULSE__SHM_HEADER / 4 - 1)],
+			   seed >> 3 & 8191);
 	}
 	return NULL;
 }
@@ -211,13 +212,13 @@ KT_TEST(a_peer_that_scribbles_harms_nobody)
 		begin_shm();
 		hand_meet(&h);
 		pulse_transport_set_handler(server.t, swallow, NULL);
-		scribbling = true;
+		WRITE_ONCE(scribbling, true);
 		KT_EQ(pthread_create(&thread, NULL, scribble, h.map.head), 0);
 		for (int i = 0; i < 200; i++) {
 			pulse_transport_send(server.t, &iov, 1);
 			pulse_poller_run_once(poller, 0);
 		}
-		scribbling = false;
+		WRITE_ONCE(scribbling, false);
 		pthread_join(thread, NULL);
 		hand_end(&h);
 		KT_CHECK(server.t);

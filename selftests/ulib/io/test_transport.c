@@ -12,7 +12,7 @@ KT_TEST(addresses)
 	static const char *const bad[] = {
 		"", ":", ":80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
 		"127.0.0.1:-1", "127.0.0.1:8x", "1.2.3:80", "[::1]", "[::1:80",
-		"::1:80", "example.org:80", "127.0.0.1:000080", "udp:127.0.0.1:80",
+		"::1:80", "example.org:80", "127.0.0.1:000080", "udp:127.0.0.1:80x",
 		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1",
 	};
 	PULSE_OPTS(pulse_listener_opts, lo, .address = "tcp:localhost:0");

@@ -488,7 +488,8 @@ static void session_info(void *arg, struct pulse_tls_info *info)
 	snprintf(info->cipher, sizeof(info->cipher), "%s",
 		 SSL_get_cipher_name(s->ssl));
 	SSL_get0_alpn_selected(s->ssl, &alpn, &len);
-	memcpy(info->alpn, alpn, len);
+	if (len)
+		memcpy(info->alpn, alpn, len);
 	info->alpn[len] = 0;
 }
 
