@@ -309,6 +309,7 @@ struct pulse_ws_conn {
 	uint8_t hdr[PULSE__WS_HEADER_MAX];
 	uint8_t hdr_len;
 	uint8_t op;			/* of the frame */
+	uint32_t fragments;		/* of the message so far */
 	uint64_t left;			/* bytes of its payload to come */
 	uint32_t key;			/* as it stands at the next byte */
 	uint32_t utf8;			/* as it stands at the next byte */
@@ -316,7 +317,6 @@ struct pulse_ws_conn {
 	bool fin;
 	uint16_t close_code;		/* as on_close will be told */
 	uint16_t subprotocol;		/* index + 1 */
-	uint32_t fragments;		/* of the message so far */
 	struct pulse__ws_msg *msg;	/* message so far; control frame: ctl */
 	struct pulse__ws_msg *ctl;
 	struct pulse__ws_stash *stash;
@@ -324,7 +324,6 @@ struct pulse_ws_conn {
 	struct pulse__ws_strand *strand;
 	struct pulse__ws_dial *dial;	/* a client's that is not open yet */
 	struct pulse__ws_pmd *pmd;	/* NULL: no compression was agreed on */
-	uint64_t packed_bytes;		/* received of that message */
 	char *close_reason;
 	struct pulse__ws_more *more;	/* any thread reads */
 	struct pulse__ws_item *inbox;	/* any thread: newest first */
