@@ -288,7 +288,6 @@ struct pulse_ws_conn {
 	bool deflates;			/* as agreed; any thread reads */
 	bool client;			/* we are; set once */
 	bool moving;			/* between two loops; any thread reads */
-	bool streaming;			/* any thread: pulse_ws_send_begin() */
 	uint8_t tx_stream;		/* PULSE__WS_STREAM | opcode of its next frame */
 	bool is_dirty : 1;
 	bool blocked : 1;		/* the transport takes no more now */
@@ -336,6 +335,7 @@ struct pulse_ws_conn {
 	uint32_t want_drain;		/* any thread: somebody got -EAGAIN */
 	uint32_t heard_tick;		/* when the peer last sent something */
 	uint32_t moved_tick;		/* when it last took something */
+	bool streaming;			/* any thread: pulse_ws_send_begin() */
 };
 
 /* Has the message under way begun to be handed out in pieces? */
