@@ -82,6 +82,7 @@ struct pulse__ws_pmd {
 	uint8_t level;
 	struct z_stream_s *ztx, *zrx;	/* own ones, made when needed */
 	struct z_stream_s *now;		/* of the message under way */
+	uint64_t bytes;		/* received of it, by whoever feeds them */
 	bool ended;		/* its stream has, with the last byte fed */
 	bool stale;		/* the peer's window has moved without ztx */
 };

@@ -185,7 +185,7 @@ static size_t packed_payload(struct pulse_ws_conn *conn, uint8_t *p,
 
 	conn->loop->codec->mask(p, take, conn->key);
 	conn->key = pulse__ws_key_after(conn->key, take);
-	conn->packed_bytes += take;
+	conn->pmd->bytes += take;
 	if (!pulse__ws_unpack(conn, p, take, last))
 		return take;
 	conn->left -= take;
@@ -260,7 +260,8 @@ static void begin_frame(struct pulse_ws_conn *conn,
 		conn->msg_op = f->op;
 		conn->utf8 = 0;
 		conn->packed = f->rsv;
-		conn->packed_bytes = 0;
+		if (f->rsv)
+			conn->pmd->bytes = 0;
 		conn->fragments = 1;
 	} else if (unlikely(cfg->max_fragments) &&
 		   ++conn->fragments > cfg->max_fragments) {

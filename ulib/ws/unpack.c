@@ -64,14 +64,14 @@ bool pulse__ws_unpack(struct pulse_ws_conn *conn, const uint8_t *data,
 	int err = 0;
 
 	/* max >> 3: blocks of a poor compressor, stored ones for example. */
-	if (conn->packed_bytes > max &&
-	    conn->packed_bytes - max > (max >> 3) + SLACK) {
+	if (conn->pmd->bytes > max &&
+	    conn->pmd->bytes - max > (max >> 3) + SLACK) {
 		pulse__ws_fail(conn, PULSE_WS_TOO_BIG,
 			       "compressed message too big");
 		return false;
 	}
 	/* No byte at all is no stream (it takes one), but what it says is clear. */
-	if (last && !conn->packed_bytes) {
+	if (last && !conn->pmd->bytes) {
 		if (!pulse__ws_msg_grow(conn->loop, &conn->msg, 1, true))
 			err = -ENOMEM;
 	} else {
@@ -87,7 +87,7 @@ bool pulse__ws_unpack(struct pulse_ws_conn *conn, const uint8_t *data,
 		return false;
 	if (last) {
 		pulse__ws_count(conn->loop, inflated, 1);
-		pulse__ws_count(conn->loop, inflated_from, conn->packed_bytes);
+		pulse__ws_count(conn->loop, inflated_from, conn->pmd->bytes);
 	}
 	return true;
 }

@@ -307,7 +307,6 @@ struct pulse_ws_conn {
 	bool deflates;			/* as agreed; any thread reads */
 	bool client;			/* we are; set once */
 	bool moving;			/* between two loops; any thread reads */
-	bool streaming;			/* any thread: pulse_ws_send_begin() */
 	uint8_t tx_stream;		/* PULSE__WS_STREAM | opcode of its next frame */
 	bool is_dirty : 1;
 	bool blocked : 1;		/* the transport takes no more now */
@@ -328,6 +327,7 @@ struct pulse_ws_conn {
 	uint8_t hdr[PULSE__WS_HEADER_MAX];
 	uint8_t hdr_len;
 	uint8_t op;			/* of the frame */
+	uint32_t fragments;		/* of the message so far */
 	uint64_t left;			/* bytes of its payload to come */
 	uint32_t key;			/* as it stands at the next byte */
 	uint32_t utf8;			/* as it stands at the next byte */
@@ -335,7 +335,6 @@ struct pulse_ws_conn {
 	bool fin;
 	uint16_t close_code;		/* as on_close will be told */
 	uint16_t subprotocol;		/* index + 1 */
-	uint32_t fragments;		/* of the message so far */
 	struct pulse__ws_msg *msg;	/* message so far; control frame: ctl */
 	struct pulse__ws_msg *ctl;
 	struct pulse__ws_stash *stash;
@@ -343,7 +342,6 @@ struct pulse_ws_conn {
 	struct pulse__ws_strand *strand;
 	struct pulse__ws_dial *dial;	/* a client's that is not open yet */
 	struct pulse__ws_pmd *pmd;	/* NULL: no compression was agreed on */
-	uint64_t packed_bytes;		/* received of that message */
 	char *close_reason;
 	struct pulse__ws_more *more;	/* any thread reads */
 	struct pulse__ws_item *inbox;	/* any thread: newest first */
@@ -356,6 +354,7 @@ struct pulse_ws_conn {
 	uint32_t want_drain;		/* any thread: somebody got -EAGAIN */
 	uint32_t heard_tick;		/* when the peer last sent something */
 	uint32_t moved_tick;		/* when it last took something */
+	bool streaming;			/* any thread: pulse_ws_send_begin() */
 };
 
 /* Has the message under way begun to be handed out in pieces? */

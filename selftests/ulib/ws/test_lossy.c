@@ -128,6 +128,7 @@ static struct peer dial(struct pulse_ws_server *server)
 	struct timeval limit = { 60, 0 };
 	char where[PULSE_ADDRESS_MAX];
 	struct peer p = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	int on = 1;
 
 	KT_EQ(pulse_ws_server_address(server, where, sizeof(where)), 0);
 	inet_pton(AF_INET, "10.9.0.2", &sin.sin_addr);
@@ -136,6 +137,7 @@ static struct peer dial(struct pulse_ws_server *server)
 	KT_CHECK(!connect(p.fd, (struct sockaddr *)&sin, sizeof(sin)));
 	KT_CHECK(peer_say(&p, UPGRADE));
 	KT_EQ(peer_status(&p), 101);
+	setsockopt(p.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 	return p;
 }
 
@@ -185,6 +187,10 @@ static void vanish(struct pulse_ws_opts *o, int end)
 	o->listen = "10.9.0.1:0";
 	server = serve_keeping(o, &h);
 	p = dial(server);
+	/* What is not acknowledged is sent again, for long, instead of probes. */
+	KT_CHECK(peer_send_frame(&p, 0x82, "x", 1));
+	KT_CHECK(peer_expect(&p, 0x82, "x", 1));
+	peer_nap(500);
 	__atomic_store_n(&line.lose, 100, __ATOMIC_RELEASE);
 	KT_CHECK(EVENTUALLY(closed() == 1));
 	KT_CHECK(EVENTUALLY(!stats_of(server).connections));
