@@ -466,6 +466,18 @@ static bool straight(const struct pulse_ws_conn *conn)
 	       pulse__ws_state(conn) == PULSE__WS_OPEN;
 }
 
+/* Handles what a read brought; what is sent back of it may lie in it until then. */
+static void rx_view(struct pulse_ws_conn *conn, uint8_t *data, size_t n)
+{
+	struct pulse__ws_loop *loop = conn->loop;
+
+	loop->view_conn = conn;
+	pulse__ws_rx(conn, data, n);
+	if (loop->nr_refs)
+		pulse__ws_flush_refs(conn);
+	loop->view_conn = NULL;
+}
+
 /* The rest of a large frame into its message, what follows into the loop's buffer. */
 static ssize_t receive_straight(struct pulse_ws_conn *conn)
 {
@@ -490,7 +502,7 @@ static ssize_t receive_straight(struct pulse_ws_conn *conn)
 	if (!conn->left)
 		frame_in_msg_done(conn);
 	if ((size_t)n > first)
-		pulse__ws_rx(conn, iov[1].iov_base, (size_t)n - first);
+		rx_view(conn, iov[1].iov_base, (size_t)n - first);
 	return n;
 }
 
@@ -514,13 +526,8 @@ void pulse__ws_readable(struct pulse_ws_conn *conn)
 		n = receive_straight(conn);
 	} else {
 		n = pulse_transport_view(conn->t, (void **)&data);
-		if (likely(n > 0)) {
-			conn->loop->view_conn = conn;
-			pulse__ws_rx(conn, data, (size_t)n);
-			if (conn->loop->nr_refs)
-				pulse__ws_flush_refs(conn);
-			conn->loop->view_conn = NULL;
-		}
+		if (likely(n > 0))
+			rx_view(conn, data, (size_t)n);
 	}
 	if (likely(n > 0)) {
 		if (likely(pulse__ws_state(conn) == PULSE__WS_OPEN)) {
