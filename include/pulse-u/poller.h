@@ -176,6 +176,24 @@ PULSE_API int pulse_poller_run_once(struct pulse_poller *poller,
 				    int64_t deadline_ns);
 
 /**
+ * pulse_poller_prepare() - get ready to be waited for by another loop
+ * @poller: the poller; the caller runs it with pulse_poller_run_once() and 0
+ * @fd: out: to be watched for reading by that loop; stays the poller's, and
+ *	may be another one after the next call
+ * @deadline_ns: out: when to run the poller at the latest, PULSE_FOREVER
+ *
+ * For a program that has an event loop already: call this before that loop
+ * sleeps, watch @fd until @deadline_ns, then pulse_poller_run_once(poller, 0).
+ * Other threads that post or stop make @fd readable from this call on. Hooks
+ * are called.
+ *
+ * Return: 0 sleep; 1 there is something to do: run it now; -EINVAL; -EBUSY
+ * somebody runs it; -EDEADLK; -EOWNERDEAD; -ENOMEM; -EMFILE.
+ */
+PULSE_API int pulse_poller_prepare(struct pulse_poller *poller, int *fd,
+				   int64_t *deadline_ns);
+
+/**
  * pulse_poller_stop() - make pulse_poller_run() return
  * @poller: the poller
  *

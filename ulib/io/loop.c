@@ -156,16 +156,21 @@ static int spin(struct pulse_poller *p, int64_t deadline_ns)
 	return n;
 }
 
+static void call_hooks(struct pulse_poller *p)
+{
+	for (struct pulse_poller_hook *h = p->hooks, *next; h; h = next) {
+		next = h->next;
+		h->fn(p, h);
+	}
+}
+
 static unsigned int turn(struct pulse_poller *p, int64_t deadline_ns)
 {
 	unsigned int posted, timers;
 	int64_t due;
 	int events;
 
-	for (struct pulse_poller_hook *h = p->hooks, *next; h; h = next) {
-		next = h->next;
-		h->fn(p, h);
-	}
+	call_hooks(p);
 	due = pulse__wheel_next(&p->wheel);
 	if (deadline_ns > due)
 		deadline_ns = due;
@@ -235,6 +240,25 @@ int pulse_poller_run_once(struct pulse_poller *p, int64_t deadline_ns)
 	__atomic_store_n(&p->stop, 0, __ATOMIC_RELAXED);
 	leave(p);
 	return n > INT_MAX ? INT_MAX : (int)n;
+}
+
+int pulse_poller_prepare(struct pulse_poller *p, int *fd, int64_t *deadline_ns)
+{
+	int err;
+
+	if (!p || !fd || !deadline_ns)
+		return -EINVAL;
+	err = enter(p);
+	if (err)
+		return err;
+	call_hooks(p);
+	*fd = p->ops->fd(p);
+	*deadline_ns = pulse__wheel_next(&p->wheel);
+	/* (C), pairs with (B) in wake() */
+	__atomic_store_n(&p->asleep, 1, __ATOMIC_SEQ_CST);
+	err = something_posted(p);
+	leave(p);
+	return err;
 }
 
 int pulse_poller_run(struct pulse_poller *p)

@@ -147,6 +147,13 @@ static void epoll_wake(struct pulse_poller *p)
 		;
 }
 
+static int epoll_fd(struct pulse_poller *p)
+{
+	struct epoll_sys *sys = p->sys;
+
+	return sys->epfd;
+}
+
 const struct pulse__poller_ops pulse__poller_epoll = {
 	.name = "epoll",
 	.open = epoll_open,
@@ -156,4 +163,5 @@ const struct pulse__poller_ops pulse__poller_epoll = {
 	.del = epoll_del,
 	.wait = epoll_wait_turn,
 	.wake = epoll_wake,
+	.fd = epoll_fd,
 };

@@ -36,6 +36,8 @@ struct pulse__poller_ops {
 	int (*wait)(struct pulse_poller *p, int64_t deadline_ns);
 	/* End a wait from any thread; once for each call. */
 	void (*wake)(struct pulse_poller *p);
+	/* What becomes readable when there is an event, all being armed. */
+	int (*fd)(struct pulse_poller *p);
 	/* Or NULL: the run ends, nothing may stay prepared. */
 	void (*leave)(struct pulse_poller *p);
 	/* Or NULL: a transport of a connected socket, in a way of its own. */

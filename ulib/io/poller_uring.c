@@ -639,6 +639,17 @@ static void uring_leave(struct pulse_poller *p)
 		pulse__uring_flush(pulse__uring_of(p));
 }
 
+static int uring_fd(struct pulse_poller *p)
+{
+	struct pulse__uring *u = pulse__uring_of(p);
+
+	if (u->stale)
+		arm_all(p);
+	arm_due(p);
+	pulse__uring_flush(u);
+	return u->ring.ring_fd;
+}
+
 const struct pulse__poller_ops pulse__poller_uring = {
 	.name = "io_uring",
 	.open = uring_open,
@@ -649,6 +660,7 @@ const struct pulse__poller_ops pulse__poller_uring = {
 	.begin = uring_begin,
 	.wait = uring_wait,
 	.wake = uring_wake,
+	.fd = uring_fd,
 	.leave = uring_leave,
 	.adopt = pulse__uring_adopt,
 };

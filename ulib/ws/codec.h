@@ -52,4 +52,43 @@ static inline uint32_t pulse__ws_key_after(uint32_t key, size_t bytes)
 #endif
 }
 
+static inline uint64_t pulse__ws_load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline void pulse__ws_store64(uint8_t *p, uint64_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+/*
+ * Masks what a codec's call would be the larger part of: 8 to 32 bytes as words
+ * from both ends, which may overlap, for all are read before one is written.
+ * False: of another length, nothing was done.
+ */
+static inline bool pulse__ws_mask_short(uint8_t *p, size_t n, uint32_t key)
+{
+	uint32_t end = pulse__ws_key_after(key, n);
+	uint64_t k = (uint64_t)key << 32 | key, e = (uint64_t)end << 32 | end;
+	uint64_t a, b, y, z;
+
+	if (n - 8 > 24)
+		return false;
+	a = pulse__ws_load64(p) ^ k;
+	z = pulse__ws_load64(p + n - 8) ^ e;
+	if (n > 16) {
+		b = pulse__ws_load64(p + 8) ^ k;
+		y = pulse__ws_load64(p + n - 16) ^ e;
+		pulse__ws_store64(p + 8, b);
+		pulse__ws_store64(p + n - 16, y);
+	}
+	pulse__ws_store64(p, a);
+	pulse__ws_store64(p + n - 8, z);
+	return true;
+}
+
 #endif /* PULSE__WS_CODEC_H */

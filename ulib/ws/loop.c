@@ -5,6 +5,9 @@
 #include "base/usdt.h"
 #include "ws/ws_int.h"
 
+/* What one read may bring: many messages, and still in a core's own cache. */
+#define READ_BYTES	(256U << 10)
+
 static void accepted(struct pulse_listener *listener, struct pulse_transport *t,
 		     void *arg)
 {
@@ -155,7 +158,8 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 			  struct pulse__ws_loop **out)
 {
 	PULSE_OPTS(pulse_poller_opts, po, .ctx = opts->ctx,
-		   .kind = opts->poller, .spin_us = opts->spin_us);
+		   .kind = opts->poller, .spin_us = opts->spin_us,
+		   .buffer_bytes = READ_BYTES);
 	PULSE_OPTS(pulse_listener_opts, lo, .address = address,
 		   .backlog = opts->backlog, .keepalive_s = opts->keepalive_s,
 		   .reuse_port = opts->threads > 1 ? PULSE_ON : PULSE_OFF,

@@ -128,6 +128,11 @@ static void not_utf8(struct pulse_ws_conn *conn)
 	pulse__ws_fail(conn, PULSE_WS_BAD_DATA, "text is not UTF-8");
 }
 
+static void cut_character(struct pulse_ws_conn *conn)
+{
+	pulse__ws_fail(conn, PULSE_WS_BAD_DATA, "text ends within a character");
+}
+
 /* A message is complete. */
 static void complete(struct pulse_ws_conn *conn, uint8_t *data, size_t len)
 {
@@ -135,8 +140,7 @@ static void complete(struct pulse_ws_conn *conn, uint8_t *data, size_t len)
 
 	conn->msg_op = 0;
 	if (unlikely(conn->utf8)) {
-		pulse__ws_fail(conn, PULSE_WS_BAD_DATA,
-			       "text ends within a character");
+		cut_character(conn);
 		return;
 	}
 	pulse__ws_count(conn->loop, messages_in, 1);
@@ -194,7 +198,9 @@ static size_t packed_payload(struct pulse_ws_conn *conn, uint8_t *p,
 	return take;
 }
 
-static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
+/* @n0: bytes of this read before @p. */
+static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n,
+			   size_t n0)
 {
 	size_t take = n < conn->left ? n : (size_t)conn->left;
 
@@ -209,9 +215,17 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		return take;
 	if (likely(take == conn->left && conn->fin && !conn->msg &&
 		   !pulse__ws_in_chunks(conn))) {
+		struct pulse__ws_loop *loop = conn->loop;
+
 		conn->left = 0;
 		conn->in_frame = false;
+		/* Of its header at least so much has come in this read, too. */
+		if (take >= PULSE__WS_REF && loop->view_conn == conn && n0 >= 10) {
+			loop->view_msg = p;
+			loop->view_len = take;
+		}
 		complete(conn, p, take);
+		loop->view_msg = NULL;
 		return take;
 	}
 	if (unlikely(conn->loop->cfg->h.on_chunk)) {
@@ -315,33 +329,52 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 }
 
 /*
- * A whole text or binary message of up to 125 bytes, which most are that a
- * server gets: as header() and data_payload() would, without keeping anything
- * on the way. Returns its bytes; 0: it is something else.
+ * A whole text or binary message of less than PULSE__WS_REF bytes, which most
+ * are that a server gets: as header() and data_payload() would, without keeping
+ * anything on the way. Returns its bytes; 0: it is something else.
  */
 static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
 				   size_t n)
 {
-	const struct pulse__ws_codec *codec = conn->loop->codec;
-	size_t len;
+	struct pulse__ws_loop *loop = conn->loop;
+	size_t len, head = 6;
+	uint8_t op;
 
-	if (n < 6 || unlikely(conn->client) ||
-	    (p[0] != (PULSE__WS_FIN | PULSE__WS_BINARY) &&
-	     p[0] != (PULSE__WS_FIN | PULSE__WS_TEXT)))
+	/* Final, without reserved bits, text or binary; masked. */
+	op = p[0] - PULSE__WS_FIN;
+	if (n < 6 || (uint8_t)(op - PULSE__WS_TEXT) > 1 || conn->client)
 		return 0;
 	len = p[1] - 0x80U;	/* without a mask it wraps to a large number */
-	if (len > 125 || n - 6 < len || conn->msg_op ||
+	if (len == 126) {
+		len = (size_t)p[2] << 8 | p[3];
+		head = 8;
+		if (len < 126 || len >= PULSE__WS_REF)
+			return 0;
+	} else if (len > 126) {
+		return 0;
+	}
+	if (n < head + len || len > loop->cfg->max_message || conn->msg_op ||
 	    pulse__ws_state(conn) != PULSE__WS_OPEN)
 		return 0;
-	codec->mask(p + 6, len, pulse__ws_key(p + 2));
-	conn->msg_op = p[0] & 0x0f;
-	conn->utf8 = 0;
-	if (conn->msg_op == PULSE__WS_TEXT &&
-	    unlikely(!codec->utf8(&conn->utf8, p + 6, len)))
-		not_utf8(conn);
-	else
-		complete(conn, p + 6, len);
-	return len + 6;
+	p += head;
+	if (!pulse__ws_mask_short(p, len, pulse__ws_key(p - 4)))
+		loop->codec->mask(p, len, pulse__ws_key(p - 4));
+	if (op == PULSE__WS_TEXT) {
+		uint32_t utf8 = 0;
+
+		if (unlikely(!loop->codec->utf8(&utf8, p, len))) {
+			not_utf8(conn);
+			return len + head;
+		}
+		if (unlikely(utf8)) {
+			cut_character(conn);
+			return len + head;
+		}
+	}
+	pulse__ws_count(loop, messages_in, 1);
+	pulse__ws_count(loop, bytes_in, len);
+	pulse__ws_deliver(conn, op, p, len);
+	return len + head;
 }
 
 /* ---- what was received --------------------------------------------------- */
@@ -418,7 +451,7 @@ static size_t handle(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		else if (unlikely(pulse__ws_is_control(conn->op)))
 			at += control_payload(conn, p + at, n - at);
 		else
-			at += data_payload(conn, p + at, n - at);
+			at += data_payload(conn, p + at, n - at, at);
 	}
 	return at;
 }
@@ -456,6 +489,18 @@ static bool straight(const struct pulse_ws_conn *conn)
 	       pulse__ws_state(conn) == PULSE__WS_OPEN;
 }
 
+/* Handles what a read brought; what is sent back of it may lie in it until then. */
+static void rx_view(struct pulse_ws_conn *conn, uint8_t *data, size_t n)
+{
+	struct pulse__ws_loop *loop = conn->loop;
+
+	loop->view_conn = conn;
+	pulse__ws_rx(conn, data, n);
+	if (loop->nr_refs)
+		pulse__ws_flush_refs(conn);
+	loop->view_conn = NULL;
+}
+
 /* The rest of a large frame into its message, what follows into the loop's buffer. */
 static ssize_t receive_straight(struct pulse_ws_conn *conn)
 {
@@ -480,7 +525,7 @@ static ssize_t receive_straight(struct pulse_ws_conn *conn)
 	if (!conn->left)
 		frame_in_msg_done(conn);
 	if ((size_t)n > first)
-		pulse__ws_rx(conn, iov[1].iov_base, (size_t)n - first);
+		rx_view(conn, iov[1].iov_base, (size_t)n - first);
 	return n;
 }
 
@@ -505,7 +550,7 @@ void pulse__ws_readable(struct pulse_ws_conn *conn)
 	} else {
 		n = pulse_transport_view(conn->t, (void **)&data);
 		if (likely(n > 0))
-			pulse__ws_rx(conn, data, (size_t)n);
+			rx_view(conn, data, (size_t)n);
 	}
 	if (likely(n > 0)) {
 		if (likely(pulse__ws_state(conn) == PULSE__WS_OPEN)) {

@@ -59,7 +59,8 @@ static size_t weight_of(const struct item *item)
 	return sizeof(*item) + item->len;
 }
 
-__thread const struct pulse_ws_conn *pulse__ws_in_strand;
+__thread const struct pulse_ws_conn *pulse__ws_in_strand
+	__attribute__((tls_model("initial-exec")));
 
 static void run_strand(void *data);
 

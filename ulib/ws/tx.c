@@ -90,8 +90,12 @@ static void append(struct pulse_ws_conn *conn, struct pulse__ws_obuf *buf)
 
 static uint8_t *reserve(struct pulse_ws_conn *conn, size_t bytes)
 {
-	struct pulse__ws_obuf *buf = conn->out_last;
+	struct pulse__ws_obuf *buf;
 
+	/* They come first, and may leave something behind. */
+	if (unlikely(conn->loop->nr_refs) && conn->loop->view_conn == conn)
+		pulse__ws_flush_refs(conn);
+	buf = conn->out_last;
 	if (likely(buf && buf->room - buf->tail >= bytes))
 		return buf->data + buf->tail;
 	buf = obuf_new(conn->loop, room_for(conn, bytes));
@@ -364,23 +368,20 @@ static bool refuse_now(struct pulse_ws_conn *conn)
 }
 
 /*
- * Sends what is queued and the message, without copying it. What the
+ * Sends what is queued and the pieces behind it, without copying them. What the
  * transport leaves is copied behind.
  */
-static int send_direct(struct pulse_ws_conn *conn, uint8_t op, const void *data,
-		       size_t len)
+static int send_pieces(struct pulse_ws_conn *conn, const struct iovec *pieces,
+		       int nr_pieces)
 {
-	struct iovec iov[MAX_PIECES + 2];
-	uint8_t hdr[PULSE__WS_HEADER_MAX];
-	size_t queued, hdr_len, skip;
+	struct iovec iov[MAX_PIECES + PULSE__WS_REFS];
+	size_t queued, skip;
 	int nr = gather(conn, iov, &queued), err = 0;
 	ssize_t n;
 
-	hdr_len = pulse__ws_frame_write(hdr, PULSE__WS_FIN ^ op, len);
-	iov[nr++] = (struct iovec){ hdr, hdr_len };
-	iov[nr++] = (struct iovec){ (void *)data, len };
+	memcpy(iov + nr, pieces, (size_t)nr_pieces * sizeof(*pieces));
 	pulse__ws_count(conn->loop, sends, 1);
-	n = pulse_transport_send(conn->t, iov, nr);
+	n = pulse_transport_send(conn->t, iov, nr + nr_pieces);
 	if (n == -EAGAIN)
 		n = 0;
 	if (n < 0) {
@@ -389,19 +390,65 @@ static int send_direct(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 	}
 	skip = (size_t)n > queued ? (size_t)n - queued : 0;
 	consume(conn, (size_t)n - skip);
-	if (skip == hdr_len + len)
+	for (nr = 0; nr < nr_pieces && skip >= pieces[nr].iov_len; nr++)
+		skip -= pieces[nr].iov_len;
+	if (nr == nr_pieces)
 		return 0;
-	if (skip < hdr_len)
-		err = pulse__ws_put_raw(conn, hdr + skip, hdr_len - skip);
-	skip = skip < hdr_len ? 0 : skip - hdr_len;
-	if (!err)
-		err = pulse__ws_put_raw(conn, (const uint8_t *)data + skip,
-					len - skip);
+	for (; nr < nr_pieces && !err; nr++, skip = 0)
+		err = pulse__ws_put_raw(conn, (uint8_t *)pieces[nr].iov_base + skip,
+					pieces[nr].iov_len - skip);
 	if (err)	/* half a frame is out */
 		pulse__ws_doom(conn, conn->end);
 	else
 		block(conn);
 	return err;
+}
+
+static int send_direct(struct pulse_ws_conn *conn, uint8_t op, const void *data,
+		       size_t len)
+{
+	uint8_t hdr[PULSE__WS_HEADER_MAX];
+	struct iovec pieces[2] = { { hdr, 0 }, { (void *)data, len } };
+
+	pieces[0].iov_len = pulse__ws_frame_write(hdr, PULSE__WS_FIN ^ op, len);
+	return send_pieces(conn, pieces, 2);
+}
+
+void pulse__ws_flush_refs(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_loop *loop = conn->loop;
+	uint32_t nr = loop->nr_refs;
+
+	loop->nr_refs = 0;
+	if (likely(!conn->doomed))
+		(void)send_pieces(conn, loop->ref, (int)nr);
+}
+
+/* The message in hand back to where it came from: it need not be moved. */
+static bool send_by_ref(struct pulse_ws_conn *conn, uint8_t op,
+			const void *data, size_t len)
+{
+	struct pulse__ws_loop *loop = conn->loop;
+	uint8_t *hdr = (uint8_t *)data - (len < 65536 ? 4 : 10);
+	uint32_t n = 0;
+
+	if (data != loop->view_msg || len != loop->view_len ||
+	    conn != loop->view_conn)
+		return false;
+	if (loop->nr_refs == PULSE__WS_REFS)
+		pulse__ws_flush_refs(conn);
+	if (conn->client || conn->blocked || conn->in_flight || conn->doomed ||
+	    pulse_transport_features(conn->t) & PULSE_TRANSPORT_ASYNC_SEND)
+		return false;
+	for (struct pulse__ws_obuf *b = conn->out_first; b; b = b->next)
+		if (++n > MAX_PIECES)
+			return false;
+	loop->view_msg = NULL;
+	pulse__ws_frame_write(hdr, PULSE__WS_FIN | op, len);
+	loop->ref[loop->nr_refs++] = (struct iovec){
+		hdr, len + (size_t)((const uint8_t *)data - hdr),
+	};
+	return true;
 }
 
 static bool direct(const struct pulse_ws_conn *conn, size_t len)
@@ -450,6 +497,9 @@ int pulse__ws_put(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 {
 	int err;
 
+	/* What is to go out by reference came first. */
+	if (unlikely(conn->loop->nr_refs) && conn->loop->view_conn == conn)
+		pulse__ws_flush_refs(conn);
 	if (unlikely(direct(conn, len)))
 		err = send_direct(conn, op, data, len);
 	else
@@ -488,6 +538,8 @@ int pulse__ws_send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 		if (err)
 			return err;
 	}
+	if (unlikely(len >= PULSE__WS_REF) && send_by_ref(conn, op, data, len))
+		return 0;
 	err = pulse__ws_put(conn, op, data, len);
 	/* Its window has moved, the peer's not. */
 	if (unlikely(err) && op & PULSE__WS_RSV1)
@@ -559,12 +611,55 @@ int pulse__ws_may_send(struct pulse_ws_conn *conn, bool *on_loop)
 	return *on_loop && conn->doomed ? -EPIPE : 0;
 }
 
+/*
+ * A short answer by a handler, into the batch that is being gathered: what
+ * pulse_ws_send() does in that case, in one piece. False: it is another case.
+ */
+static inline bool send_quickly(struct pulse_ws_conn *conn, int opcode,
+				const void *data, size_t len)
+{
+	struct pulse__ws_loop *loop = pulse__ws_loop_of(conn);
+	struct pulse__ws_obuf *buf;
+	uint8_t *to;
+	size_t n;
+
+	if (pulse__poller_current != loop->poller || !conn->in_rx)
+		return false;
+	buf = conn->out_last;
+	if (!buf || loop->nr_refs || conn->tx_stream ||
+	    (unsigned int)opcode - PULSE_WS_TEXT > 1 ||
+	    len - 1 >= PULSE__WS_REF - 1 || !data ||
+	    buf->room - buf->tail < len + 4 || conn->pmd ||
+	    conn->client || conn->doomed ||
+	    pulse__ws_state(conn) != PULSE__WS_OPEN ||
+	    conn->out_bytes + len + 4 + READ_ONCE(conn->posted_bytes) >=
+	    loop->cfg->high)
+		return false;
+	to = buf->data + buf->tail;
+	n = pulse__ws_frame_write(to, (uint8_t)(PULSE__WS_FIN |
+						(unsigned int)opcode), len);
+	if (len - 16 <= 16) {
+		memcpy(to + n, data, 16);
+		memcpy(to + n + len - 16, (const uint8_t *)data + len - 16, 16);
+	} else {
+		memcpy(to + n, data, len);
+	}
+	n += len;
+	buf->tail += (uint32_t)n;
+	WRITE_ONCE(conn->out_bytes, conn->out_bytes + n);
+	pulse__ws_count(loop, messages_out, 1);
+	pulse__ws_count(loop, bytes_out, len);
+	return true;
+}
+
 int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
 		  size_t len)
 {
 	bool on_loop;
 	int err;
 
+	if (likely(conn && send_quickly(conn, opcode, data, len)))
+		return 0;
 	if (!conn || (!data && len) ||
 	    (opcode != PULSE_WS_TEXT && opcode != PULSE_WS_BINARY &&
 	     opcode != PULSE_WS_PING && opcode != PULSE_WS_PONG))

@@ -54,6 +54,9 @@
 #define PULSE__WS_OBUF		(68U << 10)
 /* Messages from here on are sent from where they lie, if they can be. */
 #define PULSE__WS_DIRECT	(16U << 10)
+/* Those that are sent back as they came, within what a read brought, from here. */
+#define PULSE__WS_REF		2048U
+#define PULSE__WS_REFS		32
 /* Times are told in ticks of 2^20 ns, as the poller's wheel counts. */
 #define PULSE__WS_TICK_SHIFT	20
 
@@ -185,6 +188,16 @@ struct pulse__ws_loop {
 	struct pulse__ws_msg *spare_msgs;	/* SPARE_MIN bytes and more */
 	size_t spare_bytes;
 	struct pulse__ws_shared shared;	/* streams of compression */
+	/*
+	 * While the bytes of a read are handled: whose they are, the message in
+	 * hand, and answers that lie among them behind a header in the place of
+	 * the message's own. They are out, or copied, before the next read.
+	 */
+	struct pulse_ws_conn *view_conn;
+	const uint8_t *view_msg;	/* NULL: it has no room before it */
+	size_t view_len;
+	uint32_t nr_refs;
+	struct iovec ref[PULSE__WS_REFS];
 	struct pulse__list conns;
 	bool closing;			/* nobody is let in, nobody dials */
 	bool cut;			/* nobody stays */
@@ -446,6 +459,8 @@ int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 /* Appends bytes as they are. */
 int pulse__ws_put_raw(struct pulse_ws_conn *conn, const void *data,
 		      size_t len);
+/* Sends the answers that lie in the read, or copies what is left of them. */
+void pulse__ws_flush_refs(struct pulse_ws_conn *conn);
 /* Gives the transport what it takes. */
 void pulse__ws_flush(struct pulse_ws_conn *conn);
 /* The send that was in flight is through. */
@@ -610,7 +625,8 @@ void pulse__ws_deliver_piece(struct pulse_ws_conn *conn, int op,
 bool pulse__ws_strand_close(struct pulse_ws_conn *conn);
 bool pulse__ws_strand_idle(const struct pulse_ws_conn *conn);
 /* Whose handler the calling thread runs as a task; NULL on loops. */
-extern __thread const struct pulse_ws_conn *pulse__ws_in_strand;
+extern __thread const struct pulse_ws_conn *pulse__ws_in_strand
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 /* There is room again, or the connection is not open any more. */
 void pulse__ws_strand_resume(struct pulse_ws_conn *conn);
 void pulse__ws_strand_free(struct pulse_ws_conn *conn);

@@ -2,6 +2,8 @@
 /* The loop: descriptors, posts, timers, hooks, stop. */
 #include "watch.h"
 
+#include <poll.h>
+
 #include <pthread.h>
 
 KT_TEST(a_descriptor_is_told_until_it_is_read)
@@ -377,6 +379,114 @@ KT_TEST(another_thread_is_told_to_keep_out)
 	pthread_barrier_destroy(&in_loop);
 	end_pipe(&w);
 	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+/* ---- on another loop ------------------------------------------------------ */
+
+static void posted_elsewhere(struct pulse_poller *p, void *arg)
+{
+	(void)p;
+	(*(int *)arg)++;
+}
+
+static void *post_to_it(void *arg)
+{
+	void **what = arg;
+
+	KT_EQ(pulse_poller_post(what[0], posted_elsewhere, what[1]), 0);
+	return NULL;
+}
+
+static int readable(int fd, int ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, ms);
+}
+
+KT_TEST(another_loop_may_wait_for_it)
+{
+	struct pulse_poller *p = make();
+	struct watch w = { 0 };
+	int64_t deadline = 0;
+	int n = 0, fd = -1;
+	void *what[2] = { p, &n };
+	pthread_t thread;
+
+	KT_EQ(watch_pipe(p, &w), 0);
+	KT_EQ(pulse_poller_prepare(p, &fd, &deadline), 0);
+	KT_EQ(deadline, PULSE_FOREVER);
+	KT_EQ(readable(fd, 0), 0);
+	ring(&w);
+	KT_EQ(readable(fd, 10000), 1);
+	KT_EQ(pulse_poller_run_once(p, 0), 1);
+	KT_EQ(w.calls, 1);
+	KT_EQ(read(w.pipe[0], &fd, 1), 1);
+	pulse_poller_run_once(p, 0);
+
+	/* What others post wakes that loop. */
+	KT_EQ(pulse_poller_prepare(p, &fd, &deadline), 0);
+	KT_REQUIRE(!pthread_create(&thread, NULL, post_to_it, what));
+	KT_EQ(readable(fd, 10000), 1);
+	pthread_join(thread, NULL);
+	while (!n)
+		KT_CHECK(pulse_poller_run_once(p, 0) >= 0);
+	KT_EQ(n, 1);
+
+	/* What was posted before is told. */
+	KT_EQ(pulse_poller_post(p, posted_elsewhere, &n), 0);
+	KT_EQ(pulse_poller_prepare(p, &fd, &deadline), 1);
+	KT_EQ(pulse_poller_run_once(p, 0), 1);
+	KT_EQ(n, 2);
+	KT_EQ(pulse_poller_prepare(NULL, &fd, &deadline), -EINVAL);
+	KT_EQ(pulse_poller_prepare(p, NULL, &deadline), -EINVAL);
+	KT_EQ(pulse_poller_prepare(p, &fd, NULL), -EINVAL);
+	KT_EQ(pulse_poller_del(p, w.id), 0);
+	end_pipe(&w);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+KT_TEST(a_loop_that_looks_before_it_sleeps)
+{
+	PULSE_OPTS(pulse_poller_opts, o, .spin_us = 2000);
+	int64_t until = pulse_now_ns() + 20000000;
+	struct pulse_poller *p = NULL;
+	struct watch w = { 0 };
+	int n = 0;
+
+	KT_EQ(pulse_poller_create(&o, &p), 0);
+	KT_EQ(watch_pipe(p, &w), 0);
+	KT_EQ(pulse_poller_run_once(p, until), 0);
+	KT_CHECK(pulse_now_ns() >= until);
+	ring(&w);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 1);
+	KT_EQ(pulse_poller_post(p, posted_elsewhere, &n), 0);
+	while (!n)
+		KT_CHECK(pulse_poller_run_once(p, PULSE_FOREVER) > 0);
+	KT_EQ(pulse_poller_destroy(p), 0);
+	end_pipe(&w);
+	o.spin_us = 1000001;
+	KT_EQ(pulse_poller_create(&o, &p), -EINVAL);
+	o.spin_us = 0;
+	o.reserved2 = 1;
+	KT_EQ(pulse_poller_create(&o, &p), -EINVAL);
+}
+
+KT_TEST(its_kind_is_as_asked_for)
+{
+	PULSE_OPTS(pulse_poller_opts, o, .kind = PULSE_POLLER_EPOLL);
+	struct pulse_poller *p = NULL;
+
+	KT_EQ(pulse_poller_create(&o, &p), 0);
+	KT_STREQ(pulse_poller_name(p), "epoll");
+	KT_EQ(pulse_poller_destroy(p), 0);
+	o.kind = PULSE_POLLER_IO_URING;
+	if (pulse_poller_create(&o, &p))	/* said in the log */
+		KT_SKIP("no io_uring here");
+	KT_STREQ(pulse_poller_name(p), "io_uring");
+	KT_EQ(pulse_poller_destroy(p), 0);
+	o.kind = PULSE_POLLER_IO_URING + 1;
+	KT_EQ(pulse_poller_create(&o, &p), -EINVAL);
 }
 
 KT_MAIN()
