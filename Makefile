@@ -95,7 +95,8 @@ EX_BIN    := $(EX_SRC:examples/%.c=$(O)/bin/examples/%) \
 	     $(patsubst examples/%/,$(O)/bin/%,$(EX_DIRS))
 TEST_BIN  := $(TEST_SRC:%.c=$(O)/%)
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(O)/%)
-BENCH_BIN := $(BENCH_SRC:%.c=$(O)/%) $(BENCH_CXX:%.cc=$(O)/%)
+BENCH_GO  := $(if $(shell command -v go),$(wildcard selftests/bench/peer_*.go))
+BENCH_BIN := $(BENCH_SRC:%.c=$(O)/%) $(BENCH_CXX:%.cc=$(O)/%) $(BENCH_GO:%.go=$(O)/%)
 
 # -------------------------------------------------------------------- targets
 .PHONY: help
@@ -274,6 +275,10 @@ $(BENCH_SRC:%.c=$(O)/%): $(O)/%: %.c $(LIBA) $(O)/.flags
 	@mkdir -p $(@D)
 	@echo "  BENCH   $@"
 	@$(CC) $(CPPFLAGS) $(TESTCFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBA) $(LIBS) $(call PEER_CLIBS,$@) -lm
+$(BENCH_GO:%.go=$(O)/%): $(O)/%: %.go
+	@mkdir -p $(@D)
+	@echo "  BENCH   $@"
+	@GOCACHE=$(abspath $(O))/obj/go GO111MODULE=off go build -o $@ $<
 $(BENCH_CXX:%.cc=$(O)/%): $(O)/%: %.cc
 	@mkdir -p $(@D)
 	@echo "  BENCH   $@"

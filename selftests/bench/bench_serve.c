@@ -7,7 +7,8 @@
  * that count the work down.
  *
  * oneTBB comes from the program peer_pool beside this one, where libtbb-dev was
- * there to build it with.
+ * there to build it with; Go from peer_go, where golang-go was. (Taskflow is not
+ * packaged by Debian.)
  *
  * usage: bench_serve [rounds [group]]
  */
@@ -223,7 +224,8 @@ static bool run_threads(const char *what, double *out)
 	return true;
 }
 
-static bool run_tbb(const char *what, double *out)
+/* A program beside this one. False: it is not there, or has no such load. */
+static bool run_peer(const char *peer, const char *what, double *out)
 {
 	char path[4096];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
@@ -233,7 +235,7 @@ static bool run_tbb(const char *what, double *out)
 	if (n < 0)
 		return false;
 	path[n] = 0;
-	snprintf(strrchr(path, '/'), 64, "/peer_pool");
+	snprintf(strrchr(path, '/'), 64, "/%s", peer);
 	if (access(path, X_OK))
 		return false;
 	snprintf(strchr(path, 0), 32, " %s 2>/dev/null", what);
@@ -242,6 +244,16 @@ static bool run_tbb(const char *what, double *out)
 		return false;
 	got = fscanf(f, "%lf %lf", &out[0], &out[1]);
 	return !pclose(f) && got == LOAD_FIGURES;
+}
+
+static bool run_tbb(const char *what, double *out)
+{
+	return run_peer("peer_pool", what, out);
+}
+
+static bool run_go(const char *what, double *out)
+{
+	return run_peer("peer_go", what, out);
 }
 
 /* ---- rounds ---------------------------------------------------------------- */
@@ -279,10 +291,12 @@ static double first_of(bool (*run)(const char *what, double *out),
 RUN_2(pulse, hot)
 RUN_2(tbb, hot)
 RUN_2(mutex, hot)
+RUN_2(go, hot)
 RUN_2(pulse, asleep)
 RUN_2(futex, asleep)
 RUN_2(tbb, asleep)
 RUN_2(mutex, asleep)
+RUN_2(go, asleep)
 RUN_2(pulse, crowded)
 RUN_2(tbb, crowded)
 RUN_2(mutex, crowded)
@@ -290,6 +304,7 @@ RUN(pulse, empty)
 RUN(batch, empty)
 RUN(tbb, empty)
 RUN(mutex, empty)
+RUN(go, empty)
 RUN(pulse, share)
 RUN(threads, share)
 RUN(tbb, share)
@@ -301,25 +316,27 @@ RUN(mutex, share)
 static struct group groups[] = {
 	{ "hot", "submit -> run, worker looks around, p50", {
 		OURS(hot_pulse), PEER("oneTBB", hot_tbb),
-		PEER("mutex", hot_mutex),
+		PEER("mutex", hot_mutex), PEER("go", hot_go),
 	} },
 	{ "hot_p99", "the same, p99", {
 		OURS(hot_pulse_99), PEER("oneTBB", hot_tbb_99),
-		PEER("mutex", hot_mutex_99),
+		PEER("mutex", hot_mutex_99), PEER("go", hot_go_99),
 	} },
 	{ "asleep", "submit -> run, worker asleep, p50", {
 		OURS(asleep_pulse), PEER("futex", asleep_futex),
 		PEER("oneTBB", asleep_tbb), PEER("mutex", asleep_mutex),
+		PEER("go", asleep_go),
 	} },
 	{ "asleep_p99", "the same, p99", {
 		OURS(asleep_pulse_99), PEER("futex", asleep_futex_99),
 		PEER("oneTBB", asleep_tbb_99), PEER("mutex", asleep_mutex_99),
+		PEER("go", asleep_go_99),
 	} },
 	{ "empty", "an empty task of one thread outside", {
 		OURS(empty_pulse),
 		{ .name = "pulse_batch_32", .run = empty_batch },
 		PEER("oneTBB", empty_tbb),
-		PEER("mutex", empty_mutex),
+		PEER("mutex", empty_mutex), PEER("go", empty_go),
 	} },
 	{ "share", "0.3 ms of work, a hog on each CPU", {
 		OURS(share_pulse), PEER("threads", share_threads),

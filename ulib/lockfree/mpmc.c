@@ -16,8 +16,11 @@ int pulse__mpmc_init(struct pulse__mpmc *q, uint64_t entries, uint64_t start)
 	q->enqueue = start;
 	q->dequeue = start;
 	/* Each slot waits for the first position from start on that is its. */
-	for (uint64_t pos = start; pos != start + entries; pos++)
-		pulse__mpmc_at(q, pos)->turn = pulse__mpmc_turn(pos, q->shift);
+	for (uint64_t i = 0; i < entries; i++) {
+		uint64_t pos = start + ((i - start) & q->mask);
+
+		q->slots[i].turn = pulse__mpmc_turn(pos, q->shift);
+	}
 	return 0;
 }
 

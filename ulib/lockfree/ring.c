@@ -2,10 +2,9 @@
 /*
  * ring.c - the bounded MPMC ring over memory that may be shared.
  *
- * The layout and the turns are those of struct pulse_nring_hdr, where a ring of its
- * own has its entries in the order of PULSE__STRIDE; the protocol and its litmus
- * test (mpmc_turn) are told in ring_inline.h. What is different here: every word
- * of the ring is untrusted. So
+ * The layout and the turns are those of struct pulse_nring_hdr; the protocol
+ * and its litmus test (mpmc_turn) are told in ring_inline.h. What is different
+ * here: every word of the ring is untrusted. So
  *
  *  - size, mask and element size are the handle's own;
  *  - a position is used for nothing but pos & mask and comparing;
@@ -33,7 +32,6 @@ struct pulse_ring {
 	struct pulse_nring_entry *entry;	/* untrusted */
 	uint64_t mask;
 	unsigned int shift;
-	uint32_t stride;	/* PULSE__STRIDE; 1 attached, for all who are */
 	uint32_t elem_bytes;
 	uint32_t fork_gen;
 	uint32_t magic;
@@ -47,12 +45,6 @@ struct pulse_ring {
 
 _Static_assert(sizeof(((struct pulse_nring_entry *)0)->data) ==
 	       PULSE_RING_ELEM_MAX, "an element fills an entry");
-
-static inline struct pulse_nring_entry *pulse__ring_at(const struct pulse_ring *r,
-						       uint64_t pos)
-{
-	return &r->entry[pos * r->stride & r->mask];
-}
 
 /* ---- claiming places --------------------------------------------------- */
 
@@ -122,7 +114,7 @@ static inline int pulse__ring_claim(struct pulse_ring *r, __u64 *side,
 			 * litmus: mpmc_turn
 			 */
 			turn = pulse__load_acquire(
-				&pulse__ring_at(r, pos + n)->turn);
+				&r->entry[(pos + n) & r->mask].turn);
 			if (turn != pulse__mpmc_turn(pos + n, r->shift) + off)
 				break;
 		}
@@ -148,7 +140,7 @@ static inline int pulse__ring_claim(struct pulse_ring *r, __u64 *side,
 static inline void pulse__ring_yield(struct pulse_ring *r, uint64_t pos,
 				     uint64_t turn)
 {
-	__u64 *word = &pulse__ring_at(r, pos)->turn;
+	__u64 *word = &r->entry[pos & r->mask].turn;
 
 	pulse__store_release(word, turn);	/* litmus: mpmc_turn */
 }
@@ -156,7 +148,7 @@ static inline void pulse__ring_yield(struct pulse_ring *r, uint64_t pos,
 static inline void pulse__ring_put(struct pulse_ring *r, uint64_t pos,
 				   const void *elem, size_t bytes)
 {
-	unsigned char *data = (void *)pulse__ring_at(r, pos)->data;
+	unsigned char *data = (void *)r->entry[pos & r->mask].data;
 
 	if (bytes == sizeof(uint64_t))		/* one store, no call */
 		memcpy(data, elem, sizeof(uint64_t));
@@ -165,13 +157,12 @@ static inline void pulse__ring_put(struct pulse_ring *r, uint64_t pos,
 	if (bytes < r->elem_bytes)
 		memset(data + bytes, 0, r->elem_bytes - bytes);
 	pulse__ring_yield(r, pos, pulse__mpmc_turn(pos, r->shift) + 1);
-	pulse__fetch_to_write(pulse__ring_at(r, pos + PULSE__AHEAD));
 }
 
 static inline void pulse__ring_get(struct pulse_ring *r, uint64_t pos,
 				   void *elem)
 {
-	const void *data = pulse__ring_at(r, pos)->data;
+	const void *data = r->entry[pos & r->mask].data;
 
 	if (r->elem_bytes == sizeof(uint64_t))
 		memcpy(elem, data, sizeof(uint64_t));
@@ -339,7 +330,7 @@ void *pulse_ring_at(struct pulse_ring *r, const struct pulse_ring_span *span,
 {
 	if (!r || !span || index >= span->nr)
 		return NULL;
-	return pulse__ring_at(r, span->first + index)->data;
+	return r->entry[(span->first + index) & r->mask].data;
 }
 
 int pulse_ring_commit(struct pulse_ring *r, struct pulse_ring_span *span)
@@ -410,7 +401,6 @@ static struct pulse_ring *pulse__ring_new(uint32_t entries, uint32_t elem_bytes)
 		return NULL;
 	r->mask = entries - 1;
 	r->shift = pulse__log2(entries);
-	r->stride = PULSE__STRIDE;
 	r->elem_bytes = elem_bytes;
 	r->fork_gen = pulse__fork_generation();
 	r->magic = PULSE__RING_MAGIC;
@@ -474,9 +464,11 @@ int pulse_ring_create(const struct pulse_ring_opts *opts,
 	r->hdr->enqueue = o.start;
 	r->hdr->dequeue = o.start;
 	/* Each entry waits for the first position from start on that is its. */
-	for (uint64_t i = 0; o.start && i <= r->mask; i++)
-		pulse__ring_at(r, o.start + i)->turn =
-			pulse__mpmc_turn(o.start + i, r->shift);
+	for (uint64_t i = 0; o.start && i <= r->mask; i++) {
+		uint64_t pos = o.start + ((i - o.start) & r->mask);
+
+		r->entry[i].turn = pulse__mpmc_turn(pos, r->shift);
+	}
 	*out = r;
 	return 0;
 }
@@ -497,7 +489,6 @@ int pulse_ring_attach(void *mem, size_t bytes, uint32_t entries,
 	if (!r)
 		return -ENOMEM;
 	r->attached = true;
-	r->stride = 1;
 	pulse__ring_set_memory(r, mem);
 	*out = r;
 	return 0;

@@ -3,8 +3,8 @@
  * ring_inline.h - bounded MPMC queue of pointers, to be embedded and inlined.
  *
  * The turn scheme of struct pulse_nring_hdr in <linux/pulse.h>, for threads
- * that trust each other: position p = lap * N + i may be pushed when its slot
- * says 2 * lap, and popped when that says 2 * lap + 1. What is shared with other
+ * that trust each other: position p = lap * N + i may be pushed when slot i
+ * says 2 * lap, and popped when it says 2 * lap + 1. What is shared with other
  * processes goes through ring.c, which believes nothing.
  *
  * litmus: mpmc_turn
@@ -24,17 +24,6 @@
 #define PULSE__RING_INLINE_H
 
 #include "base/base.h"
-
-/*
- * Position p is in slot p * STRIDE: odd, so that each slot has its turn, and far
- * enough for neighbours to lie in different pages. Where they lie side by side the
- * consumer's CPU fetches ahead of it what the producer is about to write, and
- * takes it away from there: three times as dear, measured.
- */
-#define PULSE__STRIDE	409U
-
-/* A consumer wrote a lap ago what a producer writes: fetched so far ahead. */
-#define PULSE__AHEAD	8U
 
 struct pulse__mpmc_slot {
 	uint64_t turn;
@@ -64,12 +53,6 @@ int pulse__mpmc_init(struct pulse__mpmc *q, uint64_t entries, uint64_t start);
 /* Gives the slots back; nobody may use the queue any more. */
 void pulse__mpmc_fini(struct pulse__mpmc *q);
 
-static inline struct pulse__mpmc_slot *
-pulse__mpmc_at(const struct pulse__mpmc *q, uint64_t pos)
-{
-	return &q->slots[pos * PULSE__STRIDE & q->mask];
-}
-
 /* The turn at which position @pos may be pushed; right over the wrap too. */
 static inline uint64_t pulse__mpmc_turn(uint64_t pos, unsigned int shift)
 {
@@ -84,7 +67,7 @@ static inline int pulse__mpmc_push(struct pulse__mpmc *q, void *item)
 	uint64_t want, seen;
 
 	for (;;) {
-		slot = pulse__mpmc_at(q, pos);
+		slot = &q->slots[pos & q->mask];
 		want = pulse__mpmc_turn(pos, q->shift);
 		/* D: pairs with C in pulse__mpmc_pop. litmus: mpmc_turn */
 		if (pulse__load_acquire(&slot->turn) == want) {
@@ -104,7 +87,6 @@ static inline int pulse__mpmc_push(struct pulse__mpmc *q, void *item)
 	slot->item = item;
 	/* A: pairs with B in pulse__mpmc_pop. litmus: mpmc_turn */
 	pulse__store_release(&slot->turn, want + 1);
-	pulse__fetch_to_write(pulse__mpmc_at(q, pos + PULSE__AHEAD));
 	return 0;
 }
 
@@ -117,7 +99,7 @@ static inline void *pulse__mpmc_pop(struct pulse__mpmc *q)
 	void *item;
 
 	for (;;) {
-		slot = pulse__mpmc_at(q, pos);
+		slot = &q->slots[pos & q->mask];
 		want = pulse__mpmc_turn(pos, q->shift) + 1;
 		/* B: pairs with A in pulse__mpmc_push. litmus: mpmc_turn */
 		if (pulse__load_acquire(&slot->turn) == want) {
