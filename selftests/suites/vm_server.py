@@ -51,6 +51,23 @@ async def figures(url):
         return json.loads(await asyncio.wait_for(ws.recv(), 60))
 
 
+async def crashed(url):
+    """Has the server's process die; how it died, once it runs again."""
+    async with websockets.connect(url, open_timeout=30) as ws:
+        asked, end = False, time.monotonic() + 120
+        while time.monotonic() < end:
+            m = json.loads(await asyncio.wait_for(ws.recv(), 60))
+            scribe = [c for c in m.get("children", ()) if c["id"] == "scribe"]
+            if not scribe or scribe[0]["status"] != "running":
+                continue
+            if scribe[0]["life"] > 1:
+                return scribe[0]["why"]
+            if not asked:
+                await ws.send("crash scribe segv")
+                asked = True
+    return "never"
+
+
 def wait_for(cond, seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -102,6 +119,8 @@ try:
         t.note(f"{n['messages']} messages")
         before, after = (sum(w["parks"] for w in x["workers"]) for x in (m, n))
         t.ok(after > before, "the page's figures moved meanwhile", (before, after))
+        why = asyncio.run(crashed(f"ws://127.0.0.1:{port}/feed"))
+        t.ok(why == "ended by SIGSEGV", "a process that crashes comes back with its reason", why)
     open(os.path.join(out, "stop"), "w", encoding="ascii").close()
     text, _ = vm.communicate(timeout=200)
     counts = {}
