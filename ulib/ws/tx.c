@@ -562,12 +562,14 @@ static inline bool send_quickly(struct pulse_ws_conn *conn, int opcode,
 				const void *data, size_t len)
 {
 	struct pulse__ws_loop *loop = conn->loop;
-	struct pulse__ws_obuf *buf = conn->out_last;
+	struct pulse__ws_obuf *buf;
 	uint8_t *to;
 	size_t n;
 
-	if (pulse__poller_current != loop->poller || !conn->in_rx || !buf ||
-	    loop->nr_refs ||
+	if (pulse__poller_current != loop->poller || !conn->in_rx)
+		return false;
+	buf = conn->out_last;
+	if (!buf || loop->nr_refs ||
 	    (unsigned int)opcode - PULSE_WS_TEXT > 1 ||
 	    len - 1 >= PULSE__WS_REF - 1 || !data ||
 	    buf->room - buf->tail < len + 4 || conn->pmd ||
