@@ -112,7 +112,7 @@ static bool open_all(struct thread *t)
 static int64_t pace(struct thread *t)
 {
 	uint64_t due = (uint64_t)((double)(t->now - t->start) * t->rate /
-				  (double)NSEC_PER_SEC);
+				  (double)NSEC_PER_SEC) + 1;
 
 	for (; t->due < due && t->quota; t->due++) {
 		struct conn *c = &t->conns[t->due % t->nr];
@@ -121,7 +121,7 @@ static int64_t pace(struct thread *t)
 		if (c->state == CONN_OPEN)
 			conn_issue(c);
 	}
-	return t->start + (int64_t)((double)(t->due + 1) / t->rate *
+	return t->start + (int64_t)((double)t->due / t->rate *
 				    (double)NSEC_PER_SEC);
 }
 
