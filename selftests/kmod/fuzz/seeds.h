@@ -62,9 +62,12 @@ static inline void fuzz_seed_parks(struct fuzz_prog *p)
 	/* thread 1 came second, or is 0 */
 	h = fuzz_seed_op(p, PULSE_IOC_HANDOFF, 0, FUZZ_OWN | FUZZ_MATCH | FUZZ_SOON);
 	h->target = 0;
-	k = fuzz_seed_op(p, PULSE_IOC_PARK, 1, FUZZ_OWN | FUZZ_MATCH | FUZZ_SOON);
-	k->word = PULSE_PARK_PARKING;
-	p->op[p->nr - 1].bytes[FUZZ_LIST_AT] = 100;
+	/* thread 1 is there to be handed to for as long as that may take thread 0 */
+	for (int i = 0; i < 4; i++) {
+		k = fuzz_seed_op(p, PULSE_IOC_PARK, 1, FUZZ_OWN | FUZZ_MATCH | FUZZ_SOON);
+		k->word = PULSE_PARK_PARKING;
+		p->op[p->nr - 1].bytes[FUZZ_LIST_AT] = 250;
+	}
 	((struct pulse_wake_node *)fuzz_seed_op(p, PULSE_IOC_WAKE_NODE, 0, 0))->nr = 4;
 }
 
