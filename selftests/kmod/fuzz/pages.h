@@ -19,6 +19,28 @@ static void fuzz_check_prot(const char *how, uint32_t region, int prot)
 		fuzz_bug("%s let region %u have protection %d", how, region, prot);
 }
 
+/*
+ * A number that was closed may be a ring of io_uring's by now, which lets itself be
+ * mapped as it likes.
+ */
+static bool fuzz_is_device(const void *at)
+{
+	char line[512], start[24];
+	bool ours = false;
+	FILE *f;
+
+	if (!__atomic_load_n(&fuzz_has_ring, __ATOMIC_RELAXED))
+		return true;
+	f = fopen("/proc/self/maps", "re");
+	snprintf(start, sizeof(start), "%08lx-", (unsigned long)(uintptr_t)at);
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, start, strlen(start)))
+			ours = strstr(line, PULSE_DEVICE_PATH) != NULL;
+	if (f)
+		fclose(f);
+	return ours;
+}
+
 static size_t fuzz_region_bytes(const struct pulse_info *info, uint32_t region)
 {
 	switch (region) {
@@ -56,6 +78,10 @@ static int fuzz_mmap(const struct fuzz_op *op)
 		  fuzz_fd[op->slot], (off_t)off);
 	if (at == MAP_FAILED)
 		return errno;
+	if (!fuzz_is_device(at)) {
+		munmap(at, len);
+		return EBADF;
+	}
 	fuzz_check_prot("mmap", region, prot);
 	*m = (struct fuzz_map){ at, len, region };
 	if (region == PULSE_REGION_UWORK && prot & PROT_WRITE)

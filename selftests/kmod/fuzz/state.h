@@ -58,6 +58,7 @@ static struct pulse_uwork *fuzz_uwork[FUZZ_SLOTS];
 static int fuzz_mail[2];
 static bool fuzz_made[FUZZ_OPS];	/* calls that were made */
 static int fuzz_efd;		/* an eventfd */
+static bool fuzz_has_ring;	/* a thread has made a ring of io_uring's */
 static char *fuzz_edge;		/* where memory ends */
 
 static __thread sigjmp_buf fuzz_back;

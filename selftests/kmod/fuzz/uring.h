@@ -56,6 +56,7 @@ static int fuzz_uring(const struct fuzz_op *op)
 	struct io_uring_sqe *sqe;
 
 	if (fuzz_ring.fd < 0) {
+		__atomic_store_n(&fuzz_has_ring, true, __ATOMIC_RELAXED);
 		ret = uring_begin(&fuzz_ring, setups[extra[0] % 6]);
 		if (ret)
 			return -ret;
