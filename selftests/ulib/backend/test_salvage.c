@@ -91,14 +91,18 @@ static int status_of(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/* In a child: its own view of the context, and its worker. */
+/*
+ * In a child: its own view of the context, and its worker. The slots of those
+ * who were killed are given out again when they have been reaped.
+ */
 static int enter(int me)
 {
-	int index;
+	int index, err;
 
-	if (pulse_ctx_attach(b->fd, &ctx))
+	EVENTUALLY((err = pulse_ctx_attach(b->fd, &ctx)) != -ENOSPC);
+	if (err)
 		return -1;
-	index = pulse_worker_register(ctx, -1, (uint64_t)me);
+	EVENTUALLY((index = pulse_worker_register(ctx, -1, (uint64_t)me)) != -ENOSPC);
 	__atomic_store_n(&b->index[me], index, __ATOMIC_RELAXED);
 	__atomic_store_n(&b->ready[me], 1, __ATOMIC_RELEASE);
 	return index;
