@@ -173,6 +173,7 @@ void pulse__drive(struct pulse__engine *e)
 	e->driver = pthread_self();
 	for (;;) {
 		deliver(e);
+		e->kicked = false;
 		/* The clock costs more than to see that there is no timer. */
 		if (pulse_timers_next(e->timers) != PULSE_FOREVER)
 			pulse_timers_run(e->timers, -1, 0);
@@ -187,7 +188,8 @@ void pulse__drive(struct pulse__engine *e)
 		if (e->want_thread && !pulse__on_thread(e))
 			break;
 		e->want_thread = false;
-		if (pulse__list_empty(&e->run) && pulse__list_empty(&e->inbox))
+		if (pulse__list_empty(&e->run) && pulse__list_empty(&e->inbox) &&
+		    !e->kicked)
 			break;
 	}
 	e->driving = false;

@@ -61,6 +61,7 @@ struct pulse__engine {
 	bool driving;
 	bool stop;
 	bool want_thread;		/* work that only the thread may do */
+	bool kicked;		/* the clock has moved: who drives looks once more */
 	bool thread_up;
 	pthread_t driver;		/* while driving */
 	pthread_t thread;

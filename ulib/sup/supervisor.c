@@ -501,6 +501,7 @@ int pulse_sup_kick(struct pulse_sup *sup)
 	if (err)
 		return err;
 	pthread_mutex_lock(&sup->e->lock);
+	sup->e->kicked = true;
 	pulse__drive(sup->e);
 	pulse__engine_kick(sup->e);
 	pthread_mutex_unlock(&sup->e->lock);
