@@ -750,6 +750,7 @@ static const struct pulse_transport_ops uring_ops = {
 	.sz = sizeof(uring_ops),
 	.name = "tcp",
 	.features = PULSE_TRANSPORT_STREAM | PULSE_TRANSPORT_RELIABLE |
+		    PULSE_TRANSPORT_RESET |
 		    PULSE_TRANSPORT_ORDERED | PULSE_TRANSPORT_HALF_CLOSE |
 		    PULSE_TRANSPORT_ZERO_COPY,
 	.send = stream_send,

@@ -43,7 +43,9 @@ static void says_what_it_is(const struct kind *k)
 	KT_STREQ(pulse_transport_name(client.t), k->name);
 	KT_STREQ(pulse_transport_name(server.t), k->name);
 	KT_EQ(pulse_transport_features(client.t), k->features);
-	KT_EQ(pulse_transport_features(server.t), k->features);
+	/* What is accepted on io_uring may hand out its own memory. */
+	KT_EQ(pulse_transport_features(server.t) & ~(uint32_t)PULSE_TRANSPORT_ZERO_COPY,
+	      k->features & ~(uint32_t)PULSE_TRANSPORT_ZERO_COPY);
 	KT_EQ(pulse_transport_address(client.t, true, text, sizeof(text)), 0);
 	KT_STREQ(text, where);
 	KT_EQ(pulse_transport_address(server.t, false, text, sizeof(text)), 0);
