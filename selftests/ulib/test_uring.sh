@@ -15,9 +15,8 @@ if [ "$(cat /proc/sys/kernel/io_uring_disabled 2>/dev/null || echo 0)" = 2 ]; th
 fi
 echo "KTAP version 1"
 for t in "$O"/selftests/ulib/io/test_* "$O"/selftests/ulib/ws/test_*; do
-	# Connections of io_uring stay on their loop; and a listener that was closed keeps
-	# its address for a moment longer than test_shm gives it.
-	case $t in *.d|*/ws/test_migrate|*/io/test_shm) continue ;; esac
+	# connections of io_uring stay on their loop
+	case $t in *.d|*/ws/test_migrate) continue ;; esac
 	PULSE_POLLER=io_uring selftests/run-one "$t" >"$tmp/out" 2>"$tmp/err"
 	point "${t##*/ulib/} with io_uring"
 done
