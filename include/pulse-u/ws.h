@@ -529,7 +529,8 @@ PULSE_API bool pulse_ws_conn_deflates(const struct pulse_ws_conn *conn);
  * pulse_ws_conn_queued() - what is unsent
  * @conn: the connection
  *
- * Return: bytes; 0 for NULL. Stale when it is read.
+ * Return: bytes; 0 for NULL. Stale when it is read, and never less than what is
+ * unsent at that moment; more by what moves from a thread to the loop just then.
  */
 PULSE_API size_t pulse_ws_conn_queued(const struct pulse_ws_conn *conn);
 

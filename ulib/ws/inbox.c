@@ -32,11 +32,15 @@ static void run_all(struct pulse_ws_conn *conn, bool drop)
 	struct pulse__ws_item *item = take_all(conn), *next;
 
 	for (; item; item = next) {
+		size_t cost = item->cost;
+
 		next = item->next;
-		/* pairs with refuse_now(): less is posted before want_drain is read */
-		__atomic_fetch_sub(&conn->posted_bytes, item->cost,
-				   __ATOMIC_SEQ_CST);
 		item->run(item, drop);
+		/*
+		 * After it is in out_bytes: pairs with pulse_ws_conn_queued().
+		 * Less is posted before want_drain is read: with refuse_now().
+		 */
+		__atomic_fetch_sub(&conn->posted_bytes, cost, __ATOMIC_SEQ_CST);
 		if (next)	/* the last one's reference is the caller's */
 			pulse_ws_put(conn);
 	}

@@ -69,44 +69,39 @@ int pulse__ws_hold(struct pulse_ws_conn *conn, struct pulse_ws_prepared *msg)
 	return 0;
 }
 
-static struct pulse_ws_prepared *take_held(struct pulse_ws_conn *conn)
+/* The oldest one goes out, or away. */
+static bool let_go(struct pulse_ws_conn *conn, bool send)
 {
 	struct pulse__ws_more *more = conn->more;
 	struct pulse__ws_held *h = more->held_first;
-	struct pulse_ws_prepared *msg;
 
 	if (!h)
-		return NULL;
+		return false;
 	more->held_first = h->next;
 	if (!h->next)
 		more->held_last = NULL;
-	msg = h->msg;
-	/* pairs with refuse_now(): less is posted before want_drain is read */
+	if (send && pulse__ws_state(conn) == PULSE__WS_OPEN && !conn->doomed)
+		pulse__ws_send_shared(conn, h->msg);
+	/* After it is in out_bytes, as in inbox.c:run_all() */
 	__atomic_fetch_sub(&conn->posted_bytes, cost(h), __ATOMIC_SEQ_CST);
+	pulse_ws_prepared_put(h->msg);
 	pulse__free(h);
-	return msg;
+	return true;
 }
 
 void pulse__ws_release(struct pulse_ws_conn *conn)
 {
-	struct pulse_ws_prepared *msg;
-
 	if (!conn->more || conn->more->holding || conn->tx_stream)
 		return;
-	while ((msg = take_held(conn))) {
-		if (pulse__ws_state(conn) == PULSE__WS_OPEN && !conn->doomed)
-			pulse__ws_send_shared(conn, msg);
-		pulse_ws_prepared_put(msg);
-	}
+	while (let_go(conn, true))
+		;
 	pulse__ws_mark_dirty(conn);
 }
 
 void pulse__ws_held_free(struct pulse_ws_conn *conn)
 {
-	struct pulse_ws_prepared *msg;
-
-	while ((msg = take_held(conn)))
-		pulse_ws_prepared_put(msg);
+	while (let_go(conn, false))
+		;
 }
 
 /* ---- sending -------------------------------------------------------------------- */

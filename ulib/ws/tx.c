@@ -7,8 +7,11 @@
  * transport does not take stays with the connection. Large messages go out
  * from where they lie.
  *
- * Other threads: a send looks at out_bytes + posted_bytes without a lock, and
- * where that is too much sets want_drain and looks again. The loop stores the
+ * Other threads: a send looks at posted_bytes + out_bytes without a lock, and
+ * where that is too much sets want_drain and looks again. What moves from posted
+ * to out is for a moment in both, and they are read in this order, so that it is
+ * seen in one of them at least: what is unsent is never taken for less than it
+ * is, though it may be taken for more while it moves. The loop stores the
  * lower count and then looks at want_drain, so one of the two sees the other:
  * no sleeper waits for an on_drain that has been.
  */
@@ -343,24 +346,24 @@ size_t pulse_ws_conn_queued(const struct pulse_ws_conn *conn)
 {
 	if (!conn)
 		return 0;
-	return __atomic_load_n(&conn->out_bytes, __ATOMIC_SEQ_CST) +
-	       __atomic_load_n(&conn->posted_bytes, __ATOMIC_SEQ_CST);
+	size_t posted = __atomic_load_n(&conn->posted_bytes, __ATOMIC_SEQ_CST);
+
+	return posted + __atomic_load_n(&conn->out_bytes, __ATOMIC_SEQ_CST);
 }
 
 /* Too much is unsent: ask for on_drain, unless there is room by now. */
 static bool refuse_now(struct pulse_ws_conn *conn)
 {
 	uint64_t high = READ_ONCE(pulse__ws_loop_of(conn)->cfg->high);
+	size_t posted = pulse__load_acquire(&conn->posted_bytes);
 
 	/*
-	 * There was room when the handler began. What moves from posted to out
-	 * meanwhile is for a moment in neither, so that was a guess: it may go
-	 * beyond, but not without bound.
+	 * There was room when the handler began, and others may have taken it
+	 * since: it may go beyond, but not without bound.
 	 */
 	if (pulse__ws_in_strand == conn)
 		high *= 2;
-	if (likely(READ_ONCE(conn->out_bytes) +
-		   READ_ONCE(conn->posted_bytes) < high))
+	if (likely(posted + READ_ONCE(conn->out_bytes) < high))
 		return false;
 	/* pairs with lowered() and pulse__ws_maybe_drained() */
 	__atomic_store_n(&conn->want_drain, 1, __ATOMIC_SEQ_CST);
