@@ -676,6 +676,10 @@ PULSE_API int pulse_actor_timer_cancel(struct pulse_actor_timer *timer);
  * @timeout_ns: after so long without one, and again after each message; 0: no
  *	more
  *
+ * One at a time is in the mailbox, and only one that still holds when the
+ * instance comes to it is handed over: not behind a message, nor after the time
+ * was set anew.
+ *
  * Return: 0; -ENOMEM; -EINVAL.
  */
 PULSE_API int pulse_actor_set_timeout(struct pulse_actor *self,

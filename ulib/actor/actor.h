@@ -387,6 +387,7 @@ void pulse__actor_forget(struct pulse_actor *a);
 void pulse__timeout_end(struct pulse_actor *a);
 /* It handled messages. */
 void pulse__timeout_active(struct pulse_actor *a);
+bool pulse__timeout_stands(struct pulse_actor *a);
 /* The timers that are left; the service is gone. */
 void pulse__atimers_free(struct pulse_actors *sys);
 

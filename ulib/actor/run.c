@@ -173,6 +173,9 @@ static PULSE__INLINE void pulse__actor_one(struct pulse_actor *a,
 		/* For one that was here before. */
 		pulse__add_relaxed(&sys->dead_letters, 1);
 		pulse__amsg_free(sys, m, -ESRCH);
+	} else if (unlikely(a->timeout) && m->view.kind == PULSE_ACTOR_TIMEOUT &&
+		   !pulse__timeout_stands(a)) {
+		pulse__amsg_free(sys, m, 0);
 	} else {
 		a->now = m;
 		a->handled++;
@@ -195,9 +198,10 @@ static PULSE__NOINLINE bool pulse__actor_more_time(int64_t *until)
 }
 
 /*
- * Runs an actor that the caller claimed, for as long as its budget lasts; then it rests, is queued again, muted or dead. How many messages.
- * Of those that it has taken out of its mailbox already it may do more: who gets
- * less in its turn than its senders send in theirs never comes to the end.
+ * Runs an actor that the caller claimed, for as long as its budget lasts; then
+ * it rests, is queued again, muted or dead. How many messages. Of those that it
+ * has taken out of its mailbox already it may do more: who gets less in its turn
+ * than its senders send in theirs never comes to the end.
  */
 static uint32_t pulse__actor_run(struct pulse_actor *a)
 {

@@ -137,7 +137,21 @@ struct pulse__atimeout {
 	uint64_t target;
 	int64_t after_ns;	/* the actor writes; 0: none */
 	int64_t last_ns;	/* ... when it last had a message */
+	uint64_t seen;		/* ... and which; only the actor looks */
+	int pending;		/* one is in the mailbox: no second one */
 };
+
+static bool pulse__timeout_send(struct pulse__atimeout *t, struct pulse_actor *a)
+{
+	struct pulse__amsg *m;
+
+	if (pulse__amsg_new(t->sys, t->target, PULSE_ACTOR_TIMEOUT, 0, NULL, 0, &m))
+		return false;
+	if (!pulse__amsg_push(t->sys, a, m))
+		return true;
+	pulse__amsg_free(t->sys, m, 0);
+	return false;
+}
 
 static void pulse__timeout_due(struct pulse_timer *timer, void *arg)
 {
@@ -146,18 +160,35 @@ static void pulse__timeout_due(struct pulse_timer *timer, void *arg)
 	int64_t after = READ_ONCE(t->after_ns);
 	int64_t due = pulse__deadline_after(READ_ONCE(t->last_ns), after);
 	int64_t now = pulse_now_ns();
-	struct pulse__amsg *m;
 
 	if (!a || !after)
 		return;
 	if (due <= now) {
 		due = pulse__deadline_after(now, after);
-		if (!pulse__amsg_new(t->sys, t->target, PULSE_ACTOR_TIMEOUT, 0,
-				     NULL, 0, &m) &&
-		    pulse__amsg_push(t->sys, a, m))
-			pulse__amsg_free(t->sys, m, 0);
+		if (!__atomic_exchange_n(&t->pending, 1, __ATOMIC_RELAXED) &&
+		    !pulse__timeout_send(t, a))
+			__atomic_store_n(&t->pending, 0, __ATOMIC_RELAXED);
 	}
 	pulse_timer_service_arm(t->sys->timers, timer, due, 0);
+}
+
+void pulse__timeout_active(struct pulse_actor *a)
+{
+	a->timeout->seen = a->handled;
+	WRITE_ONCE(a->timeout->last_ns, pulse_now_ns());
+}
+
+/*
+ * The actor has come to a timeout in its mailbox. It may have lain there behind
+ * messages, or since before another time was set: then it is none.
+ */
+bool pulse__timeout_stands(struct pulse_actor *a)
+{
+	struct pulse__atimeout *t = a->timeout;
+
+	__atomic_store_n(&t->pending, 0, __ATOMIC_RELAXED);
+	return t->after_ns && t->seen == a->handled &&
+	       pulse__deadline_after(t->last_ns, t->after_ns) <= pulse_now_ns();
 }
 
 int pulse_actor_set_timeout(struct pulse_actor *self, int64_t timeout_ns)
@@ -178,7 +209,7 @@ int pulse_actor_set_timeout(struct pulse_actor *self, int64_t timeout_ns)
 		pulse_timer_init(&t->timer, pulse__timeout_due, t);
 		self->timeout = t;
 	}
-	WRITE_ONCE(t->last_ns, pulse_now_ns());
+	pulse__timeout_active(self);
 	WRITE_ONCE(t->after_ns, timeout_ns);
 	if (!timeout_ns) {
 		pulse_timer_service_cancel(t->sys->timers, &t->timer);
@@ -187,11 +218,6 @@ int pulse_actor_set_timeout(struct pulse_actor *self, int64_t timeout_ns)
 	return pulse_timer_service_arm(t->sys->timers, &t->timer,
 				       pulse__deadline_after(t->last_ns,
 							     timeout_ns), 0);
-}
-
-void pulse__timeout_active(struct pulse_actor *a)
-{
-	WRITE_ONCE(a->timeout->last_ns, pulse_now_ns());
 }
 
 void pulse__timeout_end(struct pulse_actor *a)
