@@ -92,10 +92,10 @@ static inline void on_accept(struct pulse_listener *l, struct pulse_transport *t
 	KT_EQ(pulse_transport_watch(t, PULSE_TRANSPORT_READ), 0);
 }
 
-/* Turns of the loop until it holds, or ten seconds have gone. */
+/* Turns of the loop until it holds, or forty seconds have gone. */
 #define UNTIL(cond)							\
 	do {								\
-		int64_t end_ = pulse_now_ns() + 10 * PULSE__NSEC_PER_SEC; \
+		int64_t end_ = pulse_now_ns() + 40 * PULSE__NSEC_PER_SEC; \
 									\
 		while (!(cond) && pulse_now_ns() < end_)		\
 			pulse_poller_run_once(poller, end_);		\

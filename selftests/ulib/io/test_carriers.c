@@ -467,7 +467,7 @@ __attribute__((destructor)) static void forget_tls(void)
 static const char *with_tls(struct pulse_listener_opts *lo,
 			    struct pulse_connect_opts *co)
 {
-	PULSE_OPTS(pulse_tls_opts, so);
+	PULSE_OPTS(pulse_tls_opts, so, .handshake_timeout_ms = 60000);
 	PULSE_OPTS(pulse_tls_opts, to);
 	const char *why = certs_make();
 

@@ -36,7 +36,7 @@ static void add_way(int way, const char *format)
 /* TLS where there is a plug-in; returns how many ways there are. */
 static int begin_hub(void)
 {
-	PULSE_OPTS(pulse_tls_opts, so);
+	PULSE_OPTS(pulse_tls_opts, so, .handshake_timeout_ms = 60000);
 	PULSE_OPTS(pulse_tls_opts, co);
 
 	memset(&server, 0, sizeof(server));

@@ -100,7 +100,7 @@ static void on_accept(struct pulse_listener *l, struct pulse_transport *t,
 
 #define UNTIL(cond)							\
 	do {								\
-		int64_t end_ = pulse_now_ns() + 10 * PULSE__NSEC_PER_SEC; \
+		int64_t end_ = pulse_now_ns() + 40 * PULSE__NSEC_PER_SEC; \
 									\
 		while (!(cond) && pulse_now_ns() < end_)		\
 			pulse_poller_run_once(poller, pulse_now_ns() +	\

@@ -74,7 +74,7 @@ static void dial(struct pulse_ws_server *client, const char *url)
 KT_TEST(messages_go_over_tls)
 {
 	struct pulse_ws_server *server, *client, *stranger;
-	PULSE_OPTS(pulse_tls_opts, so);
+	PULSE_OPTS(pulse_tls_opts, so, .handshake_timeout_ms = 60000);
 	PULSE_OPTS(pulse_tls_opts, co);
 	struct pulse_tls *stls, *ctls;
 	char where[PULSE_ADDRESS_MAX], url[160];
