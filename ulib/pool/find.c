@@ -189,7 +189,9 @@ static bool pulse__steal_from(struct pulse__worker *w,
 		switch (pulse__deque_steal(&victim->deque, &t)) {
 		case 0:
 			pulse__stat_own(w, stolen);
-			PULSE__PROBE2(steal, w->index, victim->index);
+			/* The victim's thread may end meanwhile. */
+			PULSE__PROBE2(steal, w->index,
+				      READ_ONCE(victim->index));
 			return pulse__unwrap(w, t, job);
 		case -EAGAIN:
 			cpu_relax();

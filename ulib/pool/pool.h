@@ -406,6 +406,15 @@ void pulse__pool_notify_job(struct pulse__worker *w);
 bool pulse__pool_hungry(const struct pulse_pool *pool);
 void pulse__pool_wake_all(struct pulse_pool *pool);
 
+/* ---- submit.c ---------------------------------------------------------- */
+
+/*
+ * After a push of @nr to the queues of a node: whoever stopped the pool since
+ * may have swept them before it. @shared: others could take them.
+ */
+void pulse__submitted(struct pulse_pool *pool, uint32_t row, unsigned int nr,
+		      bool shared);
+
 /* ---- wait.c: when all is done ------------------------------------------ */
 
 int pulse__wait_init(struct pulse_pool *pool);

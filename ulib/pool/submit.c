@@ -214,8 +214,8 @@ static int pulse__submit_jobs(struct pulse_pool *pool, struct pulse__route *r,
 	return n;
 }
 
-static void pulse__submitted(struct pulse_pool *pool, uint32_t row,
-			     unsigned int nr, bool shared)
+void pulse__submitted(struct pulse_pool *pool, uint32_t row, unsigned int nr,
+		      bool shared)
 {
 	/* (A): pairs with (B) in backend/park.c, litmus: park_wake */
 	pulse__full_barrier();

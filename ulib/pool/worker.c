@@ -278,8 +278,7 @@ static void pulse__worker_lost(struct pulse__worker *w, const char *what,
 				pulse__task_free(pool, w, t);
 			}
 		}
-		pulse__full_barrier();
-		pulse__pool_notify(pool, w->row, 1);
+		pulse__submitted(pool, w->row, 1, true);
 	}
 	pulse__drain_poll(w, NULL);
 	pulse__worker_vacate(w);

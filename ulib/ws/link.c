@@ -54,6 +54,21 @@ static void get(struct pulse_ws_link *link)
 	__atomic_fetch_add(&link->refs, 1, __ATOMIC_RELAXED);
 }
 
+/*
+ * To the link's loop, with a reference of the caller's. The task may be over, and
+ * its reference and the loop be gone, before the post has woken that loop: so it
+ * has one of its own.
+ */
+static int post(struct pulse_ws_link *link, struct pulse_poller_task *task)
+{
+	int err;
+
+	get(link);
+	err = pulse_poller_post_task(link->loop->poller, task);
+	put(link);
+	return err;
+}
+
 static bool is_closed(struct pulse_ws_link *link)
 {
 	bool closed;
@@ -130,7 +145,7 @@ static void *look_up(void *arg)
 	}
 	pulse__ws_dial_drop(conn);
 	link->again.fn = run_again;
-	if (pulse_poller_post_task(link->loop->poller, &link->again))
+	if (post(link, &link->again))
 		put(link);
 	return NULL;
 }
@@ -245,7 +260,7 @@ void pulse__ws_link_down(struct pulse_ws_conn *conn)
 	}
 	/* It has moved; the timer has not. */
 	link->again.fn = run_over;
-	if (pulse_poller_post_task(link->loop->poller, &link->again))
+	if (post(link, &link->again))
 		put(link);
 }
 
@@ -369,7 +384,7 @@ int pulse_ws_link_close(struct pulse_ws_link *link)
 		pulse_ws_close(conn, PULSE_WS_NORMAL, NULL, 0);
 	pulse_ws_put(conn);
 	/* Its last use here: the program's reference is the task's. */
-	if (pulse_poller_post_task(link->loop->poller, &link->cancel)) {
+	if (post(link, &link->cancel)) {
 		/* Nobody runs that loop any more. */
 		if (pulse_poller_timer_cancel(link->loop->poller,
 					      &link->timer) == 1)

@@ -216,7 +216,7 @@ static void plain(const char *text, bool slow)
 /* W07: what is not TLS, what stops in the middle and what never comes */
 KT_TEST(a_bad_handshake_is_nobodys_connection)
 {
-	PULSE_OPTS(pulse_tls_opts, o, .handshake_timeout_ms = 50);
+	PULSE_OPTS(pulse_tls_opts, o, .handshake_timeout_ms = 1000);
 	struct pulse_listener_stats ls = { .sz = sizeof(ls) };
 	struct pulse_tls *srv;
 

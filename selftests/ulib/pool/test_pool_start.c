@@ -22,7 +22,7 @@
 #endif
 
 /* Stands before libc's; the library's calls come here too. */
-static int create_fails_at;	/* 1 = the next one; 0 = never */
+static int create_fails_at;	/* 1 = the next one; 0 = never; -1 = each */
 static int create_calls;
 
 int pthread_create(pthread_t *t, const pthread_attr_t *attr,
@@ -37,8 +37,9 @@ int pthread_create(pthread_t *t, const pthread_attr_t *attr,
 		memcpy(&real, &sym, sizeof(sym));
 	}
 	ATOMIC_INC(create_calls);
-	if (ATOMIC_GET(create_fails_at) &&
-	    !__atomic_sub_fetch(&create_fails_at, 1, __ATOMIC_SEQ_CST))
+	if (ATOMIC_GET(create_fails_at) < 0 ||
+	    (ATOMIC_GET(create_fails_at) &&
+	     !__atomic_sub_fetch(&create_fails_at, 1, __ATOMIC_SEQ_CST)))
 		return EAGAIN;
 	return real(t, attr, fn, arg);
 }
@@ -298,6 +299,59 @@ KT_TEST(a_worker_that_cannot_be_replaced_leaves_its_tasks_to_the_others)
 	KT_EQ(pulse_pool_wait(pool), 0);
 	KT_EQ(n, 111);
 	KT_EQ(pulse_pool_destroy(pool), 0);
+	pulse_log_set_sink(NULL, NULL);
+}
+
+/* Tasks in both deques, two threads that end, nobody to take over. */
+struct last_two {
+	struct pulse_pool *pool;
+	int inside;
+	long ran, cancelled;
+};
+
+static void ends_with_the_other(void *arg)
+{
+	struct last_two *l = arg;
+
+	ATOMIC_INC(l->inside);
+	while (ATOMIC_GET(l->inside) < 2)
+		sched_yield();
+	for (int i = 0; i < 10; i++)
+		pulse_pool_submit(l->pool, count_task, &l->ran);
+	pthread_exit(NULL);
+}
+
+static void count_cancelled(void *arg, pulse_task_fn fn, void *data)
+{
+	struct last_two *l = arg;
+
+	(void)data;
+	if (fn == count_task)
+		ATOMIC_INC(l->cancelled);
+}
+
+KT_TEST(two_workers_that_are_lost_at_once_leave_no_task_behind)
+{
+	const long rounds = kt_scale(500);
+
+	pulse_log_set_sink(count_log, NULL);
+	for (long i = 0; i < rounds && !kt_failed; i++) {
+		struct last_two l = { .inside = 0 };
+		PULSE_OPTS(pulse_pool_opts, opts, .num_workers = 2,
+			   .on_cancel = count_cancelled, .hook_arg = &l);
+
+		KT_REQUIRE(pulse_pool_create(&opts, &l.pool) == 0);
+		ATOMIC_SET(create_fails_at, -1);
+		for (int k = 0; k < 2; k++)
+			KT_EQ(pulse_pool_submit(l.pool, ends_with_the_other,
+						&l), 0);
+		KT_CHECK(EVENTUALLY(pulse_pool_submit(l.pool, nothing_task,
+						      NULL) == -ESHUTDOWN));
+		KT_EQ(pulse_pool_wait(l.pool), 0);
+		KT_EQ(pulse_pool_destroy(l.pool), 0);
+		KT_EQ(l.ran + l.cancelled, 20);
+		ATOMIC_SET(create_fails_at, 0);
+	}
 	pulse_log_set_sink(NULL, NULL);
 }
 

@@ -372,7 +372,7 @@ KT_TEST(each_failing_allocation_unwinds)
 	struct pulse_pool *pool = pool_of(2, 0);
 	struct pulse_work w[4];
 	const pulse_work_fn fns[3] = { gives, gives, gives };
-	int failed = 0;
+	int failed = 0, maps = 0;
 
 	KT_REQUIRE(pool);
 	for (int i = 0; i < 4; i++)
@@ -389,16 +389,18 @@ KT_TEST(each_failing_allocation_unwinds)
 
 		pulse__alloc_fail_at(i);
 		err = pulse_pool_batch_wait(pool, w, 4, PULSE_FOREVER, NULL);
-		KT_CHECK(err == (pulse__alloc_failed() ? -ENOMEM : 0));
+		/* A worker may have had the failure, and have done without. */
+		KT_CHECK(!err || (err == -ENOMEM && pulse__alloc_failed()));
 		failed += err != 0;
 		pulse__alloc_fail_at(i);
 		err = pulse_pool_parallel(pool, fns, NULL, 3, NULL, NULL);
-		KT_CHECK(err == (pulse__alloc_failed() ? -ENOMEM : 0));
+		KT_CHECK(!err || (err == -ENOMEM && pulse__alloc_failed()));
 		failed += err != 0;
 		pulse__alloc_fail_at(i);
 		err = pulse_pool_map(pool, &map);
+		KT_CHECK(!err || (err == -ENOMEM && pulse__alloc_failed()));
 		/* One that works is enough. */
-		KT_CHECK(err == 0 || (err == -ENOMEM && i <= 2));
+		maps += err != 0;
 		if (!err)
 			KT_EQ(c.calls, 4);
 		failed += err != 0;
@@ -406,6 +408,7 @@ KT_TEST(each_failing_allocation_unwinds)
 		KT_EQ(pulse_pool_wait(pool), 0);
 	}
 	KT_CHECK(failed > 8);
+	KT_CHECK(maps < 10);
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 

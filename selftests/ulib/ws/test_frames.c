@@ -310,11 +310,13 @@ KT_TEST(a_peer_that_does_not_answer_a_close_is_cut_off)
 {
 	PULSE_OPTS(pulse_ws_handlers, h, .on_message = note_message,
 		   .on_close = note_close);
-	PULSE_OPTS(pulse_ws_opts, o, .handlers = &h, .close_timeout_ms = 50);
-	struct pulse_ws_server *server = serve(&o);
-	struct peer p = peer_open(server);
+	PULSE_OPTS(pulse_ws_opts, o, .handlers = &h, .close_timeout_ms = 500);
+	struct pulse_ws_server *server;
+	struct peer p;
 
 	said[0] = 0;
+	server = serve(&o);
+	p = peer_open(server);
 	KT_CHECK(peer_send_frame(&p, 0x81, "bye", 3));
 	KT_CHECK(peer_expect(&p, 0x81, "last", 4));
 	KT_EQ(peer_close_code(&p), 4001);

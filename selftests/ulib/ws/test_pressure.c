@@ -116,7 +116,7 @@ KT_TEST(a_peer_that_never_reads_is_bounded_and_dropped)
 	int refused = 0;
 	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_counting_refusals);
 	PULSE_OPTS(pulse_ws_opts, o, .send_high_bytes = 100000,
-		   .write_timeout_ms = 300, .arg = &refused);
+		   .write_timeout_ms = 2000, .arg = &refused);
 	struct pulse_ws_server *server = serve_keeping(&o, &h);
 	struct peer p = peer_connect_buf(server, 64 << 10);
 	static uint8_t bytes[64 * 1032];
@@ -305,8 +305,8 @@ KT_TEST(a_refused_send_is_followed_by_on_drain)
 KT_TEST(a_silent_peer_is_pinged_and_then_closed)
 {
 	PULSE_OPTS(pulse_ws_handlers, h, .on_message = NULL);
-	PULSE_OPTS(pulse_ws_opts, o, .ping_interval_ms = 50,
-		   .idle_timeout_ms = 400);
+	PULSE_OPTS(pulse_ws_opts, o, .ping_interval_ms = 250,
+		   .idle_timeout_ms = 2500);
 	struct pulse_ws_server *server = serve_keeping(&o, &h);
 	struct peer p = peer_open(server);
 

@@ -329,7 +329,7 @@ static void hear_and_pause(struct pulse_ws_conn *conn, int op, const void *data,
 KT_TEST(a_paused_connection_receives_nothing_and_nothing_is_lost)
 {
 	PULSE_OPTS(pulse_ws_handlers, h, .on_message = hear_and_pause);
-	PULSE_OPTS(pulse_ws_opts, o, .idle_timeout_ms = 300);
+	PULSE_OPTS(pulse_ws_opts, o, .idle_timeout_ms = 1500);
 	struct pulse_ws_server *server = serve_keeping(&o, &h);
 	struct peer p = peer_open(server);
 	uint8_t bytes[200];
@@ -342,7 +342,7 @@ KT_TEST(a_paused_connection_receives_nothing_and_nothing_is_lost)
 	for (int i = 1; i <= 10; i++) {
 		KT_CHECK(EVENTUALLY(__atomic_load_n(&heard, __ATOMIC_ACQUIRE) ==
 				    i));
-		peer_nap(i == 5 ? 700 : 10);
+		peer_nap(i == 5 ? 3000 : 10);
 		KT_EQ(__atomic_load_n(&heard, __ATOMIC_ACQUIRE), i);
 		KT_EQ(closed(), 0);	/* it is not the peer that is silent */
 		KT_EQ(pulse_ws_resume(kept), 0);

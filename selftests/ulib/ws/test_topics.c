@@ -248,7 +248,8 @@ KT_TEST(what_a_slow_subscriber_loses_is_counted_exactly)
 	KT_CHECK(EVENTUALLY(topic_of(server, "t").delivered +
 			    topic_of(server, "t").dropped == 2 * n));
 	lost = pulse_ws_conn_dropped(slow_conn);
-	KT_CHECK(lost > 0 || n < 500);
+	/* What the sockets hold is up to the kernel, some megabytes. */
+	KT_CHECK(lost > 0 || n < 2000);
 	KT_EQ(pulse_ws_conn_dropped(kept), 0);
 	KT_EQ(topic_of(server, "t").dropped, lost);
 	KT_EQ(stats_of(server).dropped, lost);
