@@ -125,17 +125,20 @@ int pulse_child_ready(struct pulse_child *self)
 
 int pulse_child_beat(struct pulse_child *self)
 {
+	struct pulse_ctx *ctx;
 	int worker;
 
 	if (!self)
 		return -EINVAL;
+	/* The module watches the worker's own word. */
+	worker = READ_ONCE(self->worker);
+	if (worker >= 0) {
+		ctx = self->in_child ? self->child_ctx : self->e->ctx;
+		pulse__add_relaxed(&ctx->uwork[worker].progress, 1);
+	}
 	if (self->in_child)
 		return pulse__forked_say(self, 'B');
 	pulse__add_relaxed(&self->beats, 1);
-	/* The module watches the worker's own word. */
-	worker = READ_ONCE(self->worker);
-	if (worker >= 0)
-		pulse__add_relaxed(&self->e->ctx->uwork[worker].progress, 1);
 	return 0;
 }
 

@@ -138,8 +138,10 @@ struct pulse_child {
 	uint64_t pidfd_id, ctl_id;
 	bool in_child;
 	int child_ctl;			/* its end, in the child */
+	struct pulse_ctx *child_ctx;	/* in the child: where it is a worker */
 	int64_t oom_kills;		/* of its cgroup, at the start */
 	int watch;			/* of the module, or 0 */
+	int hang_id;			/* likewise, of its worker */
 	bool unwaited;			/* it ended, and could not be waited for */
 	bool told;			/* the module said how: in why */
 };
@@ -410,6 +412,11 @@ int pulse__watch_open(struct pulse__engine *e, const struct pulse_sup_opts *o);
 void pulse__watch_close(struct pulse__engine *e);
 void pulse__watch_begin(struct pulse__entry *en);
 void pulse__watch_end(struct pulse__entry *en);
+/* Its worker is @index: have the module's verdict. The watch, or 0: none. */
+int pulse__watch_hangs(struct pulse_child *inc, int index);
+/* With the lock: a forked child said that it is a worker. */
+void pulse__watch_forked(struct pulse_child *inc);
+void pulse__watch_forget(struct pulse_child *inc);
 void pulse__watch_init(struct pulse__entry *en);
 
 /* ---- health.c ---------------------------------------------------------------- */
