@@ -194,7 +194,7 @@ static void crowd(void)
 		exit(1);
 	}
 	printf("%-10s %10.1f\n", "crowd", (double)begin / CROWD / CROWD);
-	printf("JSON {\"bench\":\"bus\",\"case\":\"crowd\",\"unit\":\"ns\",\"pulse\":%.1f,\"rounds\":1}\n",
+	printf("JSON {\"bench\":\"bus\",\"figure\":\"crowd\",\"unit\":\"ns\",\"value\":%.1f,\"rounds\":1}\n",
 	       (double)begin / CROWD / CROWD);
 }
 
