@@ -2,14 +2,14 @@
 /*
  * hash-tree - one number for a folder and all below it (FNV-1a, not for secrets).
  *
- * A file's hash is that of its bytes. A folder's is that of its entries in the
- * order of their names: name, a zero byte, the entry's hash, least byte first.
- * The entries of a folder are a parallel loop, and so are those of the folders
- * in it.
+ * A file's hash is that of its bytes; a folder's that of its entries in the order
+ * of their names: name, a zero byte, the entry's hash, least byte first. They are
+ * a parallel loop, and so are those of the folders in it.
  *
  * usage: hash-tree FOLDER
  */
 #include <dirent.h>
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,8 +65,8 @@ static uint64_t hash_folder(const char *path)
 		failed = 1;
 	for (int i = 0; i < n; i++) {
 		h = fnv(h, f.entry[i]->d_name, strlen(f.entry[i]->d_name) + 1);
-		for (int k = 0; f.hash && k < 64; k += 8)
-			h = fnv(h, &(unsigned char){ f.hash[i] >> k }, 1);
+		if (f.hash)
+			h = fnv(h, &(uint64_t){ htole64(f.hash[i]) }, 8);
 		free(f.entry[i]);
 	}
 	free(n < 0 ? NULL : f.entry);
@@ -78,7 +78,7 @@ static uint64_t hash_path(const char *path)
 {
 	uint64_t h = FNV_START;
 	char data[16384];
-	struct stat st;
+	struct stat st = { 0 };
 	FILE *file;
 
 	if (!lstat(path, &st) && S_ISDIR(st.st_mode))
@@ -98,15 +98,11 @@ int main(int argc, char **argv)
 	struct stat st;
 	int err;
 
-	if (argc != 2 || stat(argv[1], &st) || !S_ISDIR(st.st_mode)) {
-		fprintf(stderr, "usage: hash-tree FOLDER, which must exist\n");
-		return 2;
-	}
+	if (argc != 2 || stat(argv[1], &st) || !S_ISDIR(st.st_mode))
+		return fprintf(stderr, "usage: hash-tree FOLDER, which must exist\n"), 2;
 	err = pulse_pool_create(NULL, &pool);
-	if (err) {
-		fprintf(stderr, "hash-tree: %s\n", pulse_strerror(err));
-		return 1;
-	}
+	if (err)
+		return fprintf(stderr, "hash-tree: %s\n", pulse_strerror(err)), 1;
 	printf("%016llx\n", (unsigned long long)hash_folder(argv[1]));
 	pulse_pool_destroy(pool);
 	return failed;

@@ -58,16 +58,12 @@ int main(int argc, char **argv)
 	pid_t pid[2];
 	int err;
 
-	if (argc > 3 || !n || n > 100000000) {
-		fprintf(stderr, "usage: survive N [KILLS]\n");
-		return 2;
-	}
+	if (argc > 3 || !n || n > 100000000)
+		return fprintf(stderr, "usage: survive N [KILLS]\n"), 2;
 	marks = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	err = marks == MAP_FAILED ? -errno : pulse_shared_pool_create(&opts, &pool);
-	if (err) {
-		fprintf(stderr, "survive: no pool: %s\n", pulse_strerror(err));
-		return 1;
-	}
+	if (err)
+		return fprintf(stderr, "survive: no pool: %s\n", pulse_strerror(err)), 1;
 	pid[0] = worker(pulse_shared_pool_fd(pool));
 	pid[1] = worker(pulse_shared_pool_fd(pool));
 	for (uint32_t i = 0, k = 0; i < n; i++) {
@@ -84,10 +80,8 @@ int main(int argc, char **argv)
 	for (uint32_t i = 0; i < n; i++)
 		done += marks[i];
 	printf("%u of %u tasks done\n", done, n);
-	for (int w = 0; w < 2; w++) {
-		kill(pid[w], SIGKILL);
-		waitpid(pid[w], NULL, 0);
-	}
+	kill(pid[0], SIGKILL);
+	kill(pid[1], SIGKILL);
 	pulse_shared_pool_destroy(pool);
 	return err || done != n;
 }

@@ -536,6 +536,30 @@ PULSE_API int pulse_actor_answer(struct pulse_actor_later *later, int err,
 				 const void *data, size_t bytes);
 
 /**
+ * pulse_actor_stash() - put the message that is being handled aside
+ * @self: the instance
+ *
+ * Not now: it is handled once more after pulse_actor_unstash(). It stays valid
+ * until the handler returns, and cannot be answered meanwhile; who called still
+ * waits. As "stash" of Akka, and what selective receive is for in Erlang. What
+ * is aside when the actor ends is a dead letter; who called gets -ESRCH.
+ *
+ * Return: 0; -ENOMSG there is none in hand, or it is aside already; -ENOSPC as
+ * many as the type's mailbox_limit are; -EINVAL also: in receive_batch.
+ */
+PULSE_API int pulse_actor_stash(struct pulse_actor *self);
+
+/**
+ * pulse_actor_unstash() - have all that was put aside handled, after this message
+ * @self: the instance
+ *
+ * In the order in which they came, before all that waits in the mailbox.
+ *
+ * Return: how many; -EINVAL also: in receive_batch.
+ */
+PULSE_API int pulse_actor_unstash(struct pulse_actor *self);
+
+/**
  * pulse_actor_state() - an actor's state
  * @self: the instance
  *

@@ -244,8 +244,10 @@ struct pulse_child_rlimit {
  * @health_timeout_ms: default @health_interval_ms
  * @hang_ms: the child hangs if it does not call pulse_child_beat() for so
  *	long; 0: not looked at. On the kernel backend the module tells a thread
- *	that works without getting on from one that waits for a CPU and from one
- *	that is asleep outside of pulse_child_wait().
+ *	or forked function (by the thread that runs it) that works without getting
+ *	on from one that waits for a CPU and from one that is asleep outside of
+ *	pulse_child_wait(). A program's hang, and that of a process of another
+ *	user, is told by the deadline alone.
  * @stop_signal: of a process: what asks it to end; default SIGTERM
  * @uid: of a process: user id + 1; 0: stays
  * @gid: of a process: group id + 1, also the only supplementary group; 0: stays
@@ -346,7 +348,8 @@ PULSE_API int pulse_child_ready(struct pulse_child *self);
  * pulse_child_beat() - the child gets on
  * @self: the incarnation; from any of its threads
  *
- * A store for a thread. A program writes the byte B to PULSE_CHILD_FD.
+ * A store for a thread; a forked process also writes a byte. A program writes
+ * the byte B to PULSE_CHILD_FD.
  *
  * Return: 0; -EINVAL.
  */

@@ -91,8 +91,10 @@ typedef void (*pulse_sup_event_fn)(struct pulse_sup *sup, int event,
  * @seed: of that chance; default from the clock
  * @ctx: of a root: threads register as workers of it and the module tells of
  *	their ends and hangs. It must have events, which the supervisor reads
- *	from then on. Default: on the kernel backend one of the supervisor's own.
- * @max_threads: room for threads in a context of its own, default 256
+ *	from then on. Where it is shared, forked functions with hang_ms attach
+ *	and register too. Default: on the kernel backend one of the supervisor's
+ *	own, shared.
+ * @max_threads: room for those workers in a context of its own, default 256
  * @now: clock of a root, for tests: intensity, delays and time limits; default
  *	CLOCK_MONOTONIC. pulse_sup_kick() after it moved.
  * @now_arg: for @now
@@ -283,7 +285,8 @@ enum pulse_child_status {
  * @restart: enum pulse_child_restart
  * @pid: of a process, else 0
  * @tid: of a thread, else 0
- * @worker: its index in the context, or -1
+ * @worker: its index in the context, or -1; of a process only while the module
+ *	watches it for hangs
  * @supervisor: of a supervisor, else NULL; for queries and the calls that name
  *	a child of it
  * @incarnation: starts so far

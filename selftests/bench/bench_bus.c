@@ -7,6 +7,8 @@
  *	nobody		publish what nobody subscribed to
  *	one		publish to one receiver in a thread of its own
  *	fan-out		publish to 64 subscribers; they are read afterwards
+ *	crowd		10,000 events to each of 10,000 handlers, once and without
+ *			a peer; ns a call. A count that is not exact is an error.
  *
  * usage: bench_bus [rounds]
  */
@@ -148,6 +150,54 @@ static void tear_down(void)
 	pulse_bus_destroy(bus);
 }
 
+#define CROWD		10000L
+
+static void heard(struct pulse_bus_event *ev, void *arg)
+{
+	(void)ev;
+	++*(long *)arg;
+}
+
+static void crowd(void)
+{
+	PULSE_OPTS(pulse_bus_opts, o, .max_subscribers = CROWD, .buffer_size = 64,
+		   .publish_timeout_ns = PULSE_FOREVER);
+	PULSE_OPTS(pulse_bus_event_opts, e, .type = "a.b");
+	struct pulse_bus_sub **sub = calloc(CROWD, sizeof(*sub));
+	long *calls = calloc(CROWD, sizeof(*calls)), wrong = 0;
+	int64_t begin;
+
+	if (!sub || !calls || pulse_bus_create(&o, &bus) ||
+	    pulse_bus_event_create(&e, &event))
+		exit(1);
+	for (long i = 0; i < CROWD; i++) {
+		PULSE_OPTS(pulse_bus_sub_opts, s, .handler = heard, .arg = &calls[i]);
+
+		if (pulse_bus_subscribe(bus, "a.b", &s, &sub[i]))
+			exit(1);
+	}
+	begin = pulse_now_ns();
+	for (long i = 0; i < CROWD; i++)
+		wrong += pulse_bus_publish(bus, event) != CROWD;
+	/* Handlers have had all of it when it returns. */
+	pulse_bus_event_put(event);
+	pulse_bus_destroy(bus);
+	begin = pulse_now_ns() - begin;
+	for (long i = 0; i < CROWD; i++) {
+		wrong += calls[i] != CROWD;
+		pulse_bus_unsubscribe(sub[i]);
+	}
+	free(sub);
+	free(calls);
+	if (wrong) {
+		fprintf(stderr, "bench_bus: crowd: %ld counts are wrong\n", wrong);
+		exit(1);
+	}
+	printf("%-10s %10.1f\n", "crowd", (double)begin / CROWD / CROWD);
+	printf("JSON {\"bench\":\"bus\",\"figure\":\"crowd\",\"unit\":\"ns\",\"value\":%.1f,\"rounds\":1}\n",
+	       (double)begin / CROWD / CROWD);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int fan; long nr; } cases[] = {
@@ -178,5 +228,6 @@ int main(int argc, char **argv)
 		       cases[c].name, v[0][rounds / 2], v[0][0], v[0][rounds - 1],
 		       v[1][rounds / 2], v[1][rounds / 2] / v[0][rounds / 2], rounds);
 	}
+	crowd();
 	return 0;
 }

@@ -4,8 +4,7 @@
  * and what is found of one that crashed.
  */
 #include <sys/resource.h>
-#include <sys/socket.h>
-
+#include "../lib/fdpass.h"
 #include "dev.h"
 
 #define WORD	PULSE_PARK_WORD(5, PULSE_PARK_PARKING)
@@ -102,43 +101,16 @@ static int sock[2];
 static int receive_as(void *arg)
 {
 	uid_t uid = *(uid_t *)arg;
-	char c, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &c, 1 };
-	struct msghdr m = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
 	int fd;
 
 	if (uid && setresuid(uid, uid, uid))
 		return 100;
-	if (recvmsg(sock[1], &m, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&m))
+	fd = fd_receive(sock[1], MSG_CMSG_CLOEXEC);
+	if (fd < 0)
 		return 101;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
 	if (worker_add(fd, PULSE_NODE_ANY) != -EPERM)
 		return 102;
 	return -dev_joins(fd);
-}
-
-static void send_fd(int fd)
-{
-	char c = 'x', control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { &c, 1 };
-	struct msghdr m = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
-
-	cm->cmsg_level = SOL_SOCKET;
-	cm->cmsg_type = SCM_RIGHTS;
-	cm->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
-	KT_EQ(sendmsg(sock[0], &m, 0), 1);
 }
 
 /* L08: handed over by SCM_RIGHTS, to the same uid and to another */
@@ -162,7 +134,7 @@ KT_TEST(only_the_same_user_joins)
 		KT_REQUIRE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock));
 		pid = start(receive_as, (void *)(uintptr_t)&cases[i].uid);
 		KT_REQUIRE(!dev_begin_events(&d, 4, 4096, cases[i].flags));
-		send_fd(d.fd);
+		KT_EQ(fd_send(sock[0], d.fd, 0), 0);
 		KT_EQ(ended(pid), cases[i].want);
 		dev_end(&d);
 		close(sock[0]);
@@ -177,9 +149,9 @@ static int leave_in_flight(void *arg)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) ||
 	    dev_begin_events(&d, 4, 4096, PULSE_CTX_SHARED))
 		return 1;
-	send_fd(d.fd);
-	send_fd(sock[0]);
-	send_fd(sock[1]);
+	KT_EQ(fd_send(sock[0], d.fd, 0), 0);
+	KT_EQ(fd_send(sock[0], sock[0], 0), 0);
+	KT_EQ(fd_send(sock[0], sock[1], 0), 0);
 	return kt_failed ? 2 : 0;
 }
 
@@ -196,7 +168,7 @@ KT_TEST(a_descriptor_in_flight_goes_with_its_sockets)
 	for (int n = 0; n < 10; n++) {
 		KT_REQUIRE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock));
 		KT_REQUIRE(!dev_begin_events(&d, 4, 4096, PULSE_CTX_SHARED));
-		send_fd(d.fd);
+		KT_EQ(fd_send(sock[0], d.fd, 0), 0);
 		dev_end(&d);
 		close(sock[0]);
 		close(sock[1]);

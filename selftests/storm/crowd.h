@@ -10,9 +10,9 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include "../kmod/dev.h"
+#include "../lib/fdpass.h"
 
 #define CROWD_WORKERS	8
 #define CROWD_EVENTS	4096
@@ -50,43 +50,13 @@ static unsigned int roll(unsigned long long *seed, unsigned int n)
 
 static int crowd_pass(void)
 {
-	char c = 'x', control[CMSG_SPACE(sizeof(int))] = "";
-	struct iovec iov = { &c, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &cd.fd, sizeof(int));
-	return sendmsg(crowd_mail[0], &msg, MSG_DONTWAIT) < 0 ? -EAGAIN : 0;
+	return fd_send(crowd_mail[0], cd.fd, MSG_DONTWAIT) ? -EAGAIN : 0;
 }
 
-/* A context from the mail, or -1. */
+/* A context from the mail, or negative. */
 static int crowd_take(void)
 {
-	char c, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &c, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg;
-	int fd = -1;
-
-	if (recvmsg(crowd_mail[1], &msg, MSG_DONTWAIT) < 0)
-		return -1;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (cmsg && cmsg->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
-	return fd;
+	return fd_receive(crowd_mail[1], MSG_DONTWAIT);
 }
 
 /* Nobody takes what is left. */

@@ -121,7 +121,7 @@ struct pulse_actor {
 
 	/* Whoever runs it: another line, which senders leave alone. */
 	struct pulse__amsg *local;	/* oldest first */
-	struct pulse__amsg *now;
+	struct pulse__amsg *now;	/* in its handler; NULL: nothing, or stashed */
 	uint64_t stop;		/* 0, or STOP | reason; anybody writes, once */
 	void *state;
 	void (*destroy)(void *state);
@@ -139,6 +139,9 @@ struct pulse_actor {
 	uint32_t number;		/* in the table; constant */
 	uint32_t generation;
 	int32_t node;
+	uint32_t stashed;
+	struct pulse__amsg *stash;	/* newest first */
+	bool batch;			/* in receive_batch, which has the head of local */
 	bool listed;			/* by next; that list's lock */
 	uint8_t ending, bonded;		/* bond.c */
 } PULSE__ALIGNED(PULSE_CACHE_LINE);

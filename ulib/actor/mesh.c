@@ -3,14 +3,10 @@
  * mesh.c - a mesh is made, opened, joined and left. What is where stands in
  * mesh.h.
  */
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "actor/mesh.h"
 #include "lockfree/queue_int.h"
-#include "mailbox/shmbox.h"
 
 #define PULSE__MESH_VER0 pulse__size_to(struct pulse_mesh_opts, reserved)
 
@@ -101,10 +97,7 @@ static void pulse__mesh_free(struct pulse_mesh *mesh)
 	pthread_mutex_destroy(&mesh->lock);
 	pthread_cond_destroy(&mesh->answered);
 	mesh->magic = PULSE__MAGIC_DEAD;
-	if (mesh->mapped)
-		munmap(mesh->shm, mesh->mapped);
-	if (mesh->fd >= 0)
-		close(mesh->fd);
+	pulse__memfd_end(&mesh->own);
 	pulse__free(mesh);
 }
 
@@ -126,7 +119,7 @@ static int pulse__mesh_new(void *mem, const struct pulse_mesh_opts *o,
 	mesh->shm = mem;
 	mesh->opts = *o;
 	mesh->ctx = ctx;
-	mesh->fd = -1;
+	mesh->own.fd = -1;
 	mesh->place = -1;
 	pthread_mutex_init(&mesh->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -208,57 +201,39 @@ int pulse_mesh_create(const struct pulse_mesh_opts *opts,
 		      struct pulse_mesh **out)
 {
 	struct pulse_mesh_opts o;
-	size_t bytes;
-	void *mem;
-	int fd, err;
-
-	if (!out)
-		return -EINVAL;
-	*out = NULL;
-	err = pulse__mesh_opts(&o, opts);
-	if (err)
-		return err;
-	bytes = pulse__mesh_need(&o);
-	err = pulse__shmbox_memfd("pulse-mesh", bytes, &fd, &mem);
-	if (err)
-		return err;
-	err = pulse__mesh_format(mem, &o, NULL, out);
-	if (err) {
-		munmap(mem, bytes);
-		close(fd);
-		return err;
-	}
-	(*out)->fd = fd;
-	(*out)->mapped = bytes;
-	return 0;
-}
-
-int pulse_mesh_fd(const struct pulse_mesh *mesh)
-{
-	return mesh && mesh->fd >= 0 ? mesh->fd : -EINVAL;
-}
-
-int pulse_mesh_open(int fd, struct pulse_mesh **out)
-{
-	size_t bytes;
-	void *mem;
+	struct pulse__memfd m;
 	int err;
 
 	if (!out)
 		return -EINVAL;
 	*out = NULL;
-	err = pulse__shmbox_map(&fd, &mem, &bytes);
+	err = pulse__mesh_opts(&o, opts);
+	if (!err)
+		err = pulse__memfd_make(&m, "pulse-mesh", pulse__mesh_need(&o));
 	if (err)
 		return err;
-	err = pulse__mesh_attach(mem, bytes, NULL, out);
-	if (err) {
-		munmap(mem, bytes);
-		close(fd);
+	err = pulse__mesh_format(m.mem, &o, NULL, out);
+	return pulse__memfd_settle(&m, err, err ? NULL : &(*out)->own);
+}
+
+int pulse_mesh_fd(const struct pulse_mesh *mesh)
+{
+	return mesh && mesh->own.fd >= 0 ? mesh->own.fd : -EINVAL;
+}
+
+int pulse_mesh_open(int fd, struct pulse_mesh **out)
+{
+	struct pulse__memfd m;
+	int err;
+
+	if (!out)
+		return -EINVAL;
+	*out = NULL;
+	err = pulse__memfd_map(&m, fd);
+	if (err)
 		return err;
-	}
-	(*out)->fd = fd;
-	(*out)->mapped = bytes;
-	return 0;
+	err = pulse__mesh_attach(m.mem, m.bytes, NULL, out);
+	return pulse__memfd_settle(&m, err, err ? NULL : &(*out)->own);
 }
 
 int pulse_mesh_format_on(struct pulse_ctx *ctx, int node,

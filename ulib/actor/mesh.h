@@ -25,6 +25,7 @@
 #include <pulse-u/mesh.h>
 
 #include "actor/actor.h"
+#include "mailbox/shmbox.h"
 
 #define PULSE__MESH_SHM		0x316873656d537550ULL	/* "PuSmesh1" */
 #define PULSE__MESH_MAGIC	0x4d455348U		/* "MESH" */
@@ -120,8 +121,7 @@ struct pulse_mesh {
 	struct pulse__mesh_shm *shm;
 	struct pulse_mesh_opts opts;
 	struct pulse_ctx *ctx;		/* NULL: futexes */
-	int fd;				/* -1: none */
-	size_t mapped;
+	struct pulse__memfd own;	/* or the memory is a context's */
 	uint32_t turn;			/* of lookups; atomic */
 	struct pulse__mesh_peer peer[PULSE__MESH_PLACES];
 

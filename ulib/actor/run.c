@@ -147,7 +147,9 @@ static uint32_t pulse__actor_batch(struct pulse_actor *a, uint32_t budget)
 	if (!n)
 		return 0;
 	a->handled += n;
+	a->batch = true;
 	a->type->opts.receive_batch(a, view, n);
+	a->batch = false;
 	for (uint32_t i = 0; i < n; i++) {
 		next = a->local->next;
 		counted += a->local->view.reserved;
@@ -180,8 +182,11 @@ static PULSE__INLINE void pulse__actor_one(struct pulse_actor *a,
 		a->now = m;
 		a->handled++;
 		t->opts.receive(a, &m->view);
-		a->now = NULL;
-		pulse__amsg_free(sys, m, READ_ONCE(a->stop) ? -ESRCH : -ENOMSG);
+		if (likely(a->now)) {
+			a->now = NULL;
+			pulse__amsg_free(sys, m, READ_ONCE(a->stop) ? -ESRCH :
+								      -ENOMSG);
+		}
 	}
 	pulse__actor_done(a, counted);
 }

@@ -56,6 +56,46 @@ int pulse_actor_reset_state(struct pulse_actor *self)
 	return pulse_actor_set_state(self, NULL, NULL);
 }
 
+int pulse_actor_stash(struct pulse_actor *self)
+{
+	struct pulse__amsg *m;
+	uint32_t limit;
+
+	if (!self || self->batch)
+		return -EINVAL;
+	m = self->now;
+	if (!m)
+		return -ENOMSG;
+	limit = self->type->opts.mailbox_limit;
+	if (limit && self->stashed >= limit)
+		return -ENOSPC;
+	/* It has left the mailbox: who sends is not held back by it. */
+	m->view.reserved = 0;
+	m->next = self->stash;
+	self->stash = m;
+	self->stashed++;
+	self->now = NULL;
+	return 0;
+}
+
+int pulse_actor_unstash(struct pulse_actor *self)
+{
+	struct pulse__amsg *m;
+	uint32_t nr;
+
+	if (!self || self->batch)
+		return -EINVAL;
+	nr = self->stashed;
+	/* The newest first, so that the oldest is first in the end. */
+	while ((m = self->stash)) {
+		self->stash = m->next;
+		m->next = self->local;
+		self->local = m;
+	}
+	self->stashed = 0;
+	return (int)nr;
+}
+
 void *pulse_actor_alloc(struct pulse_actor *self, size_t bytes)
 {
 	struct pulse__amem *m;

@@ -107,6 +107,9 @@ static void pulse__actor_close(struct pulse_actor *a)
 				    __ATOMIC_SEQ_CST);
 	pulse__actor_drain(a, a->local);
 	a->local = NULL;
+	pulse__actor_drain(a, a->stash);
+	a->stash = NULL;
+	a->stashed = 0;
 	if (inbox > PULSE__INBOX_CLOSED)
 		pulse__actor_drain(a, (struct pulse__amsg *)inbox);
 	pulse__actor_unlist(a);

@@ -125,7 +125,7 @@ static int pulse__shmbox_new(void *mem, const struct pulse_shmbox_opts *o,
 	mb->overflow = o->overflow;
 	mb->block_ns = o->block_ns ? o->block_ns : PULSE_FOREVER;
 	mb->default_ttl_ns = o->default_ttl_ns;
-	mb->fd = -1;
+	mb->own.fd = -1;
 	mb->fork_gen = pulse__fork_generation();
 	mb->magic = PULSE__SHMBOX_MAGIC;
 	for (int i = 0; i < PULSE_MESSAGE_PRIORITIES && !err; i++, at += each) {
@@ -221,58 +221,78 @@ int pulse_shmbox_attach(void *mem, size_t bytes, struct pulse_shmbox **out)
 
 /* ---- in a memfd -------------------------------------------------------- */
 
-int pulse__shmbox_memfd(const char *name, size_t bytes, int *fd, void **mem)
+static int pulse__memfd_mmap(struct pulse__memfd *m, size_t bytes)
+{
+	int err;
+
+	m->bytes = bytes;
+	m->mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
+	if (m->mem != MAP_FAILED)
+		return 0;
+	err = -errno;
+	close(m->fd);
+	return err;
+}
+
+int pulse__memfd_make(struct pulse__memfd *m, const char *name, size_t bytes)
 {
 	int err;
 
 	if (pulse__alloc_fault())
 		return -ENOMEM;
-	*fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (*fd < 0)
+	m->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (m->fd < 0)
 		return -errno;
-	*mem = MAP_FAILED;
-	if (!ftruncate(*fd, (off_t)bytes) &&
-	    !fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-		*mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-			    *fd, 0);
-	if (*mem == MAP_FAILED) {
-		err = -errno;
-		close(*fd);
-		return err;
-	}
-	return 0;
+	if (!ftruncate(m->fd, (off_t)bytes) &&
+	    !fcntl(m->fd, F_ADD_SEALS,
+		   F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return pulse__memfd_mmap(m, bytes);
+	err = -errno;
+	close(m->fd);
+	return err;
 }
 
-int pulse__shmbox_map(int *fd, void **mem, size_t *bytes)
+int pulse__memfd_map(struct pulse__memfd *m, int fd)
 {
-	int seals = fcntl(*fd, F_GET_SEALS), err;
+	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 
-	if (seals < 0 || fstat(*fd, &st))
+	if (seals < 0 || fstat(fd, &st))
 		return -EINVAL;
 	if (!(seals & F_SEAL_SHRINK))
 		return -EPERM;
 	if (st.st_size < (off_t)PULSE_CACHE_PAIR)
 		return -EPROTO;
-	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
-	if (*fd < 0)
+	m->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (m->fd < 0)
 		return -errno;
-	*bytes = (size_t)st.st_size;
-	*mem = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
-	if (*mem == MAP_FAILED) {
-		err = -errno;
-		close(*fd);
-		return err;
-	}
-	return 0;
+	return pulse__memfd_mmap(m, (size_t)st.st_size);
+}
+
+void pulse__memfd_end(const struct pulse__memfd *m)
+{
+	if (m->bytes)
+		munmap(m->mem, m->bytes);
+	if (m->fd >= 0)
+		close(m->fd);
+}
+
+int pulse__memfd_settle(const struct pulse__memfd *m, int err,
+			struct pulse__memfd *to)
+{
+	if (err)
+		pulse__memfd_end(m);
+	else
+		*to = *m;
+	return err;
 }
 
 int pulse_shmbox_create(const struct pulse_shmbox_opts *opts,
 			struct pulse_shmbox **out)
 {
+	struct pulse__memfd m;
 	size_t bytes;
-	void *mem;
-	int fd, err;
+	int err;
 
 	if (!out)
 		return -EINVAL;
@@ -285,48 +305,33 @@ int pulse_shmbox_create(const struct pulse_shmbox_opts *opts,
 
 		return pulse__shmbox_opts(&o, &qo, opts);
 	}
-	err = pulse__shmbox_memfd("pulse-mailbox", bytes, &fd, &mem);
+	err = pulse__memfd_make(&m, "pulse-mailbox", bytes);
 	if (err)
 		return err;
-	err = pulse_shmbox_format(mem, bytes, opts, out);
-	if (err) {
-		munmap(mem, bytes);
-		close(fd);
-		return err;
-	}
-	(*out)->fd = fd;
-	(*out)->mapped = bytes;
-	return 0;
+	err = pulse_shmbox_format(m.mem, bytes, opts, out);
+	return pulse__memfd_settle(&m, err, err ? NULL : &(*out)->own);
 }
 
 int pulse_shmbox_open(int fd, struct pulse_shmbox **out)
 {
-	size_t bytes;
-	void *mem;
+	struct pulse__memfd m;
 	int err;
 
 	if (!out)
 		return -EINVAL;
 	*out = NULL;
-	err = pulse__shmbox_map(&fd, &mem, &bytes);
+	err = pulse__memfd_map(&m, fd);
 	if (err)
 		return err;
-	err = pulse_shmbox_attach(mem, bytes, out);
-	if (err) {
-		munmap(mem, bytes);
-		close(fd);
-		return err;
-	}
-	(*out)->fd = fd;
-	(*out)->mapped = bytes;
-	return 0;
+	err = pulse_shmbox_attach(m.mem, m.bytes, out);
+	return pulse__memfd_settle(&m, err, err ? NULL : &(*out)->own);
 }
 
 int pulse_shmbox_fd(const struct pulse_shmbox *mb)
 {
-	if (!mb || mb->fd < 0)
+	if (!mb || mb->own.fd < 0)
 		return -EINVAL;
-	return pulse__forked(mb->fork_gen) ? -EOWNERDEAD : mb->fd;
+	return pulse__forked(mb->fork_gen) ? -EOWNERDEAD : mb->own.fd;
 }
 
 /* ---- in a context ------------------------------------------------------ */
@@ -349,9 +354,9 @@ int pulse__shmbox_heap(struct pulse_ctx *ctx, int node, void **mem,
 	return 0;
 }
 
-int pulse_shmbox_format_on(struct pulse_ctx *ctx, int node,
-			   const struct pulse_shmbox_opts *opts,
-			   struct pulse_shmbox **out)
+static int pulse__shmbox_on(struct pulse_ctx *ctx, int node, bool format,
+			    const struct pulse_shmbox_opts *opts,
+			    struct pulse_shmbox **out)
 {
 	size_t bytes;
 	void *mem;
@@ -361,52 +366,42 @@ int pulse_shmbox_format_on(struct pulse_ctx *ctx, int node,
 		return -EINVAL;
 	*out = NULL;
 	err = pulse__shmbox_heap(ctx, node, &mem, &bytes);
-	if (!err)
-		err = pulse_shmbox_format(mem, bytes, opts, out);
+	if (err)
+		return err;
+	err = format ? pulse_shmbox_format(mem, bytes, opts, out) :
+		       pulse_shmbox_attach(mem, bytes, out);
 	if (!err)
 		(*out)->ctx = ctx;
 	return err;
 }
 
+int pulse_shmbox_format_on(struct pulse_ctx *ctx, int node,
+			   const struct pulse_shmbox_opts *opts,
+			   struct pulse_shmbox **out)
+{
+	return pulse__shmbox_on(ctx, node, true, opts, out);
+}
+
 int pulse_shmbox_attach_on(struct pulse_ctx *ctx, int node,
 			   struct pulse_shmbox **out)
 {
-	size_t bytes;
-	void *mem;
-	int err;
-
-	if (!out)
-		return -EINVAL;
-	*out = NULL;
-	err = pulse__shmbox_heap(ctx, node, &mem, &bytes);
-	if (!err)
-		err = pulse_shmbox_attach(mem, bytes, out);
-	if (!err)
-		(*out)->ctx = ctx;
-	return err;
+	return pulse__shmbox_on(ctx, node, false, NULL, out);
 }
 
 /* ---- the end ----------------------------------------------------------- */
 
 int pulse_shmbox_destroy(struct pulse_shmbox *mb)
 {
-	size_t mapped;
-	void *mem;
-	int fd;
+	struct pulse__memfd own;
 
 	if (!mb)
 		return -EINVAL;
 	pulse__obj_check(mb, PULSE__SHMBOX_MAGIC, "pulse_shmbox_destroy");
 	if (!pulse__forked(mb->fork_gen) && READ_ONCE(mb->open))
 		return -EBUSY;
-	mapped = mb->mapped;
-	mem = mb->shm;
-	fd = mb->fd;
+	own = mb->own;
 	pulse__shmbox_free(mb);
-	if (mapped)
-		munmap(mem, mapped);
-	if (fd >= 0)
-		close(fd);
+	pulse__memfd_end(&own);
 	return 0;
 }
 

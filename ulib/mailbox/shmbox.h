@@ -76,6 +76,13 @@ struct pulse__wire {
 
 _Static_assert(sizeof(struct pulse__wire) == 80, "what the header says");
 
+/* A memfd that cannot shrink, and where it is mapped. */
+struct pulse__memfd {
+	void *mem;
+	size_t bytes;	/* 0: nowhere */
+	int fd;		/* -1: none */
+};
+
 struct pulse_shmbox {
 	/* Never written after create. */
 	struct pulse__shmbox_shm *shm;
@@ -86,8 +93,7 @@ struct pulse_shmbox {
 	uint32_t overflow;
 	int64_t block_ns;		/* PULSE_FOREVER: for ever */
 	int64_t default_ttl_ns;
-	int fd;				/* -1: none */
-	size_t mapped;			/* memory of its own; 0: not */
+	struct pulse__memfd own;	/* or the memory is its user's */
 	uint32_t fork_gen;
 	uint32_t magic;
 	uint32_t open;			/* atomic */
@@ -120,10 +126,13 @@ static inline bool pulse__shmbox_closed(const struct pulse_shmbox *mb)
 
 /* shmbox.c */
 
-/* A memfd that cannot shrink, and where it is mapped. */
-int pulse__shmbox_memfd(const char *name, size_t bytes, int *fd, void **mem);
-/* The same of somebody else's. In: it; out: a duplicate. */
-int pulse__shmbox_map(int *fd, void **mem, size_t *bytes);
+int pulse__memfd_make(struct pulse__memfd *m, const char *name, size_t bytes);
+/* One of somebody else's, which may not be able to shrink: a duplicate. */
+int pulse__memfd_map(struct pulse__memfd *m, int fd);
+void pulse__memfd_end(const struct pulse__memfd *m);
+/* 0: from now on it is @to's; else it is ended. Return: @err. */
+int pulse__memfd_settle(const struct pulse__memfd *m, int err,
+			struct pulse__memfd *to);
 /* The heap behind a node's ring, as <linux/pulse.h> lays it out. */
 int pulse__shmbox_heap(struct pulse_ctx *ctx, int node, void **mem,
 		       size_t *bytes);

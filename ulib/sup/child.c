@@ -23,12 +23,19 @@ __thread struct pulse_child *pulse__child_current;
 
 struct pulse_child *pulse__child_create(struct pulse__entry *en)
 {
-	struct pulse_child *inc = pulse__calloc(1, sizeof(*inc));
+	struct pulse__engine *e = en->sup->e;
+	/* acquire: whoever left it there is through with it */
+	struct pulse_child *inc = __atomic_exchange_n(&e->spare, NULL,
+						      __ATOMIC_ACQUIRE);
 
+	if (inc)
+		memset(inc, 0, sizeof(*inc));
+	else
+		inc = pulse__calloc(1, sizeof(*inc));
 	if (!inc)
 		return NULL;
-	inc->refs = 1;
-	inc->e = en->sup->e;
+	inc->refs = 2;
+	inc->e = e;
 	inc->spec = en->spec;
 	inc->entry = en;
 	inc->number = en->number + 1;
@@ -50,6 +57,8 @@ void pulse__child_get(struct pulse_child *inc)
 
 void pulse__child_put(struct pulse_child *inc)
 {
+	struct pulse__engine *e = inc->e;
+
 	/* The last one sees what all others did with it. */
 	if (__atomic_sub_fetch(&inc->refs, 1, __ATOMIC_ACQ_REL))
 		return;
@@ -63,8 +72,11 @@ void pulse__child_put(struct pulse_child *inc)
 		inc->left_free(inc->left);
 	pthread_mutex_destroy(&inc->mem_lock);
 	pulse__spec_put(inc->spec);
-	pulse__engine_put(inc->e);
+#ifndef __SANITIZE_ADDRESS__	/* else its uses after this would not be seen */
+	inc = __atomic_exchange_n(&e->spare, inc, __ATOMIC_ACQ_REL);
+#endif
 	pulse__free(inc);
+	pulse__engine_put(e);
 }
 
 const char *pulse_child_id(const struct pulse_child *self)
@@ -125,17 +137,20 @@ int pulse_child_ready(struct pulse_child *self)
 
 int pulse_child_beat(struct pulse_child *self)
 {
+	struct pulse_ctx *ctx;
 	int worker;
 
 	if (!self)
 		return -EINVAL;
+	/* The module watches the worker's own word. */
+	worker = READ_ONCE(self->worker);
+	if (worker >= 0) {
+		ctx = self->in_child ? self->child_ctx : self->e->ctx;
+		pulse__add_relaxed(&ctx->uwork[worker].progress, 1);
+	}
 	if (self->in_child)
 		return pulse__forked_say(self, 'B');
 	pulse__add_relaxed(&self->beats, 1);
-	/* The module watches the worker's own word. */
-	worker = READ_ONCE(self->worker);
-	if (worker >= 0)
-		pulse__add_relaxed(&self->e->ctx->uwork[worker].progress, 1);
 	return 0;
 }
 
@@ -155,12 +170,12 @@ int pulse_child_exited(struct pulse_child *self, const struct pulse_exit *why)
 		self->why = *why;
 	if (!self->why.kind)
 		self->why.kind = PULSE_EXIT_NORMAL;
-	pulse__engine_get(e);
+	self->why.time_ns = pulse_now_ns();
 	pulse__post(self, PULSE__POST_EXIT);
-	pulse__drive(e);
+	pulse__drive_at(e, self->why.time_ns);
 	pthread_mutex_unlock(&e->lock);
-	pulse__child_put(self);		/* the reference of who ran it */
-	pulse__engine_put(e);
+	/* The reference of who ran it, which has kept the engine. */
+	pulse__child_put(self);
 	return 0;
 }
 

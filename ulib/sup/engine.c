@@ -31,6 +31,7 @@ static void engine_free(struct pulse__engine *e)
 		pulse_poller_destroy(e->poller);
 	if (e->timers)
 		pulse_timers_destroy(e->timers);
+	pulse__free(e->spare);
 	pthread_cond_destroy(&e->changed);
 	pthread_mutex_destroy(&e->lock);
 	pulse__free(e);
@@ -162,7 +163,7 @@ static void deliver(struct pulse__engine *e)
 	}
 }
 
-void pulse__drive(struct pulse__engine *e)
+void pulse__drive_at(struct pulse__engine *e, int64_t now_ns)
 {
 	struct pulse__list *l;
 
@@ -170,6 +171,7 @@ void pulse__drive(struct pulse__engine *e)
 	if (e->driving || !e->thread_up)
 		return;
 	e->driving = true;
+	e->moment = now_ns;
 	e->driver = pthread_self();
 	for (;;) {
 		deliver(e);
@@ -198,6 +200,11 @@ void pulse__drive(struct pulse__engine *e)
 	    (e->want_thread || (!e->now &&
 				pulse_timers_next(e->timers) < e->sleep_until)))
 		pulse__engine_kick(e);
+}
+
+void pulse__drive(struct pulse__engine *e)
+{
+	pulse__drive_at(e, 0);
 }
 
 static void *engine_main(void *arg)

@@ -132,7 +132,7 @@ void pulse__entry_destroy(struct pulse__entry *en)
 		state_free(state);
 	pulse__spec_put(en->spec);
 	pulse__free(en);
-	pthread_mutex_lock(&e->lock);
+	pulse__relock(e);
 }
 
 void pulse__entry_status(struct pulse__entry *en, int status)
@@ -182,15 +182,14 @@ int pulse__entry_start(struct pulse__entry *en)
 		note_start_failure(en, -ENOMEM);
 		return -ENOMEM;
 	}
-	pulse__child_get(inc);		/* for who runs it */
 	en->inc = inc;
 	en->sup->nr_live++;
 	en->number++;
-	en->started_ns = pulse__engine_now(e);
+	en->started_ns = pulse__engine_moment(e);
 	pulse__entry_status(en, PULSE_CHILD_STARTING);
 	pthread_mutex_unlock(&e->lock);
 	ret = ops->start(inc, en->spec->s.arg);
-	pthread_mutex_lock(&e->lock);
+	pulse__relock(e);
 	if (ret < 0 || ret == PULSE_CHILD_IGNORE) {
 		en->inc = NULL;
 		inc->entry = NULL;
@@ -235,7 +234,7 @@ void pulse__entry_force(struct pulse__entry *en)
 	pulse__tell(en->sup, PULSE_SUP_CHILD_KILLED, en->spec->s.id, NULL);
 	pthread_mutex_unlock(&e->lock);
 	(ops->kill ? ops->kill : ops->stop)(inc, en->spec->s.arg);
-	pthread_mutex_lock(&e->lock);
+	pulse__relock(e);
 }
 
 void pulse__entry_stop(struct pulse__entry *en)
@@ -258,7 +257,7 @@ void pulse__entry_stop(struct pulse__entry *en)
 	pulse__store_release(&inc->stopping, PULSE__ASKED);
 	pthread_mutex_unlock(&e->lock);
 	en->spec->ops->stop(inc, en->spec->s.arg);
-	pthread_mutex_lock(&e->lock);
+	pulse__relock(e);
 }
 
 void pulse__entry_condemn(struct pulse__entry *en, enum pulse_exit_kind why,

@@ -39,7 +39,7 @@ void pulse__tell(struct pulse_sup *sup, int event, const char *id,
 		copy = *why;
 	pthread_mutex_unlock(&sup->e->lock);
 	sup->o.on_event(sup, event, id, why ? &copy : NULL, sup->o.event_arg);
-	pthread_mutex_lock(&sup->e->lock);
+	pulse__relock(sup->e);
 }
 
 static void cmd_done(struct pulse_sup *sup, struct pulse__cmd *cmd, int err)

@@ -77,11 +77,14 @@ static void on_said(struct pulse_poller *poller, int fd, uint32_t events,
 	for (ssize_t i = 0; i < n; i++) {
 		if (said[i] == 'B')
 			pulse__add_relaxed(&inc->beats, 1);
-		if (said[i] == 'R') {
-			pthread_mutex_lock(&inc->e->lock);
+		if (said[i] != 'R' && said[i] != 'W')
+			continue;
+		pthread_mutex_lock(&inc->e->lock);
+		if (said[i] == 'R')
 			pulse__post(inc, PULSE__POST_READY);
-			pthread_mutex_unlock(&inc->e->lock);
-		}
+		else
+			pulse__watch_forked(inc);
+		pthread_mutex_unlock(&inc->e->lock);
 	}
 }
 
@@ -157,6 +160,7 @@ void pulse__process_reap(struct pulse_child *inc)
 	if (inc->pidfd >= 0)
 		close(inc->pidfd);
 	inc->ctl = inc->pidfd = -1;
+	pulse__watch_forget(inc);
 }
 
 /* ---- start, stop -------------------------------------------------------------------- */

@@ -36,7 +36,7 @@ static void forget_old(struct pulse_sup *b, int64_t now)
 bool pulse__restart_too_many(struct pulse_sup *sup)
 {
 	struct pulse_sup *b = budget_of(sup);
-	int64_t now = pulse__engine_now(sup->e);
+	int64_t now = pulse__engine_moment(sup->e);
 
 	forget_old(b, now);
 	if (b->times_nr == b->times_room) {	/* it has ended once already */

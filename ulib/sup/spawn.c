@@ -178,6 +178,24 @@ static void on_stop(int sig)
 	__atomic_store_n(&stop_me->stopping, PULSE__ASKED, __ATOMIC_RELEASE);
 }
 
+/*
+ * A worker of the supervisor's context, where the module lets it in: it then
+ * sees how the process hangs. Else (another user now, no locked memory left, no
+ * place) missed beats say that it does. The parent finds the worker by its
+ * thread's id.
+ */
+static void forked_worker(struct pulse_child *self)
+{
+	struct pulse__engine *e = self->e;
+
+	if (!self->spec->s.hang_ms || !e->verdicts || !e->ctx ||
+	    !e->ctx->shared || pulse_ctx_attach(e->ctx->fd, &self->child_ctx))
+		return;
+	self->worker = pulse_worker_register(self->child_ctx, -1, self->serial);
+	if (self->worker >= 0)
+		pulse__forked_say(self, 'W');
+}
+
 static void forked_main(struct pulse__spawn *sp)
 {
 	struct pulse_child *self = sp->inc;
@@ -196,6 +214,7 @@ static void forked_main(struct pulse__spawn *sp)
 	sigprocmask(SIG_SETMASK, &sp->mask, NULL);
 	if (sp->report_fd >= 0)
 		close(sp->report_fd);
+	forked_worker(self);
 	ret = sp->s->fn(self, sp->s->arg);
 	_exit(ret == -ESHUTDOWN ? 0 : ret < 0 ? 255 : ret & 255);
 }
@@ -269,7 +288,7 @@ int pulse__forked_wait(struct pulse_child *self, int64_t deadline_ns)
 		pulse__ns_to_timespec(left, &ts);
 		/* The signal is let in here and nowhere else: none is missed. */
 		ppoll(NULL, 0, &ts, &before);
-		pulse__forked_say(self, 'B');
+		pulse_child_beat(self);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return pulse_child_stopping(self) ? 0 : -ETIMEDOUT;

@@ -81,6 +81,8 @@ struct pulse__engine {
 	uint64_t events_id;		/* of the poller */
 	uint64_t serial;		/* of incarnations */
 	struct pulse__doctor *doctor;	/* health.c */
+	struct pulse_child *spare;	/* atomic; memory for an incarnation */
+	int64_t moment;			/* see pulse__engine_moment() */
 };
 
 /* Bits of pulse_child.posted. */
@@ -138,8 +140,10 @@ struct pulse_child {
 	uint64_t pidfd_id, ctl_id;
 	bool in_child;
 	int child_ctl;			/* its end, in the child */
+	struct pulse_ctx *child_ctx;	/* in the child: where it is a worker */
 	int64_t oom_kills;		/* of its cgroup, at the start */
 	int watch;			/* of the module, or 0 */
+	int hang_id;			/* likewise, of its worker */
 	bool unwaited;			/* it ended, and could not be waited for */
 	bool told;			/* the module said how: in why */
 };
@@ -282,8 +286,28 @@ static inline int64_t pulse__engine_now(const struct pulse__engine *e)
 	return e->now ? e->now(e->now_arg) : pulse_now_ns();
 }
 
+/*
+ * The driver's: the time, read once for as long as it keeps the lock. For what a
+ * restart writes down; nothing that takes long lies between.
+ */
+static inline int64_t pulse__engine_moment(struct pulse__engine *e)
+{
+	if (e->now || !e->moment)
+		e->moment = pulse__engine_now(e);
+	return e->moment;
+}
+
+/* After the driver gave up the lock. */
+static inline void pulse__relock(struct pulse__engine *e)
+{
+	pthread_mutex_lock(&e->lock);
+	e->moment = 0;
+}
+
 /* Under the lock: does what there is to do, if nobody is at it. */
 void pulse__drive(struct pulse__engine *e);
+/* Likewise; the clock was just read, CLOCK_MONOTONIC. */
+void pulse__drive_at(struct pulse__engine *e, int64_t now_ns);
 /* Wakes the thread, under the lock or not. */
 void pulse__engine_kick(struct pulse__engine *e);
 bool pulse__on_thread(const struct pulse__engine *e);
@@ -316,6 +340,7 @@ void pulse__spec_put(struct pulse__spec *spec);
 extern __thread struct pulse_child *pulse__child_current
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/* With two references: the entry's, and that of who runs it. */
 struct pulse_child *pulse__child_create(struct pulse__entry *en);
 void pulse__child_get(struct pulse_child *inc);
 void pulse__child_put(struct pulse_child *inc);
@@ -410,6 +435,11 @@ int pulse__watch_open(struct pulse__engine *e, const struct pulse_sup_opts *o);
 void pulse__watch_close(struct pulse__engine *e);
 void pulse__watch_begin(struct pulse__entry *en);
 void pulse__watch_end(struct pulse__entry *en);
+/* Its worker is @index: have the module's verdict. The watch, or 0: none. */
+int pulse__watch_hangs(struct pulse_child *inc, int index);
+/* With the lock: a forked child said that it is a worker. */
+void pulse__watch_forked(struct pulse_child *inc);
+void pulse__watch_forget(struct pulse_child *inc);
 void pulse__watch_init(struct pulse__entry *en);
 
 /* ---- health.c ---------------------------------------------------------------- */

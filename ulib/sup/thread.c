@@ -27,9 +27,6 @@ struct run {
 static void become_worker(struct pulse_child *self)
 {
 	struct pulse__engine *e = self->e;
-	uint64_t ns = (uint64_t)self->spec->s.hang_ms * PULSE__NSEC_PER_MSEC;
-	struct pulse_watch_opts w = { .sz = sizeof(w), .cookie = self->serial,
-				      .stuck_ns = ns, .blocked_ns = ns };
 	int index;
 
 	if (!e->ctx)
@@ -44,8 +41,7 @@ static void become_worker(struct pulse_child *self)
 	WRITE_ONCE(self->worker, index);
 	pulse__list_add_tail(&e->watched, &self->watched);
 	pthread_mutex_unlock(&e->lock);
-	if (ns && e->verdicts && pulse_ctx_watch_worker(e->ctx, index, &w) > 0)
-		WRITE_ONCE(self->hang_watch, true);
+	pulse__watch_hangs(self, index);
 }
 
 static void at_end(void *arg)

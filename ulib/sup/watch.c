@@ -12,6 +12,7 @@
 #include <linux/pulse.h>
 #include <pulse-u/events.h>
 
+#include "backend/backend.h"
 #include "sup/sup_int.h"
 
 #define EVENT_BYTES	65536U
@@ -99,6 +100,53 @@ static void on_events(struct pulse_poller *poller, int fd, uint32_t events,
 	}
 }
 
+int pulse__watch_hangs(struct pulse_child *inc, int index)
+{
+	uint64_t ns = (uint64_t)inc->spec->s.hang_ms * PULSE__NSEC_PER_MSEC;
+	struct pulse_watch_opts w = { .sz = sizeof(w), .cookie = inc->serial,
+				      .stuck_ns = ns, .blocked_ns = ns };
+	int id;
+
+	if (!ns || !inc->e->verdicts)
+		return 0;
+	id = pulse_ctx_watch_worker(inc->e->ctx, index, &w);
+	if (id <= 0)
+		return 0;
+	WRITE_ONCE(inc->hang_watch, true);
+	return id;
+}
+
+/* What a process says of itself is looked up: the worker must be that process's. */
+void pulse__watch_forked(struct pulse_child *inc)
+{
+	struct pulse_worker_state st = { .sz = sizeof(st) };
+	struct pulse__engine *e = inc->e;
+
+	if (inc->exited || inc->worker >= 0 || !e->ctx)
+		return;
+	for (int i = 0; i < (int)e->ctx->max_workers; i++) {
+		if (pulse_worker_state(e->ctx, i, &st) || st.tid != inc->pid)
+			continue;
+		inc->hang_id = pulse__watch_hangs(inc, i);
+		if (!inc->hang_id)
+			return;
+		WRITE_ONCE(inc->worker, i);
+		if (pulse__list_empty(&inc->watched))
+			pulse__list_add_tail(&e->watched, &inc->watched);
+		return;
+	}
+}
+
+void pulse__watch_forget(struct pulse_child *inc)
+{
+	if (inc->hang_id)
+		pulse_ctx_unwatch(inc->e->ctx, inc->hang_id);
+	inc->hang_id = 0;
+	WRITE_ONCE(inc->hang_watch, false);
+	WRITE_ONCE(inc->worker, -1);
+	pulse__list_del(&inc->watched);
+}
+
 /* A context of our own, where there is a module for it. */
 static int own_ctx(struct pulse__engine *e, const struct pulse_sup_opts *o)
 {
@@ -111,6 +159,8 @@ static int own_ctx(struct pulse__engine *e, const struct pulse_sup_opts *o)
 	if (pulse_backend_info(&info) || info.kind != PULSE_BACKEND_KERNEL ||
 	    !(info.features & PULSE_FEAT_EVENTS))
 		return 0;
+	if (info.features & PULSE_FEAT_SHARED)	/* forked children come in */
+		ctx.flags = PULSE_CTX_OPT_SHARED;
 	err = pulse_ctx_create(&ctx, &e->ctx);
 	if (err) {
 		e->ctx = NULL;
@@ -267,10 +317,10 @@ void pulse__watch_begin(struct pulse__entry *en)
 					      .rss_bytes = s->max_memory_bytes };
 
 		inc->watch = pulse_ctx_watch_process(e->ctx, inc->pid, &w);
-		if (inc->watch > 0)
-			pulse__list_add_tail(&e->watched, &inc->watched);
-		else
+		if (inc->watch < 0)
 			inc->watch = 0;
+		else if (pulse__list_empty(&inc->watched))
+			pulse__list_add_tail(&e->watched, &inc->watched);
 	}
 	if (s->health || (limited && !inc->watch) ||
 	    (s->kind == PULSE_CHILD_THREAD && !e->ctx))

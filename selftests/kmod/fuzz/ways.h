@@ -6,6 +6,7 @@
 #ifndef PULSE_SELFTESTS_FUZZ_WAYS_H
 #define PULSE_SELFTESTS_FUZZ_WAYS_H
 
+#include "../../lib/fdpass.h"
 #include "state.h"
 
 /* A knob of the module, or of a context. */
@@ -114,29 +115,14 @@ static int fuzz_poll(const struct fuzz_op *op)
 /* The descriptor goes through a socket, and stays there if nobody takes it. */
 static int fuzz_pass(const struct fuzz_op *op)
 {
-	char c = 'x', control[CMSG_SPACE(sizeof(int))] = "";
-	struct iovec iov = { &c, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	int fd;
 
-	if (op->how & 1) {
-		if (recvmsg(fuzz_mail[1], &msg, MSG_DONTWAIT) < 0)
-			return errno;
-		cmsg = CMSG_FIRSTHDR(&msg);
-		if (cmsg)
-			memcpy(&fuzz_fd[op->slot], CMSG_DATA(cmsg), sizeof(int));
-		return 0;
-	}
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fuzz_fd[op->slot], sizeof(int));
-	return sendmsg(fuzz_mail[0], &msg, MSG_DONTWAIT) < 0 ? errno : 0;
+	if (!(op->how & 1))
+		return -fd_send(fuzz_mail[0], fuzz_fd[op->slot], MSG_DONTWAIT);
+	fd = fd_receive(fuzz_mail[1], MSG_DONTWAIT);
+	if (fd >= 0)
+		fuzz_fd[op->slot] = fd;
+	return fd < 0 && fd != -ENOENT ? -fd : 0;
 }
 
 #endif /* PULSE_SELFTESTS_FUZZ_WAYS_H */

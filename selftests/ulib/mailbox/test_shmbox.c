@@ -582,7 +582,7 @@ KT_TEST(a_sender_does_not_wait_for_a_receiver_that_died)
 		struct pulse_shmbox *mine;
 
 		_exit(pulse_shmbox_tx_open(mb, &tx) != -EOWNERDEAD ||
-		      pulse_shmbox_open(mb->fd, &mine) ||
+		      pulse_shmbox_open(mb->own.fd, &mine) ||
 		      pulse_shmbox_rx_open(mine, -1, &rx));
 	}
 	KT_EQ(end(pid, 0), 0);
@@ -612,7 +612,7 @@ KT_TEST(only_a_shared_mailbox_that_fits_is_attached)
 #define BAD(field, value)						\
 	do {								\
 		shm->field = (value);					\
-		KT_EQ(pulse_shmbox_attach(shm, mb->mapped, &other), -EPROTO);\
+		KT_EQ(pulse_shmbox_attach(shm, mb->own.bytes, &other), -EPROTO);\
 		KT_CHECK(!other);					\
 		memcpy(shm, &good, sizeof(good));			\
 	} while (0)
@@ -628,9 +628,9 @@ KT_TEST(only_a_shared_mailbox_that_fits_is_attached)
 	BAD(senders, UINT32_MAX);
 	BAD(overflow, 4);
 	BAD(block_ns, -1);
-	KT_EQ(pulse_shmbox_attach(shm, mb->mapped - 128, &other), -EPROTO);
+	KT_EQ(pulse_shmbox_attach(shm, mb->own.bytes - 128, &other), -EPROTO);
 	KT_EQ(pulse_shmbox_attach(shm, 8, &other), -EPROTO);
-	KT_EQ(pulse_shmbox_attach((char *)shm + 64, mb->mapped, &other),
+	KT_EQ(pulse_shmbox_attach((char *)shm + 64, mb->own.bytes, &other),
 	      -EINVAL);
 	KT_EQ(pulse_shmbox_destroy(mb), 0);
 }

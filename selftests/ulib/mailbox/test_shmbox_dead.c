@@ -214,7 +214,7 @@ KT_TEST(dead_letters_survive_the_receiver_that_is_killed)
 		if (!pid) {
 			struct pulse_shmbox *mb;
 
-			if (pulse_shmbox_open(p.mb->fd, &mb) ||
+			if (pulse_shmbox_open(p.mb->own.fd, &mb) ||
 			    pulse_shmbox_rx_open(mb, -1, &p.rx))
 				_exit(1);
 			for (;;) {

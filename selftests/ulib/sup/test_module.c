@@ -169,6 +169,83 @@ KT_TEST(the_verdict_on_a_thread_that_hangs_is_the_modules)
 	}
 }
 
+static bool hangs_asleep(const struct pulse_child *self)
+{
+	return !strcmp(pulse_child_id(self), "asleep");
+}
+
+/* As stuck(), in a process, which nobody asks: it is killed. */
+static int process_stuck(struct pulse_child *self, void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 3; i++) {
+		pulse_child_beat(self);
+		nap_ms(1);
+	}
+	while (pulse_child_incarnation(self) <= HANGS) {
+		if (hangs_asleep(self))
+			nap_ms(60000);
+	}
+	return pulse_child_wait(self, PULSE_FOREVER);
+}
+
+KT_TEST(the_verdict_on_a_forked_process_that_hangs_is_the_modules)
+{
+	static const char *const how[] = { "on a CPU", "asleep" };
+	bool module = with_module();
+
+	for (int asleep = 0; asleep < 2; asleep++) {
+		PULSE_OPTS(pulse_child_spec, spec, .id = how[asleep],
+			   .kind = PULSE_CHILD_PROCESS, .fn = process_stuck,
+			   .hang_ms = 300);
+		uint32_t want = !module ? 0 : asleep ? PULSE_HANG_BLOCKED : PULSE_HANG_STUCK;
+		struct pulse_sup *sup = sup_with(&spec);
+		struct pulse_child_info info = { 0 };
+
+		KT_REQUIRE(sup);
+		for (uint64_t n = 2; n <= HANGS + 1; n++) {
+			KT_CHECK(EVENTUALLY(look(sup, spec.id).incarnation >= n));
+			info = look(sup, spec.id);
+			KT_EQ(info.last_exit.kind, PULSE_EXIT_HANG);
+			KT_EQ(info.last_exit.signal, SIGKILL);
+			if (info.last_exit.verdict == want)
+				break;
+			kt_note("verdict %u, not %u", info.last_exit.verdict, want);
+		}
+		KT_EQ(info.last_exit.verdict, want);
+		KT_EQ(pulse_sup_destroy(sup), 0);
+	}
+}
+
+/* With the module it is a worker while it lives, and none once it is gone. */
+KT_TEST(a_forked_process_is_a_worker_only_while_it_lives)
+{
+	PULSE_OPTS(pulse_child_spec, spec, .id = "p", .fn = process,
+		   .kind = PULSE_CHILD_PROCESS, .hang_ms = 3600000);
+	bool module = with_module();
+	struct pulse_sup *sup;
+
+	/* More lives than the context has places. */
+	PULSE_OPTS(pulse_sup_opts, o, .max_restarts = 1000, .period_ms = 600000,
+		   .max_threads = 4);
+	KT_REQUIRE(!pulse_sup_create(&o, &sup));
+	KT_EQ(pulse_sup_start_child(sup, &spec, NULL), 0);
+	KT_EQ(pulse_sup_start(sup), 0);
+	for (uint64_t n = 1; n <= 12; n++) {
+		KT_CHECK(EVENTUALLY(look(sup, "p").incarnation == n &&
+				    look(sup, "p").status == PULSE_CHILD_RUNNING));
+		if (module)
+			KT_CHECK(EVENTUALLY(look(sup, "p").worker >= 0));
+		else
+			KT_EQ(look(sup, "p").worker, -1);
+		KT_EQ(kill(look(sup, "p").pid, SIGKILL), 0);
+	}
+	KT_CHECK(EVENTUALLY(look(sup, "p").incarnation == 13));
+	KT_EQ(pulse_sup_terminate_child(sup, "p"), 0);
+	KT_EQ(look(sup, "p").worker, -1);
+	KT_EQ(pulse_sup_destroy(sup), 0);
+}
+
 static int priority_of[2];
 
 static int tell_priority(struct pulse_child *self, void *arg)

@@ -666,6 +666,8 @@ KT_TEST(a_thousand_restarts_leave_nothing_behind)
 
 	KT_EQ(pulse_sup_start_child(sup, &spec, NULL), 0);
 	KT_EQ(pulse_sup_start(sup), 0);
+	for (long at = 0; at < n; at = GET(sh->starts))
+		KT_REQUIRE(EVENTUALLY(GET(sh->starts) > at));
 	KT_CHECK(EVENTUALLY(GET(sh->seen) == 1));
 	KT_EQ(stats_of(sup).total_restarts, n);
 	KT_EQ(info_of(sup, "p").last_exit.code, 1);
