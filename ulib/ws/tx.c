@@ -267,10 +267,21 @@ static int gather(const struct pulse_ws_conn *conn, struct iovec *iov,
 	return n;
 }
 
+uint32_t pulse__ws_moved_bytes(const struct pulse_ws_conn *conn, bool *more)
+{
+	struct pulse_transport_stats s = { .sz = sizeof(s) };
+
+	(void)pulse_transport_stats(conn->t, &s);
+	if (more)
+		*more = s.unsent > 0;
+	return (uint32_t)(s.tx_bytes - s.unsent);
+}
+
 static void block(struct pulse_ws_conn *conn)
 {
 	conn->blocked = true;
 	conn->moved_tick = pulse__ws_tick(conn->loop);
+	conn->moved_bytes = pulse__ws_moved_bytes(conn, NULL);
 	shrink(conn);
 	pulse__ws_arm(conn);
 }

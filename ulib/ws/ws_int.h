@@ -348,6 +348,7 @@ struct pulse_ws_conn {
 	bool fin;
 	uint16_t close_code;		/* as on_close will be told */
 	uint16_t subprotocol;		/* index + 1 */
+	bool streaming;			/* any thread: pulse_ws_send_begin() */
 	struct pulse__ws_msg *msg;	/* message so far; control frame: ctl */
 	struct pulse__ws_msg *ctl;
 	struct pulse__ws_stash *stash;
@@ -367,7 +368,7 @@ struct pulse_ws_conn {
 	uint32_t want_drain;		/* any thread: somebody got -EAGAIN */
 	uint32_t heard_tick;		/* when the peer last sent something */
 	uint32_t moved_tick;		/* when it last took something */
-	bool streaming;			/* any thread: pulse_ws_send_begin() */
+	uint32_t moved_bytes;		/* how much it had taken by then */
 };
 
 /* Has the message under way begun to be handed out in pieces? */
@@ -463,6 +464,11 @@ int pulse__ws_put_raw(struct pulse_ws_conn *conn, const void *data,
 void pulse__ws_flush_refs(struct pulse_ws_conn *conn);
 /* Gives the transport what it takes. */
 void pulse__ws_flush(struct pulse_ws_conn *conn);
+/*
+ * What the peer's side has taken so far, as far as the transport can tell, and
+ * whether there is @more for it; or NULL.
+ */
+uint32_t pulse__ws_moved_bytes(const struct pulse_ws_conn *conn, bool *more);
 /* The send that was in flight is through. */
 void pulse__ws_sent(struct pulse_ws_conn *conn);
 /* Tells on_drain, if somebody waits for it and there is room. */
