@@ -171,6 +171,11 @@ struct pulse_ws_deflate_opts {
 enum pulse_ws_slow {
 	PULSE_WS_SLOW_DROP = 0,		/* it is dropped, and counted */
 	PULSE_WS_SLOW_CLOSE = 1,	/* and the connection closed with 1013 */
+	/*
+	 * It waits beside what is unsent, in up to send_high_bytes more, and the
+	 * oldest that waits is dropped for it: a slow peer gets what is newest.
+	 */
+	PULSE_WS_SLOW_DROP_OLDEST = 2,
 };
 
 /**

@@ -404,6 +404,7 @@ void pulse__ws_bury(struct pulse_ws_conn *conn)
 	pulse__ws_tx_free(conn);
 	if (unlikely(conn->more)) {
 		pulse__ws_leave_topics(conn);
+		pulse__ws_late_free(conn);
 		pulse__ws_held_free(conn);
 	}
 	call_close(conn);
@@ -454,6 +455,8 @@ void pulse__ws_after(struct pulse_ws_conn *conn)
 		return;
 	while (!conn->doomed) {
 		pulse__ws_flush(conn);
+		if (unlikely(conn->more) && pulse__ws_late_go(conn))
+			continue;
 		if (likely(!conn->stash) || conn->stop || conn->doomed)
 			break;
 		pulse__ws_resume(conn);

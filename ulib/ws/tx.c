@@ -108,14 +108,25 @@ static uint8_t *reserve(struct pulse_ws_conn *conn, size_t bytes)
 	return buf->data;
 }
 
+static void look_at_high(struct pulse_ws_conn *conn)
+{
+	if (unlikely(conn->out_bytes >= pulse__ws_high(conn))) {
+		conn->over = true;
+		conn->stop |= PULSE__WS_STOP_OUT;
+	}
+}
+
 static void commit(struct pulse_ws_conn *conn, size_t bytes)
 {
 	conn->out_last->tail += (uint32_t)bytes;
 	WRITE_ONCE(conn->out_bytes, conn->out_bytes + bytes);
-	if (unlikely(conn->out_bytes >= conn->loop->cfg->high)) {
-		conn->over = true;
-		conn->stop |= PULSE__WS_STOP_OUT;
-	}
+	look_at_high(conn);
+}
+
+void pulse__ws_marks_changed(struct pulse_ws_conn *conn)
+{
+	look_at_high(conn);
+	pulse__ws_mark_dirty(conn);	/* looks at the low one */
 }
 
 static void consume(struct pulse_ws_conn *conn, size_t bytes)
@@ -288,7 +299,7 @@ static void block(struct pulse_ws_conn *conn)
 
 static void lowered(struct pulse_ws_conn *conn)
 {
-	if (likely(!conn->over) || conn->out_bytes > conn->loop->cfg->low)
+	if (likely(!conn->over) || conn->out_bytes > pulse__ws_low(conn))
 		return;
 	conn->over = false;
 	conn->stop &= (uint8_t)~PULSE__WS_STOP_OUT;
@@ -344,7 +355,7 @@ void pulse__ws_maybe_drained(struct pulse_ws_conn *conn)
 	/* pairs with refuse_now() */
 	if (likely(!__atomic_load_n(&conn->want_drain, __ATOMIC_SEQ_CST)) ||
 	    pulse__ws_state(conn) != PULSE__WS_OPEN ||
-	    pulse_ws_conn_queued(conn) > cfg->low ||
+	    pulse_ws_conn_queued(conn) > pulse__ws_low(conn) ||
 	    !__atomic_exchange_n(&conn->want_drain, 0, __ATOMIC_SEQ_CST))
 		return;
 	if (cfg->h.on_drain)
@@ -365,7 +376,7 @@ size_t pulse_ws_conn_queued(const struct pulse_ws_conn *conn)
 /* Too much is unsent: ask for on_drain, unless there is room by now. */
 static bool refuse_now(struct pulse_ws_conn *conn)
 {
-	uint64_t high = READ_ONCE(pulse__ws_loop_of(conn)->cfg->high);
+	uint64_t high = pulse__ws_high(conn);
 	size_t posted = pulse__load_acquire(&conn->posted_bytes);
 
 	/*
@@ -647,7 +658,7 @@ static inline bool send_quickly(struct pulse_ws_conn *conn, int opcode,
 	    conn->client || conn->doomed ||
 	    pulse__ws_state(conn) != PULSE__WS_OPEN ||
 	    conn->out_bytes + len + 4 + READ_ONCE(conn->posted_bytes) >=
-	    loop->cfg->high)
+	    pulse__ws_high(conn))
 		return false;
 	to = buf->data + buf->tail;
 	n = pulse__ws_frame_write(to, (uint8_t)(PULSE__WS_FIN |
