@@ -124,6 +124,19 @@ typedef void (*pulse_ws_hook_fn)(struct pulse_ws_conn *conn, int where,
 PULSE_API int pulse_ws_server_set_hook(struct pulse_ws_server *server,
 				       pulse_ws_hook_fn fn, void *arg);
 
+/**
+ * pulse_ws_conn_trace() - the trace that a peer's handshake belongs to
+ * @conn: a connection of a server with a hook
+ * @tracestate: out: what tracestate says, "" for nothing; or NULL
+ *
+ * For pulse_trace_extract() of tracer.h, which says whether it is one.
+ *
+ * Return: the traceparent of the request; NULL where it had none, or several, or
+ * no hook is set. Both last as long as the connection is valid.
+ */
+PULSE_API const char *pulse_ws_conn_trace(const struct pulse_ws_conn *conn,
+					  const char **tracestate);
+
 #ifdef __cplusplus
 }
 #endif

@@ -42,6 +42,8 @@ void pulse_ws_put(struct pulse_ws_conn *conn)
 	for (uint32_t i = 0; conn->more && i < loop->server->nr_loops; i++)
 		if (conn->more->been[i / 64] >> i % 64 & 1)
 			pulse__ws_loop_put(loop->server->loops[i]);
+	if (conn->more)
+		pulse__free(conn->more->trace);
 	pulse__free(conn->more);
 	pulse__free(conn);
 	pulse__ws_loop_put(loop);

@@ -255,3 +255,16 @@ int pulse_ws_server_set_hook(struct pulse_ws_server *server,
 	pthread_mutex_unlock(&server->lock);
 	return err;
 }
+
+const char *pulse_ws_conn_trace(const struct pulse_ws_conn *conn,
+				const char **tracestate)
+{
+	/* pairs with pulse__ws_more() */
+	const struct pulse__ws_more *more =
+		conn ? pulse__load_acquire(&conn->more) : NULL;
+	const char *parent = more ? more->trace : NULL;
+
+	if (tracestate)
+		*tracestate = parent ? parent + strlen(parent) + 1 : "";
+	return parent;
+}

@@ -303,6 +303,9 @@ struct pulse__ws_more {
 
 	struct pulse__ws_guest *guest;	/* guest.c */
 
+	/* upgrade.c: traceparent, 0, tracestate, 0, as the request had them */
+	char *trace;
+
 	/* link.c: whose connection it is; a reference */
 	struct pulse_ws_link *link;
 	int dial_err;
