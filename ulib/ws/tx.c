@@ -650,16 +650,21 @@ static inline bool send_quickly(struct pulse_ws_conn *conn, int opcode,
 
 	if (pulse__poller_current != loop->poller || !conn->in_rx)
 		return false;
-	buf = conn->out_last;
-	if (!buf || loop->nr_refs || conn->tx_stream ||
+	if (loop->nr_refs || conn->tx_stream ||
 	    (unsigned int)opcode - PULSE_WS_TEXT > 1 ||
-	    len - 1 >= PULSE__WS_REF - 1 || !data ||
-	    buf->room - buf->tail < len + 4 || conn->pmd ||
+	    len - 1 >= PULSE__WS_REF - 1 || !data || conn->pmd ||
 	    conn->client || conn->doomed ||
 	    pulse__ws_state(conn) != PULSE__WS_OPEN ||
 	    conn->out_bytes + len + 4 + READ_ONCE(conn->posted_bytes) >=
 	    pulse__ws_high(conn))
 		return false;
+	buf = conn->out_last;
+	if (!buf && loop->spare) {	/* the first of the batch */
+		buf = obuf_new(loop, PULSE__WS_OBUF);
+		append(conn, buf);
+	} else if (!buf || buf->room - buf->tail < len + 4) {
+		return false;
+	}
 	to = buf->data + buf->tail;
 	n = pulse__ws_frame_write(to, (uint8_t)(PULSE__WS_FIN |
 						(unsigned int)opcode), len);
