@@ -384,7 +384,10 @@ PULSE_API int pulse_trace_from_context(struct pulse_context *ctx,
  *
  * "ws.accept", "ws.open" and "ws.close" (with ws.code) are points of time;
  * "ws.message" (with ws.opcode and ws.bytes) lasts as long as on_message, in which
- * pulse_tracer_current() is that span.
+ * pulse_tracer_current() is that span. Where the request of the handshake has a
+ * traceparent that is in order, all but "ws.accept", which is before it, are in
+ * that trace, below the span it names, and sampled as it says; "ws.accept" and
+ * all of others begin new traces.
  *
  * Return: 0; -EINVAL; -EBUSY it was started.
  */

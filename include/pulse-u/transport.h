@@ -298,6 +298,8 @@ PULSE_API int pulse_transport_move(struct pulse_transport *transport,
  *	sequenced transport, as are the next two
  * @late: datagrams that came twice or behind a newer one, and were dropped
  * @corrupt: datagrams that were changed on their way, and were dropped
+ * @unsent: of what was taken, bytes the peer's side has not taken yet, in units
+ *	of the carrier's; 0 where it cannot tell
  */
 struct pulse_transport_stats {
 	size_t sz;
@@ -306,6 +308,7 @@ struct pulse_transport_stats {
 	uint64_t lost;
 	uint64_t late;
 	uint64_t corrupt;
+	uint64_t unsent;
 };
 
 /**

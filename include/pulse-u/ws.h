@@ -171,6 +171,11 @@ struct pulse_ws_deflate_opts {
 enum pulse_ws_slow {
 	PULSE_WS_SLOW_DROP = 0,		/* it is dropped, and counted */
 	PULSE_WS_SLOW_CLOSE = 1,	/* and the connection closed with 1013 */
+	/*
+	 * It waits beside what is unsent, in up to send_high_bytes more, and the
+	 * oldest that waits is dropped for it: a slow peer gets what is newest.
+	 */
+	PULSE_WS_SLOW_DROP_OLDEST = 2,
 };
 
 /**
@@ -204,11 +209,12 @@ enum pulse_ws_slow {
  * @ping_interval_ms: a connection that was silent for so long is pinged;
  *	default 30 s
  * @idle_timeout_ms: a connection that was silent for so long, answers to
- *	pings included, is closed with 1001; default 90 s
+ *	pings included, is closed with 1001, unless it is still taking what it
+ *	was sent; default 90 s
  * @write_timeout_ms: a peer that takes nothing for so long of what is unsent
- *	is dropped; default 30 s
- * @close_timeout_ms: how long a peer may take for its part of closing;
- *	default 5 s
+ *	is dropped; however slow, one that takes something is not; default 30 s
+ * @close_timeout_ms: how long a peer may take for its part of closing, once it
+ *	takes nothing more of what is unsent; default 5 s
  * @keepalive_s: TCP probes a silent peer after so many seconds; default 0: no
  * @deflate: compress messages with peers that can; copied; default NULL: no.
  *	@max_message_bytes bounds what a message inflates to

@@ -73,6 +73,22 @@ PULSE_API int pulse_ws_server_limits(struct pulse_ws_server *server,
 PULSE_API int pulse_ws_server_set_limits(struct pulse_ws_server *server,
 					 const struct pulse_ws_limits *limits);
 
+/**
+ * pulse_ws_conn_set_marks() - a connection's own high and low marks
+ * @conn: the connection
+ * @high: bytes; instead of send_high_bytes of the server; 0: the server's again
+ * @low: bytes, less than @high, instead of send_low_bytes; 0: a quarter of @high
+ *
+ * From any thread; another thread's than the loop's has its effect in order with
+ * that thread's sends. Then a connection that has more unsent than @high is read
+ * no further, and one that waits for on_drain and has no more than @low unsent
+ * is told. A later change of the server's limits does not touch them.
+ *
+ * Return: 0; -EINVAL; -EPIPE it is not open; -ESRCH it is gone; -ENOMEM.
+ */
+PULSE_API int pulse_ws_conn_set_marks(struct pulse_ws_conn *conn, uint32_t high,
+				      uint32_t low);
+
 /* Where a hook is called. */
 enum pulse_ws_hook {
 	PULSE_WS_HOOK_ACCEPT = 0,	/* a connection was accepted; value: 0 */
@@ -107,6 +123,19 @@ typedef void (*pulse_ws_hook_fn)(struct pulse_ws_conn *conn, int where,
  */
 PULSE_API int pulse_ws_server_set_hook(struct pulse_ws_server *server,
 				       pulse_ws_hook_fn fn, void *arg);
+
+/**
+ * pulse_ws_conn_trace() - the trace that a peer's handshake belongs to
+ * @conn: a connection of a server with a hook
+ * @tracestate: out: what tracestate says, "" for nothing; or NULL
+ *
+ * For pulse_trace_extract() of tracer.h, which says whether it is one.
+ *
+ * Return: the traceparent of the request; NULL where it had none, or several, or
+ * no hook is set. Both last as long as the connection is valid.
+ */
+PULSE_API const char *pulse_ws_conn_trace(const struct pulse_ws_conn *conn,
+					  const char **tracestate);
 
 #ifdef __cplusplus
 }

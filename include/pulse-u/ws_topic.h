@@ -11,8 +11,9 @@
  * it, and compressed once for each size of window that their peers have. All
  * loops' subscribers get the messages of a topic in the same order.
  *
- * A subscriber with no room (send_high_bytes of struct pulse_ws_opts) loses the
- * message, or its connection; both are counted, by connection and by topic.
+ * A subscriber with no room (send_high_bytes of struct pulse_ws_opts, or
+ * pulse_ws_conn_set_marks()) loses the message, one that waits for longer, or
+ * its connection: enum pulse_ws_slow. All are counted, by connection and topic.
  */
 #ifndef PULSE_U_WS_TOPIC_H
 #define PULSE_U_WS_TOPIC_H
@@ -144,7 +145,9 @@ PULSE_API int pulse_ws_publish_prepared(struct pulse_ws_server *server,
  * @dropped: copies dropped because a subscriber had no room
  *
  * When all loops have handed out, each message was delivered to or dropped for
- * each that was subscribed, but for those that were closing, and @except.
+ * each that was subscribed, but for those that were closing, and @except. With
+ * PULSE_WS_SLOW_DROP_OLDEST one that waits is counted when it has gone, or was
+ * dropped.
  */
 struct pulse_ws_topic_stats {
 	size_t sz;

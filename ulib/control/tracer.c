@@ -449,13 +449,27 @@ struct pulse_span *pulse_tracer_current(void)
 	return message_span;
 }
 
-/* A point of time that is a span: an accept takes as long as this call. */
-static void point(struct pulse_tracer *t, const char *name, uint64_t value)
+/* A span of a connection: in the peer's trace, where its handshake named one. */
+static int start_ws(struct pulse_tracer *t, const char *name,
+		    const struct pulse_ws_conn *conn, struct pulse_span **span)
 {
 	PULSE_OPTS(pulse_span_opts, o, .kind = PULSE_SPAN_SERVER);
+	struct pulse_trace_context remote;
+	const char *parent, *state;
+
+	parent = pulse_ws_conn_trace(conn, &state);
+	if (parent && !pulse_trace_extract(parent, state, &remote))
+		o.remote = &remote;
+	return pulse_span_start(t, name, &o, span);
+}
+
+/* A point of time that is a span: an accept takes as long as this call. */
+static void point(struct pulse_tracer *t, const char *name,
+		  const struct pulse_ws_conn *conn, uint64_t value)
+{
 	struct pulse_span *span;
 
-	if (pulse_span_start(t, name, &o, &span))
+	if (start_ws(t, name, conn, &span))
 		return;
 	if (value)
 		(void)pulse_span_set_i64(span, "ws.code", (int64_t)value);
@@ -465,19 +479,16 @@ static void point(struct pulse_tracer *t, const char *name, uint64_t value)
 static void ws_hook(struct pulse_ws_conn *conn, int where, int opcode,
 		    uint64_t value, void *arg)
 {
-	PULSE_OPTS(pulse_span_opts, o, .kind = PULSE_SPAN_SERVER);
-
-	(void)conn;
 	switch (where) {
 	case PULSE_WS_HOOK_ACCEPT:
-		point(arg, "ws.accept", 0);
+		point(arg, "ws.accept", conn, 0);
 		break;
 	case PULSE_WS_HOOK_OPEN:
-		point(arg, "ws.open", 0);
+		point(arg, "ws.open", conn, 0);
 		break;
 	case PULSE_WS_HOOK_MESSAGE:
 		/* Without memory the message is handled, and not traced. */
-		if (pulse_span_start(arg, "ws.message", &o, &message_span))
+		if (start_ws(arg, "ws.message", conn, &message_span))
 			break;
 		(void)pulse_span_set_i64(message_span, "ws.opcode", opcode);
 		(void)pulse_span_set_i64(message_span, "ws.bytes", (int64_t)value);
@@ -487,7 +498,7 @@ static void ws_hook(struct pulse_ws_conn *conn, int where, int opcode,
 		message_span = NULL;
 		break;
 	case PULSE_WS_HOOK_CLOSE:
-		point(arg, "ws.close", value);
+		point(arg, "ws.close", conn, value);
 		break;
 	default:
 		break;

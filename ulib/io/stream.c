@@ -11,7 +11,9 @@
 #include "io/stream.h"
 
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 struct dial {
@@ -253,6 +255,23 @@ static int stream_move(struct pulse_transport *t, struct pulse_poller *to)
 	return 0;
 }
 
+uint64_t pulse__socket_unsent(int fd)
+{
+	int bytes = 0;
+
+	if (ioctl(fd, SIOCOUTQ, &bytes))
+		return 0;
+	return (uint64_t)bytes;
+}
+
+static void stream_stats(const struct pulse_transport *t,
+			 struct pulse_transport_stats *out)
+{
+	const struct stream *stream = container_of(t, struct stream, t);
+
+	out->unsent = pulse__socket_unsent(stream->fd);
+}
+
 #define STREAM_OPS(name_, more)						\
 	{								\
 		.sz = sizeof(struct pulse_transport_ops),		\
@@ -270,6 +289,7 @@ static int stream_move(struct pulse_transport *t, struct pulse_poller *to)
 		.error = stream_error,					\
 		.address = stream_address,				\
 		.move = stream_move,					\
+		.stats = stream_stats,					\
 	}
 
 static const struct pulse_transport_ops tcp_ops =

@@ -71,6 +71,8 @@ int pulse__stream_adopt(struct pulse_poller *poller, int fd, int family,
 int pulse__stream_accept(struct pulse_poller *poller, int fd, int family,
 			 struct pulse_transport **out);
 void pulse__tcp_tune(int fd, int nodelay, uint32_t keepalive_s);
+/* What a socket has taken and its peer has not, in units of the system's. */
+uint64_t pulse__socket_unsent(int fd);
 /* The socket of a tcp or unix transport; -1: it is neither. */
 int pulse__stream_fd(const struct pulse_transport *transport);
 

@@ -746,6 +746,16 @@ static int stream_address(struct pulse_transport *t, bool peer, char *buf,
 	return pulse__addr_of(to_stream(t)->fd, peer, buf, len);
 }
 
+static void stream_stats(const struct pulse_transport *t,
+			 struct pulse_transport_stats *out)
+{
+	const struct stream *s = container_of(t, struct stream, t);
+
+	out->unsent = pulse__socket_unsent(s->fd);
+	if (s->backlog)
+		out->unsent += s->backlog->len - s->backlog->at;
+}
+
 static const struct pulse_transport_ops uring_ops = {
 	.sz = sizeof(uring_ops),
 	.name = "tcp",
@@ -761,6 +771,7 @@ static const struct pulse_transport_ops uring_ops = {
 	.close = stream_close,
 	.error = stream_error,
 	.address = stream_address,
+	.stats = stream_stats,
 };
 
 int pulse__uring_adopt(struct pulse_poller *p, int fd,

@@ -600,6 +600,19 @@ static int tls_address(struct pulse_transport *t, bool peer, char *buf,
 	return pulse_transport_address(to_tls(t)->lower, peer, buf + 4, len - 4);
 }
 
+/* In bytes of the transport below. */
+static void tls_stats(const struct pulse_transport *t,
+		      struct pulse_transport_stats *out)
+{
+	const struct tls *tls = container_of(t, struct tls, t);
+	struct pulse_transport_stats lower = { .sz = sizeof(lower) };
+
+	if (tls->lower && !pulse_transport_stats(tls->lower, &lower))
+		out->unsent = lower.unsent;
+	for (const struct chunk *c = tls->first; c; c = c->next)
+		out->unsent += c->len - c->at;
+}
+
 #define TLS_OPS(more)							\
 	{								\
 		.sz = sizeof(struct pulse_transport_ops),		\
@@ -616,6 +629,7 @@ static int tls_address(struct pulse_transport *t, bool peer, char *buf,
 		.close = tls_close,					\
 		.error = tls_error,					\
 		.address = tls_address,					\
+		.stats = tls_stats,					\
 	}
 
 static const struct pulse_transport_ops over_tcp =

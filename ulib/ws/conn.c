@@ -42,6 +42,8 @@ void pulse_ws_put(struct pulse_ws_conn *conn)
 	for (uint32_t i = 0; conn->more && i < loop->server->nr_loops; i++)
 		if (conn->more->been[i / 64] >> i % 64 & 1)
 			pulse__ws_loop_put(loop->server->loops[i]);
+	if (conn->more)
+		pulse__free(conn->more->trace);
 	pulse__free(conn->more);
 	pulse__free(conn);
 	pulse__ws_loop_put(loop);
@@ -155,22 +157,53 @@ static bool passed(const struct pulse_ws_conn *conn, uint32_t base,
 	return ticks && pulse__ws_tick(conn->loop) - base >= ticks;
 }
 
+/*
+ * A socket says that it is writable when much of what it holds is gone, which
+ * may take a slow peer longer than it is given: has it taken anything?
+ */
+static bool moves_on(struct pulse_ws_conn *conn)
+{
+	bool more;
+	uint32_t bytes = pulse__ws_moved_bytes(conn, &more);
+
+	if (bytes == conn->moved_bytes)
+		return false;
+	conn->moved_bytes = bytes;
+	conn->moved_tick = pulse__ws_tick(conn->loop);
+	/* A ping that its system has taken is no sign of life of the peer. */
+	return more || waits_for_peer(conn);
+}
+
+/* What it is asked for, a pong say, may lie behind what it is still taking. */
+static bool still_takes(struct pulse_ws_conn *conn)
+{
+	return moves_on(conn) ||
+	       (waits_for_peer(conn) &&
+		!passed(conn, conn->moved_tick, conn->loop->cfg->idle_ticks));
+}
+
 static void open_timer(struct pulse_ws_conn *conn)
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 
-	if (waits_for_peer(conn) && passed(conn, conn->moved_tick, cfg->write_ticks)) {
+	if (waits_for_peer(conn) &&
+	    passed(conn, conn->moved_tick, cfg->write_ticks) &&
+	    !moves_on(conn)) {
 		pulse__ws_note_close(conn, PULSE_WS_ABNORMAL,
 				     "peer does not read", 18);
 		pulse__ws_doom(conn, PULSE_WS_END_SLOW);
 	} else if (conn->stop) {
 		return;
 	} else if (passed(conn, conn->heard_tick, cfg->idle_ticks)) {
-		pulse__ws_start_close(conn, PULSE_WS_GOING_AWAY, "idle", 4,
+		if (still_takes(conn))
+			conn->heard_tick = pulse__ws_tick(conn->loop);
+		else
+			pulse__ws_start_close(conn, PULSE_WS_GOING_AWAY, "idle", 4,
 				      PULSE_WS_END_IDLE);
 	} else if (!conn->pinged &&
 		   passed(conn, conn->heard_tick, cfg->ping_ticks)) {
 		conn->pinged = true;
+		conn->moved_bytes = pulse__ws_moved_bytes(conn, NULL);
 		(void)pulse__ws_put_frame(conn, PULSE__WS_PING, NULL, 0);
 	}
 }
@@ -198,6 +231,10 @@ static void timer_fired(struct pulse_poller *poller,
 	default:
 		if (!passed(conn, conn->heard_tick, cfg->close_ticks))
 			break;
+		if (waits_for_peer(conn) && moves_on(conn)) {
+			conn->heard_tick = pulse__ws_tick(conn->loop);
+			break;
+		}
 		/* Where all was said and only the peer's end is awaited: no harm. */
 		pulse__ws_doom(conn, conn->shut ? conn->end : PULSE_WS_END_CUT);
 		break;
@@ -369,6 +406,7 @@ void pulse__ws_bury(struct pulse_ws_conn *conn)
 	pulse__ws_tx_free(conn);
 	if (unlikely(conn->more)) {
 		pulse__ws_leave_topics(conn);
+		pulse__ws_late_free(conn);
 		pulse__ws_held_free(conn);
 	}
 	call_close(conn);
@@ -419,6 +457,8 @@ void pulse__ws_after(struct pulse_ws_conn *conn)
 		return;
 	while (!conn->doomed) {
 		pulse__ws_flush(conn);
+		if (unlikely(conn->more) && pulse__ws_late_go(conn))
+			continue;
 		if (likely(!conn->stash) || conn->stop || conn->doomed)
 			break;
 		pulse__ws_resume(conn);

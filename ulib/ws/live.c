@@ -139,6 +139,58 @@ int pulse_ws_server_set_limits(struct pulse_ws_server *server,
 	return err;
 }
 
+/* ---- a connection's own --------------------------------------------------- */
+
+struct marks {
+	struct pulse__ws_item item;
+	uint64_t marks;
+};
+
+static int set_marks(struct pulse_ws_conn *conn, uint64_t marks)
+{
+	struct pulse__ws_more *more = pulse__ws_more(conn);
+
+	if (!more)
+		return -ENOMEM;
+	WRITE_ONCE(more->marks, marks);
+	pulse__ws_marks_changed(conn);
+	return 0;
+}
+
+static void run_marks(struct pulse__ws_item *item, bool drop)
+{
+	struct marks *m = container_of(item, struct marks, item);
+
+	if (!drop && pulse__ws_state(item->conn) == PULSE__WS_OPEN &&
+	    set_marks(item->conn, m->marks))
+		pulse_log(PULSE_LOG_WARN,
+			  "ws: no memory for a connection's own marks");
+	pulse__free(m);
+}
+
+int pulse_ws_conn_set_marks(struct pulse_ws_conn *conn, uint32_t high,
+			    uint32_t low)
+{
+	struct marks *m;
+	uint64_t marks;
+	uint8_t state;
+
+	if (!conn || (low >= high && (low || high)))
+		return -EINVAL;
+	marks = (uint64_t)high << 32 | (low ? low : high / 4);
+	state = pulse__ws_state(conn);
+	if (state != PULSE__WS_OPEN)
+		return state == PULSE__WS_GONE ? -ESRCH : -EPIPE;
+	if (pulse__ws_mine(conn))
+		return set_marks(conn, marks);
+	m = pulse__malloc(sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	*m = (struct marks){ .item = { .run = run_marks, .cost = sizeof(*m) },
+			     .marks = marks };
+	return pulse__ws_inbox_put(conn, &m->item);
+}
+
 /* ---- hooks ---------------------------------------------------------------- */
 
 static void hooked_open(struct pulse_ws_conn *conn, void *arg)
@@ -202,4 +254,17 @@ int pulse_ws_server_set_hook(struct pulse_ws_server *server,
 	}
 	pthread_mutex_unlock(&server->lock);
 	return err;
+}
+
+const char *pulse_ws_conn_trace(const struct pulse_ws_conn *conn,
+				const char **tracestate)
+{
+	/* pairs with pulse__ws_more() */
+	const struct pulse__ws_more *more =
+		conn ? pulse__load_acquire(&conn->more) : NULL;
+	const char *parent = more ? more->trace : NULL;
+
+	if (tracestate)
+		*tracestate = parent ? parent + strlen(parent) + 1 : "";
+	return parent;
 }

@@ -39,7 +39,7 @@ static void run_arrive(struct pulse_poller *poller,
 static bool can_move(const struct pulse_ws_conn *conn)
 {
 	return !conn->is_dirty && !conn->in_rx && !conn->in_flight &&
-	       !conn->more->holding;
+	       !conn->more->holding && !conn->more->late_first;
 }
 
 void pulse__ws_move(struct pulse_ws_conn *conn)

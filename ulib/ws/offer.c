@@ -12,12 +12,15 @@
 #include <stdio.h>
 #include <strings.h>
 
-/* A parameter, as it stands in the field; both without a 0 behind. */
+#define VALUE_MAX	2	/* no value that is known is longer */
+
+/* A parameter: its name as it stands in the field, its value without quotes. */
 struct param {
 	const char *name;
 	size_t name_len;
-	const char *value;	/* NULL: none */
+	bool has_value;
 	size_t value_len;
+	char value[VALUE_MAX];	/* how it begins */
 };
 
 static bool is_token(unsigned char c)
@@ -39,13 +42,27 @@ static const char *token(const char *p, const char **begin, size_t *len)
 	return *len ? p : NULL;
 }
 
-/* A quoted value must be a token within its quotes, so it needs no escapes. */
-static const char *value(const char *p, const char **begin, size_t *len)
+/*
+ * A quoted value must be a token once its escapes are undone (RFC 6455, section
+ * 9.1).
+ */
+static const char *value(const char *p, struct param *out)
 {
-	if (*p != '"')
-		return token(p, begin, len);
-	p = token(p + 1, begin, len);
-	return p && *p == '"' ? p + 1 : NULL;
+	bool quoted = *p == '"';
+
+	out->has_value = true;
+	for (p += quoted; !(quoted && *p == '"'); p++, out->value_len++) {
+		if (quoted && *p == '\\')
+			p++;
+		if (!is_token((unsigned char)*p)) {
+			if (quoted)
+				return NULL;
+			break;
+		}
+		if (out->value_len < VALUE_MAX)
+			out->value[out->value_len] = *p;
+	}
+	return out->value_len ? p + quoted : NULL;
 }
 
 /* Behind a ";": the parameter, and where it ends; NULL: not one. */
@@ -53,16 +70,13 @@ static const char *param(const char *p, struct param *out)
 {
 	const char *end;
 
+	*out = (struct param){ 0 };
 	p = token(blanks(p), &out->name, &out->name_len);
 	if (!p)
 		return NULL;
 	end = p;
 	p = blanks(p);
-	out->value = NULL;
-	out->value_len = 0;
-	if (*p != '=')
-		return end;
-	return value(blanks(p + 1), &out->value, &out->value_len);
+	return *p == '=' ? value(blanks(p + 1), out) : end;
 }
 
 static bool is(const char *text, size_t len, const char *word)
@@ -73,8 +87,8 @@ static bool is(const char *text, size_t len, const char *word)
 /* 8 to 15, without a 0 before; 0: something else. */
 static unsigned int window_bits(const struct param *p)
 {
-	if (p->value_len == 1 && (*p->value == '8' || *p->value == '9'))
-		return (unsigned int)(*p->value - '0');
+	if (p->value_len == 1 && (p->value[0] == '8' || p->value[0] == '9'))
+		return (unsigned int)(p->value[0] - '0');
 	if (p->value_len == 2 && p->value[0] == '1' && p->value[1] >= '0' &&
 	    p->value[1] <= '5')
 		return 10U + (unsigned int)(p->value[1] - '0');
@@ -101,10 +115,10 @@ static void look_at(struct offer *o, const struct param *p)
 
 	if (is(p->name, p->name_len, "server_no_context_takeover")) {
 		which = SERVER_FORGETS;
-		o->bad |= p->value != NULL;
+		o->bad |= p->has_value;
 	} else if (is(p->name, p->name_len, "client_no_context_takeover")) {
 		which = CLIENT_FORGETS;
-		o->bad |= p->value != NULL;
+		o->bad |= p->has_value;
 	} else if (is(p->name, p->name_len, "server_max_window_bits")) {
 		which = SERVER_BITS;
 		o->server_bits = window_bits(p);
@@ -112,7 +126,7 @@ static void look_at(struct offer *o, const struct param *p)
 	} else if (is(p->name, p->name_len, "client_max_window_bits")) {
 		which = CLIENT_BITS;
 		o->client_bits = window_bits(p);
-		o->bad |= p->value && !o->client_bits;
+		o->bad |= p->has_value && !o->client_bits;
 	}
 	o->bad |= !which || o->seen & which;
 	o->seen |= which;

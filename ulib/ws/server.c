@@ -125,7 +125,7 @@ static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 	    (h->on_chunk && h->on_message) ||
 	    o->max_head_bytes > INT32_MAX || o->backlog > INT32_MAX ||
 	    o->max_message_bytes > INT64_MAX || o->slow < PULSE_WS_SLOW_DROP ||
-	    o->slow > PULSE_WS_SLOW_CLOSE || o->reserved2 ||
+	    o->slow > PULSE_WS_SLOW_DROP_OLDEST || o->reserved2 ||
 	    o->send_low_bytes >= o->send_high_bytes || !names_ok(o->subprotocols))
 		return -EINVAL;
 	return 0;

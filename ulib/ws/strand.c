@@ -226,7 +226,7 @@ void pulse__ws_strand_resume(struct pulse_ws_conn *conn)
 	if (likely(!__atomic_load_n(&s->stalled, __ATOMIC_SEQ_CST)))
 		return;
 	if (pulse__ws_state(conn) == PULSE__WS_OPEN &&
-	    pulse_ws_conn_queued(conn) > cfg->low)
+	    pulse_ws_conn_queued(conn) > pulse__ws_low(conn))
 		return;
 	if (__atomic_exchange_n(&s->stalled, 0, __ATOMIC_SEQ_CST) &&
 	    pulse_pool_submit(cfg->pool, run_strand, s))
@@ -298,14 +298,13 @@ static void through(struct pulse__ws_strand *s)
 static PULSE__NOINLINE bool stall(struct pulse__ws_strand *s)
 {
 	struct pulse_ws_conn *conn = pulse_ws_get(s->conn);
-	const struct pulse__ws_cfg *cfg = pulse__ws_loop_of(conn)->cfg;
 	bool over = true;
 
 	__atomic_store_n(&s->stalled, 1, __ATOMIC_SEQ_CST);
 	/* Pairs with the barrier in pulse__ws_strand_resume(). */
 	pulse__full_barrier();
 	if (pulse__ws_state(conn) != PULSE__WS_OPEN ||
-	    pulse_ws_conn_queued(conn) <= READ_ONCE(cfg->low))
+	    pulse_ws_conn_queued(conn) <= pulse__ws_low(conn))
 		over = !__atomic_exchange_n(&s->stalled, 0, __ATOMIC_SEQ_CST);
 	/* Where the other is through already, the last one that knew of it. */
 	pulse_ws_put(conn);
@@ -321,7 +320,8 @@ static void run_strand(void *data)
 		struct item *item;
 		size_t weight, mine;
 
-		if (unlikely(pulse_ws_conn_queued(s->conn) >= READ_ONCE(cfg->high)) &&
+		if (unlikely(pulse_ws_conn_queued(s->conn) >=
+			     pulse__ws_high(s->conn)) &&
 		    pulse__ws_state(s->conn) == PULSE__WS_OPEN && stall(s))
 			return;
 		item = take(s);

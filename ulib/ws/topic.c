@@ -10,45 +10,12 @@
  *
  * A topic lives while it has subscriptions, or messages on their way.
  *
- * A connection moves from loop A to B at one moment under that lock: what is
- * published later is posted to B behind its arrival, what was before is in A's
- * queue. There a ghost sends it on through the connection's inbox, and a task
- * behind it all (the farewell) ends the ghosts and says so in the inbox, too.
- * Until then B puts aside what it is to hand out: nothing is lost, sent twice,
- * or overtaken.
+ * How subscriptions move to another loop stands in topic_move.c, what waits for
+ * a slow subscriber in topic_late.c.
  */
-#include "ws/ws_int.h"
+#include "ws/topic.h"
 
 #define FIRST_BUCKETS	64
-
-/* Of one loop. */
-struct place {
-	struct pulse__list subs;	/* the loop's thread's */
-	uint32_t interest;		/* hub lock */
-};
-
-struct pulse__ws_topic {
-	struct pulse__ws_topic *next;	/* hub lock: in the bucket */
-	uint32_t refs;			/* hub lock: subscriptions, messages */
-	uint32_t subscribers;		/* hub lock */
-	uint64_t hash;
-	uint64_t seq;			/* hub lock: of the last message */
-	uint64_t published;		/* hub lock */
-	uint64_t delivered, dropped;	/* any thread adds */
-	char *name;
-	struct place at[];
-};
-
-/* One connection's on one topic; the loop's thread's. */
-struct sub {
-	struct pulse__list in_topic, in_conn;
-	struct pulse__ws_topic *topic;
-	struct pulse_ws_conn *conn;
-	uint64_t seq;			/* of the last message it has seen */
-	/* Left behind by one that has moved: sends on what is on its way. */
-	bool ghost;
-	uint64_t until;			/* ... up to this one */
-};
 
 /* ---- the hub --------------------------------------------------------------- */
 
@@ -137,8 +104,7 @@ static struct pulse__ws_topic *add(struct pulse_ws_server *server,
 	return t;
 }
 
-/* Under the lock. */
-static void put_topic(struct pulse__ws_hub *hub, struct pulse__ws_topic *t)
+void pulse__ws_topic_put(struct pulse__ws_hub *hub, struct pulse__ws_topic *t)
 {
 	struct pulse__ws_topic **at;
 
@@ -191,13 +157,14 @@ static void give_place(struct pulse__ws_loop *loop, struct pulse__ws_topic *t)
 	pthread_mutex_lock(&hub->lock);
 	t->at[loop->index].interest--;
 	t->subscribers--;
-	put_topic(hub, t);
+	pulse__ws_topic_put(hub, t);
 	pthread_mutex_unlock(&hub->lock);
 }
 
-static struct sub *sub_of(const struct pulse_ws_conn *conn, const char *name)
+static struct pulse__ws_sub *sub_of(const struct pulse_ws_conn *conn,
+				    const char *name)
 {
-	struct sub *s;
+	struct pulse__ws_sub *s;
 
 	if (conn->more)
 		pulse__list_for_each_entry(s, &conn->more->subs, in_conn)
@@ -212,7 +179,7 @@ static int enter(struct pulse_ws_conn *conn, struct pulse__ws_topic *t,
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 	struct pulse__ws_more *more = pulse__ws_more(conn);
-	struct sub *s;
+	struct pulse__ws_sub *s;
 	int err = 0;
 
 	if (sub_of(conn, t->name))
@@ -224,7 +191,7 @@ static int enter(struct pulse_ws_conn *conn, struct pulse__ws_topic *t,
 	s = pulse__malloc(sizeof(*s));
 	if (!s)
 		goto give_back;
-	*s = (struct sub){ .topic = t, .conn = conn, .seq = seq };
+	*s = (struct pulse__ws_sub){ .topic = t, .conn = conn, .seq = seq };
 	pulse__list_add_tail(&t->at[conn->loop->index].subs, &s->in_topic);
 	pulse__list_add_tail(&more->subs, &s->in_conn);
 	more->nr_subs++;
@@ -234,7 +201,7 @@ give_back:
 	return err;
 }
 
-static void leave(struct sub *s)
+static void leave(struct pulse__ws_sub *s)
 {
 	struct pulse_ws_conn *conn = s->conn;
 
@@ -248,7 +215,7 @@ static void leave(struct sub *s)
 void pulse__ws_leave_topics(struct pulse_ws_conn *conn)
 {
 	while (!pulse__list_empty(&conn->more->subs))
-		leave(pulse__list_first_entry(&conn->more->subs, struct sub,
+		leave(pulse__list_first_entry(&conn->more->subs, struct pulse__ws_sub,
 					      in_conn));
 }
 
@@ -265,7 +232,7 @@ static void run_wish(struct pulse__ws_item *item, bool drop)
 {
 	struct wish *w = container_of(item, struct wish, item);
 	struct pulse_ws_conn *conn = item->conn;
-	struct sub *s;
+	struct pulse__ws_sub *s;
 	int err = 0;
 
 	drop |= pulse__ws_state(conn) != PULSE__WS_OPEN || conn->doomed;
@@ -345,7 +312,7 @@ int pulse_ws_unsubscribe(struct pulse_ws_conn *conn, const char *topic)
 {
 	struct pulse__ws_hub *hub;
 	struct pulse__ws_topic *t;
-	struct sub *s;
+	struct pulse__ws_sub *s;
 	bool on_loop;
 	int err = check_conn(conn, topic, &on_loop);
 
@@ -386,47 +353,11 @@ static size_t cost(const struct news *n)
 	return sizeof(*n) + n->msg->len;
 }
 
-/* What a ghost has for its connection, or the end of it (msg NULL). */
-struct onward {
-	struct pulse__ws_item item;
-	struct pulse_ws_prepared *msg;
-};
-
-static void run_onward(struct pulse__ws_item *item, bool drop)
-{
-	struct onward *o = container_of(item, struct onward, item);
-	struct pulse_ws_conn *conn = item->conn;
-
-	drop |= pulse__ws_state(conn) != PULSE__WS_OPEN || conn->doomed;
-	if (o->msg && !drop)
-		pulse__ws_send_shared(conn, o->msg);
-	if (!o->msg) {
-		conn->more->holding = false;
-		if (!drop)
-			pulse__ws_release(conn);
-	}
-	pulse_ws_prepared_put(o->msg);
-	pulse__free(o);
-}
-
-static int send_on(struct pulse_ws_conn *conn, struct pulse_ws_prepared *msg)
-{
-	struct onward *o = pulse__malloc(sizeof(*o));
-
-	if (!o)
-		return -ENOMEM;
-	*o = (struct onward){
-		.item = { .run = run_onward, .cost = sizeof(*o) + msg->len },
-		.msg = pulse_ws_prepared_get(msg),
-	};
-	return pulse__ws_inbox_put(conn, &o->item);
-}
-
 static void hand_out(struct pulse__ws_loop *loop, const struct news *n)
 {
 	struct pulse__ws_topic *t = n->topic;
 	uint64_t delivered = 0, dropped = 0;
-	struct sub *s;
+	struct pulse__ws_sub *s;
 
 	pulse__list_for_each_entry(s, &t->at[loop->index].subs, in_topic) {
 		struct pulse_ws_conn *conn = s->conn;
@@ -435,20 +366,24 @@ static void hand_out(struct pulse__ws_loop *loop, const struct news *n)
 			continue;
 		if (unlikely(s->ghost)) {
 			if (n->seq <= s->until && conn != n->except)
-				delivered += !send_on(conn, n->msg);
+				delivered += !pulse__ws_topic_send_on(conn, n->msg);
 			continue;
 		}
 		s->seq = n->seq;
 		if (conn == n->except || conn->doomed ||
 		    pulse__ws_state(conn) != PULSE__WS_OPEN)
 			continue;
-		if (likely(pulse_ws_conn_queued(conn) < loop->cfg->high) &&
+		if (likely(!conn->more->late_first) &&
+		    likely(pulse_ws_conn_queued(conn) < pulse__ws_high(conn)) &&
 		    likely(!(conn->more->holding ?
 			     pulse__ws_hold(conn, n->msg) :
 			     pulse__ws_send_shared(conn, n->msg)))) {
 			delivered++;
 			continue;
 		}
+		if (loop->cfg->slow == PULSE_WS_SLOW_DROP_OLDEST &&
+		    !pulse__ws_late_put(conn, t, n->msg))
+			continue;	/* counted when it goes, or is dropped */
 		dropped++;
 		WRITE_ONCE(conn->more->dropped, conn->more->dropped + 1);
 		if (loop->cfg->slow == PULSE_WS_SLOW_CLOSE)
@@ -469,7 +404,7 @@ static void put_news(struct pulse_ws_server *server, struct news *n)
 	if (__atomic_fetch_sub(&n->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
 	pthread_mutex_lock(&server->hub.lock);
-	put_topic(&server->hub, n->topic);
+	pulse__ws_topic_put(&server->hub, n->topic);
 	pthread_mutex_unlock(&server->hub.lock);
 	pulse_ws_prepared_put(n->msg);
 	pulse__free(n);
@@ -569,142 +504,6 @@ int pulse_ws_publish(struct pulse_ws_server *server, const char *topic,
 	err = pulse_ws_publish_prepared(server, topic, except, msg);
 	pulse_ws_prepared_put(msg);
 	return err;
-}
-
-/* ---- moving ------------------------------------------------------------------ */
-
-struct pulse__ws_farewell {
-	struct pulse_poller_task task;	/* behind what is on its way to loop */
-	struct pulse__ws_loop *loop;
-	struct pulse_ws_conn *conn;	/* a reference */
-	struct pulse__list ghosts;	/* by in_conn */
-	struct pulse__list subs;	/* by in_conn: those for the new loop */
-	struct onward *end;
-};
-
-void pulse__ws_farewell_free(struct pulse__ws_farewell *f)
-{
-	struct pulse__list *pos;
-
-	if (!f)
-		return;
-	while ((pos = pulse__list_pop(&f->subs)))
-		pulse__free(container_of(pos, struct sub, in_conn));
-	while ((pos = pulse__list_pop(&f->ghosts))) {
-		struct sub *s = container_of(pos, struct sub, in_conn);
-
-		pulse__list_del(&s->in_topic);
-		pthread_mutex_lock(&f->loop->server->hub.lock);
-		put_topic(&f->loop->server->hub, s->topic);
-		pthread_mutex_unlock(&f->loop->server->hub.lock);
-		pulse__free(s);
-	}
-	pulse__free(f->end);
-	pulse__free(f);
-}
-
-static void run_farewell(struct pulse_poller *poller,
-			 struct pulse_poller_task *task)
-{
-	struct pulse__ws_farewell *f = container_of(task,
-						    struct pulse__ws_farewell,
-						    task);
-	struct pulse_ws_conn *conn = f->conn;
-
-	(void)poller;
-	pulse__ws_inbox_put(conn, &f->end->item);
-	f->end = NULL;
-	pulse__ws_farewell_free(f);
-	pulse_ws_put(conn);
-}
-
-struct pulse__ws_farewell *pulse__ws_pack_topics(struct pulse_ws_conn *conn,
-						 bool *none)
-{
-	struct pulse__ws_farewell *f;
-	struct sub *s, *copy;
-
-	*none = pulse__list_empty(&conn->more->subs);
-	if (*none)
-		return NULL;
-	f = pulse__calloc(1, sizeof(*f));
-	if (!f)
-		return NULL;
-	f->task.fn = run_farewell;
-	f->loop = conn->loop;
-	f->conn = conn;
-	pulse__list_init(&f->ghosts);
-	pulse__list_init(&f->subs);
-	f->end = pulse__calloc(1, sizeof(*f->end));
-	if (!f->end)
-		goto fail;
-	f->end->item.run = run_onward;
-	pulse__list_for_each_entry(s, &conn->more->subs, in_conn) {
-		copy = pulse__malloc(sizeof(*copy));
-		if (!copy)
-			goto fail;
-		*copy = *s;
-		pulse__list_init(&copy->in_topic);
-		pulse__list_add_tail(&f->subs, &copy->in_conn);
-	}
-	return f;
-fail:
-	pulse__ws_farewell_free(f);
-	return NULL;
-}
-
-int pulse__ws_move_topics(struct pulse_ws_conn *conn,
-			  struct pulse__ws_farewell *f,
-			  struct pulse__ws_loop *to,
-			  struct pulse_poller_task *arrive)
-{
-	struct pulse__ws_hub *hub = &to->server->hub;
-	struct sub *s, *copy;
-	int err;
-
-	copy = pulse__list_first_entry(&f->subs, struct sub, in_conn);
-	pthread_mutex_lock(&hub->lock);
-	pulse__list_for_each_entry(s, &conn->more->subs, in_conn) {
-		s->topic->at[f->loop->index].interest--;
-		s->topic->at[to->index].interest++;
-		s->topic->refs++;	/* the ghost's */
-		s->ghost = true;
-		copy->seq = s->until = s->topic->seq;
-		copy = pulse__list_first_entry(&copy->in_conn, struct sub,
-					       in_conn);
-	}
-	pulse__list_splice_tail(&f->ghosts, &conn->more->subs);
-	pulse__list_splice_tail(&conn->more->subs, &f->subs);
-	conn->more->holding = true;
-	pulse_ws_get(conn);		/* the farewell's */
-	conn->moving = true;
-	/* pairs with pulse__ws_loop_of(): moving, and all of the connection */
-	__atomic_store_n(&conn->loop, to, __ATOMIC_RELEASE);
-	err = pulse_poller_post_task(to->poller, arrive);
-	if (err) {
-		__atomic_store_n(&conn->loop, f->loop, __ATOMIC_RELEASE);
-		conn->moving = false;
-		pulse__list_for_each_entry(s, &conn->more->subs, in_conn) {
-			s->topic->at[f->loop->index].interest++;
-			s->topic->at[to->index].interest--;
-			pulse__list_add_tail(&s->topic->at[f->loop->index].subs,
-					     &s->in_topic);
-		}
-	}
-	pthread_mutex_unlock(&hub->lock);
-	/* Where it stays it is a ghost's as well, which is soon over. */
-	if (pulse_poller_post_task(f->loop->poller, &f->task))
-		run_farewell(f->loop->poller, &f->task);
-	return err;
-}
-
-void pulse__ws_unpack_topics(struct pulse_ws_conn *conn)
-{
-	struct sub *s;
-
-	pulse__list_for_each_entry(s, &conn->more->subs, in_conn)
-		pulse__list_add_tail(&s->topic->at[conn->loop->index].subs,
-				     &s->in_topic);
 }
 
 /* ---- figures ----------------------------------------------------------------- */

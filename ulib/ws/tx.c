@@ -108,14 +108,25 @@ static uint8_t *reserve(struct pulse_ws_conn *conn, size_t bytes)
 	return buf->data;
 }
 
+static void look_at_high(struct pulse_ws_conn *conn)
+{
+	if (unlikely(conn->out_bytes >= pulse__ws_high(conn))) {
+		conn->over = true;
+		conn->stop |= PULSE__WS_STOP_OUT;
+	}
+}
+
 static void commit(struct pulse_ws_conn *conn, size_t bytes)
 {
 	conn->out_last->tail += (uint32_t)bytes;
 	WRITE_ONCE(conn->out_bytes, conn->out_bytes + bytes);
-	if (unlikely(conn->out_bytes >= conn->loop->cfg->high)) {
-		conn->over = true;
-		conn->stop |= PULSE__WS_STOP_OUT;
-	}
+	look_at_high(conn);
+}
+
+void pulse__ws_marks_changed(struct pulse_ws_conn *conn)
+{
+	look_at_high(conn);
+	pulse__ws_mark_dirty(conn);	/* looks at the low one */
 }
 
 static void consume(struct pulse_ws_conn *conn, size_t bytes)
@@ -267,17 +278,28 @@ static int gather(const struct pulse_ws_conn *conn, struct iovec *iov,
 	return n;
 }
 
+uint32_t pulse__ws_moved_bytes(const struct pulse_ws_conn *conn, bool *more)
+{
+	struct pulse_transport_stats s = { .sz = sizeof(s) };
+
+	(void)pulse_transport_stats(conn->t, &s);
+	if (more)
+		*more = s.unsent > 0;
+	return (uint32_t)(s.tx_bytes - s.unsent);
+}
+
 static void block(struct pulse_ws_conn *conn)
 {
 	conn->blocked = true;
 	conn->moved_tick = pulse__ws_tick(conn->loop);
+	conn->moved_bytes = pulse__ws_moved_bytes(conn, NULL);
 	shrink(conn);
 	pulse__ws_arm(conn);
 }
 
 static void lowered(struct pulse_ws_conn *conn)
 {
-	if (likely(!conn->over) || conn->out_bytes > conn->loop->cfg->low)
+	if (likely(!conn->over) || conn->out_bytes > pulse__ws_low(conn))
 		return;
 	conn->over = false;
 	conn->stop &= (uint8_t)~PULSE__WS_STOP_OUT;
@@ -333,7 +355,7 @@ void pulse__ws_maybe_drained(struct pulse_ws_conn *conn)
 	/* pairs with refuse_now() */
 	if (likely(!__atomic_load_n(&conn->want_drain, __ATOMIC_SEQ_CST)) ||
 	    pulse__ws_state(conn) != PULSE__WS_OPEN ||
-	    pulse_ws_conn_queued(conn) > cfg->low ||
+	    pulse_ws_conn_queued(conn) > pulse__ws_low(conn) ||
 	    !__atomic_exchange_n(&conn->want_drain, 0, __ATOMIC_SEQ_CST))
 		return;
 	if (cfg->h.on_drain)
@@ -354,7 +376,7 @@ size_t pulse_ws_conn_queued(const struct pulse_ws_conn *conn)
 /* Too much is unsent: ask for on_drain, unless there is room by now. */
 static bool refuse_now(struct pulse_ws_conn *conn)
 {
-	uint64_t high = READ_ONCE(pulse__ws_loop_of(conn)->cfg->high);
+	uint64_t high = pulse__ws_high(conn);
 	size_t posted = pulse__load_acquire(&conn->posted_bytes);
 
 	/*
@@ -628,16 +650,21 @@ static inline bool send_quickly(struct pulse_ws_conn *conn, int opcode,
 
 	if (pulse__poller_current != loop->poller || !conn->in_rx)
 		return false;
-	buf = conn->out_last;
-	if (!buf || loop->nr_refs || conn->tx_stream ||
+	if (loop->nr_refs || conn->tx_stream ||
 	    (unsigned int)opcode - PULSE_WS_TEXT > 1 ||
-	    len - 1 >= PULSE__WS_REF - 1 || !data ||
-	    buf->room - buf->tail < len + 4 || conn->pmd ||
+	    len - 1 >= PULSE__WS_REF - 1 || !data || conn->pmd ||
 	    conn->client || conn->doomed ||
 	    pulse__ws_state(conn) != PULSE__WS_OPEN ||
 	    conn->out_bytes + len + 4 + READ_ONCE(conn->posted_bytes) >=
-	    loop->cfg->high)
+	    pulse__ws_high(conn))
 		return false;
+	buf = conn->out_last;
+	if (!buf && loop->spare) {	/* the first of the batch */
+		buf = obuf_new(loop, PULSE__WS_OBUF);
+		append(conn, buf);
+	} else if (!buf || buf->room - buf->tail < len + 4) {
+		return false;
+	}
 	to = buf->data + buf->tail;
 	n = pulse__ws_frame_write(to, (uint8_t)(PULSE__WS_FIN |
 						(unsigned int)opcode), len);

@@ -184,6 +184,54 @@ static int agree(const struct pulse__ws_cfg *cfg,
 	return 0;
 }
 
+#define TRACEPARENT_MAX	256
+#define TRACESTATE_MAX	512	/* what the standard asks for */
+
+/* All fields of a name as one list; "" where that is too long. */
+static void join(const struct pulse__ws_head *head, const char *name, char *to,
+		 size_t max)
+{
+	const char *value;
+	size_t at = 0;
+
+	for (unsigned int i = 0; (value = pulse__ws_head_get(head, name, i));
+	     i++) {
+		size_t len = strlen(value);
+
+		if (at + len + 1 > max) {
+			at = 0;
+			break;
+		}
+		if (i)
+			to[at++] = ',';
+		memcpy(to + at, value, len);
+		at += len;
+	}
+	to[at] = 0;
+}
+
+/*
+ * What the request says of the peer's trace, for those who look on (live.c).
+ * Without memory it is not known.
+ */
+static void keep_trace(struct pulse_ws_conn *conn)
+{
+	const char *parent = once(conn->head, "traceparent");
+	size_t len = parent ? strlen(parent) : 0;
+	struct pulse__ws_more *more;
+	char *text;
+
+	if (!len || len > TRACEPARENT_MAX)
+		return;
+	more = pulse__ws_more(conn);
+	text = more ? pulse__malloc(len + 1 + TRACESTATE_MAX + 1) : NULL;
+	if (!text)
+		return;
+	memcpy(text, parent, len + 1);
+	join(conn->head, "tracestate", text + len + 1, TRACESTATE_MAX);
+	more->trace = text;
+}
+
 static int say_yes(struct pulse_ws_conn *conn,
 		   const struct pulse__ws_agreed *agreed)
 {
@@ -259,6 +307,8 @@ void pulse__ws_upgrade(struct pulse_ws_conn *conn)
 		status = agree(conn->loop->cfg, head, &agreed);
 	if (!status)
 		status = ask(conn, &request);
+	if (!status && unlikely(conn->loop->cfg->hook))
+		keep_trace(conn);
 	if (status)
 		pulse__ws_refuse(conn, status);
 	else if (!conn->doomed &&

@@ -282,6 +282,11 @@ struct pulse__ws_more {
 	struct pulse__list subs;	/* topic.c */
 	uint32_t nr_subs;
 	uint64_t dropped;		/* any thread reads */
+	/* Messages of topics that wait for room, oldest first: topic_late.c */
+	struct pulse__ws_late *late_first, *late_last;
+	size_t late_bytes;
+	/* Its own: the high one in the upper half; 0: the server's; any thread */
+	uint64_t marks;
 
 	/* stream.c: a message that comes in pieces */
 	uint64_t rx_bytes;		/* of it so far */
@@ -297,6 +302,9 @@ struct pulse__ws_more {
 	uint64_t been[256 / 64];	/* loops it has left: their references */
 
 	struct pulse__ws_guest *guest;	/* guest.c */
+
+	/* upgrade.c: traceparent, 0, tracestate, 0, as the request had them */
+	char *trace;
 
 	/* link.c: whose connection it is; a reference */
 	struct pulse_ws_link *link;
@@ -348,6 +356,7 @@ struct pulse_ws_conn {
 	bool fin;
 	uint16_t close_code;		/* as on_close will be told */
 	uint16_t subprotocol;		/* index + 1 */
+	bool streaming;			/* any thread: pulse_ws_send_begin() */
 	struct pulse__ws_msg *msg;	/* message so far; control frame: ctl */
 	struct pulse__ws_msg *ctl;
 	struct pulse__ws_stash *stash;
@@ -367,7 +376,7 @@ struct pulse_ws_conn {
 	uint32_t want_drain;		/* any thread: somebody got -EAGAIN */
 	uint32_t heard_tick;		/* when the peer last sent something */
 	uint32_t moved_tick;		/* when it last took something */
-	bool streaming;			/* any thread: pulse_ws_send_begin() */
+	uint32_t moved_bytes;		/* how much it had taken by then */
 };
 
 /* Has the message under way begun to be handed out in pieces? */
@@ -382,6 +391,31 @@ pulse__ws_loop_of(const struct pulse_ws_conn *conn)
 {
 	/* pairs with pulse__ws_move(): moving, and all it has left behind */
 	return __atomic_load_n(&conn->loop, __ATOMIC_ACQUIRE);
+}
+
+/* Between which counts of unsent bytes it is full, and has room again. */
+static inline uint64_t pulse__ws_marks(const struct pulse_ws_conn *conn)
+{
+	/* pairs with pulse__ws_more() */
+	const struct pulse__ws_more *more = pulse__load_acquire(&conn->more);
+
+	return unlikely(more) ? READ_ONCE(more->marks) : 0;
+}
+
+static inline uint32_t pulse__ws_high(const struct pulse_ws_conn *conn)
+{
+	uint64_t marks = pulse__ws_marks(conn);
+
+	return unlikely(marks) ? (uint32_t)(marks >> 32) :
+	       READ_ONCE(pulse__ws_loop_of(conn)->cfg->high);
+}
+
+static inline uint32_t pulse__ws_low(const struct pulse_ws_conn *conn)
+{
+	uint64_t marks = pulse__ws_marks(conn);
+
+	return unlikely(marks) ? (uint32_t)marks :
+	       READ_ONCE(pulse__ws_loop_of(conn)->cfg->low);
 }
 
 /* Is all of the connection the calling thread's? */
@@ -461,8 +495,15 @@ int pulse__ws_put_raw(struct pulse_ws_conn *conn, const void *data,
 		      size_t len);
 /* Sends the answers that lie in the read, or copies what is left of them. */
 void pulse__ws_flush_refs(struct pulse_ws_conn *conn);
+/* The marks have changed: is it full now, or has it room again? */
+void pulse__ws_marks_changed(struct pulse_ws_conn *conn);
 /* Gives the transport what it takes. */
 void pulse__ws_flush(struct pulse_ws_conn *conn);
+/*
+ * What the peer's side has taken so far, as far as the transport can tell, and
+ * whether there is @more for it; or NULL.
+ */
+uint32_t pulse__ws_moved_bytes(const struct pulse_ws_conn *conn, bool *more);
 /* The send that was in flight is through. */
 void pulse__ws_sent(struct pulse_ws_conn *conn);
 /* Tells on_drain, if somebody waits for it and there is room. */
@@ -542,7 +583,15 @@ void pulse__ws_held_free(struct pulse_ws_conn *conn);
 /* At the top of the stack: off to the loop that is wanted, if that can be now. */
 void pulse__ws_move(struct pulse_ws_conn *conn);
 
-/* topic.c */
+/* topic_late.c */
+/*
+ * Queues what waits, as far as there is room; were there any? For one that has
+ * conn->more.
+ */
+bool pulse__ws_late_go(struct pulse_ws_conn *conn);
+void pulse__ws_late_free(struct pulse_ws_conn *conn);
+
+/* topic_move.c */
 struct pulse__ws_farewell;
 /* What a move takes along; NULL: no memory, or (*none) nothing. */
 struct pulse__ws_farewell *pulse__ws_pack_topics(struct pulse_ws_conn *conn,
@@ -559,6 +608,8 @@ int pulse__ws_move_topics(struct pulse_ws_conn *conn,
 			  struct pulse_poller_task *arrive);
 /* On the new loop. */
 void pulse__ws_unpack_topics(struct pulse_ws_conn *conn);
+
+/* topic.c */
 void pulse__ws_hub_free(struct pulse__ws_hub *hub);
 /* The connection ends: takes it off all its topics. */
 void pulse__ws_leave_topics(struct pulse_ws_conn *conn);

@@ -406,6 +406,11 @@ case("7.1", "the best of three", agreed,
      f"{PMD}; server_max_window_bits=8; foo, {PMD}; server_max_window_bits=99, "
      f"{PMD}; server_max_window_bits=11",
      dict(ANY, server_max_window_bits=11), ["server_max_window_bits"])
+case("RFC 6455, 9.1", "escapes within quotes", agreed,
+     PMD + r'; server_max_window_bits="1\0"; client_max_window_bits="\9"',
+     dict(ANY, server_max_window_bits=10, client_max_window_bits=9), ["server_max_window_bits"])
+for value in (PMD + r'; a="x\"', PMD + r'; a="x\"; b="y"', PMD + '; a="x\\', PMD + r'; a=x\y'):
+    case("RFC 6455, 9.1", f"escapes that are none: {value}", malformed, value)
 for param in ('server_max_window_bits="16"', 'server_max_window_bits=""',
               "server_max_window_bits=10; x", "client_no_context_takeover=\"\"",
               "client_no_context_takeover; client_no_context_takeover"):

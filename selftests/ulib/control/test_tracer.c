@@ -469,4 +469,88 @@ KT_TEST(a_servers_connections_and_messages_are_spans)
 	pulse_tracer_destroy(t);
 }
 
+#define PEER_TRACE	"4bf92f3577b34da6a3ce929d0e0e4736"
+#define PEER_SPAN	"00f067aa0ba902b7"
+
+/* Each span by name, with its parent's place where that is elsewhere. */
+static void note_place(const struct pulse_span_data *d, void *arg)
+{
+	struct pulse_trace_context up = d->context;
+	char parent[PULSE_TRACEPARENT_MAX] = "", *to = arg;
+
+	memcpy(up.span_id, d->parent_id, sizeof(up.span_id));
+	if (d->remote_parent)
+		KT_EQ(pulse_trace_inject(&up, parent), 0);
+	sprintf(to + strlen(to), "%s %s %s\n", d->name, parent,
+		d->context.tracestate);
+}
+
+/* What the spans of one connection say whose request has these fields besides. */
+static void places_of(const char *fields)
+{
+	struct pulse_tracer *t = make(0, 0, false);
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = traced_echo);
+	PULSE_OPTS(pulse_ws_opts, o, .handlers = &h);
+	struct pulse_ws_server *server;
+	char text[4096];
+	struct peer p;
+
+	KT_EQ(pulse_ws_server_create(&o, &server), 0);
+	KT_EQ(pulse_tracer_watch_ws(t, server), 0);
+	KT_EQ(pulse_ws_server_start(server), 0);
+	p = peer_connect(server);
+	snprintf(text, sizeof(text),
+		 "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+		 "Connection: Upgrade\r\nSec-WebSocket-Key: " KEY "\r\n"
+		 "Sec-WebSocket-Version: 13\r\n%s\r\n", fields);
+	KT_CHECK(peer_say(&p, text));
+	KT_EQ(peer_status(&p), 101);
+	KT_CHECK(peer_send_frame(&p, 0x81, "hello", 5));
+	KT_CHECK(peer_expect(&p, 0x81, "hello", 5));
+	KT_CHECK(peer_send_close(&p, 1000, ""));
+	KT_EQ(peer_close_code(&p), 1000);
+	peer_close(&p);
+	pulse_ws_server_destroy(server);
+	seen[0] = 0;
+	pulse_tracer_drain(t, note_place, seen, 0);
+	pulse_tracer_destroy(t);
+}
+
+KT_TEST(a_connection_joins_the_trace_of_its_handshake)
+{
+	static const char none[] = "ws.accept  \nws.open  \nws.message  \n"
+				   "ws.close  \n";
+	static char many[3000];
+
+	places_of("");
+	KT_STREQ(seen, none);
+	places_of("TraceParent: 00-" PEER_TRACE "-" PEER_SPAN "-01\r\n"
+		  "tracestate: a=1\r\ntracestate: b=2,c=3\r\n");
+	KT_STREQ(seen, "ws.accept  \n"
+		 "ws.open 00-" PEER_TRACE "-" PEER_SPAN "-01 a=1,b=2,c=3\n"
+		 "ws.message 00-" PEER_TRACE "-" PEER_SPAN "-01 a=1,b=2,c=3\n"
+		 "ws.close 00-" PEER_TRACE "-" PEER_SPAN "-01 a=1,b=2,c=3\n");
+	/* It says that it is not sampled. */
+	places_of("traceparent: 00-" PEER_TRACE "-" PEER_SPAN "-00\r\n");
+	KT_STREQ(seen, "ws.accept  \n");
+	/* A tracestate that is too long is left out. */
+	strcpy(many, "traceparent: 00-" PEER_TRACE "-" PEER_SPAN "-01\r\n");
+	for (int i = 0; i < 100; i++)
+		sprintf(many + strlen(many), "tracestate: a%d=x\r\n", i);
+	places_of(many);
+	KT_CHECK(strstr(seen, "ws.open 00-" PEER_TRACE "-" PEER_SPAN "-01 \n"));
+	/* Two, one that is none, one that is endless: new traces begin. */
+	places_of("traceparent: 00-" PEER_TRACE "-" PEER_SPAN "-01\r\n"
+		  "traceparent: 00-" PEER_TRACE "-" PEER_SPAN "-01\r\n");
+	KT_STREQ(seen, none);
+	places_of("traceparent: 00-00000000000000000000000000000000-" PEER_SPAN
+		  "-01\r\n");
+	KT_STREQ(seen, none);
+	strcpy(many, "traceparent: 00-" PEER_TRACE "-" PEER_SPAN "-01-");
+	memset(many + strlen(many), '1', 2000);
+	strcat(many, "\r\n");
+	places_of(many);
+	KT_STREQ(seen, none);
+}
+
 KT_MAIN()

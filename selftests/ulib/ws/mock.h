@@ -30,6 +30,7 @@ struct mock {
 	size_t flight_at;	/* a copy of what is in flight begins here */
 	uint32_t watched;
 	bool shut, closed, broken;
+	uint64_t unsent;	/* not with the peer yet, as stats say */
 };
 
 static inline struct mock *to_mock(struct pulse_transport *t)
@@ -154,13 +155,19 @@ static inline int mock_address(struct pulse_transport *t, bool peer, char *buf,
 	return snprintf(buf, len, "mock") < (int)len ? 0 : -ENOSPC;
 }
 
+static inline void mock_stats(const struct pulse_transport *t,
+			      struct pulse_transport_stats *out)
+{
+	out->unsent = container_of(t, const struct mock, t)->unsent;
+}
+
 static const struct pulse_transport_ops mock_ops = {
 	.sz = sizeof(mock_ops), .name = "mock",
 	.features = PULSE_TRANSPORT_STREAM | PULSE_TRANSPORT_RELIABLE |
 		    PULSE_TRANSPORT_ORDERED,
 	.send = mock_send, .recv = mock_recv, .view = mock_view,
 	.watch = mock_watch, .shutdown = mock_shutdown, .close = mock_close,
-	.error = mock_error, .address = mock_address,
+	.error = mock_error, .address = mock_address, .stats = mock_stats,
 };
 
 static const struct pulse_transport_ops mock_async_ops = {
@@ -169,7 +176,7 @@ static const struct pulse_transport_ops mock_async_ops = {
 		    PULSE_TRANSPORT_ORDERED | PULSE_TRANSPORT_ASYNC_SEND,
 	.send = mock_send, .recv = mock_recv, .view = mock_view,
 	.watch = mock_watch, .shutdown = mock_shutdown, .close = mock_close,
-	.error = mock_error, .address = mock_address,
+	.error = mock_error, .address = mock_address, .stats = mock_stats,
 };
 
 /* A connection of the server's first loop over the mock; 0 or -errno. */

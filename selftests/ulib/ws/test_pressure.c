@@ -2,6 +2,8 @@
 /* Other threads' sends, peers that do not read, peers that say nothing. */
 #include "keeping.h"
 
+#include <pulse-u/ws_live.h>
+
 #include <fcntl.h>
 #include <pulse-u/pool.h>
 
@@ -296,6 +298,69 @@ KT_TEST(a_refused_send_is_followed_by_on_drain)
 	}
 	KT_EQ(got, taken);
 	peer_close(&p);
+	pulse_ws_put(kept);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+}
+
+/* Sends until it is refused; the most that was unsent. */
+static size_t send_until_refused(struct pulse_ws_conn *conn, long *taken)
+{
+	static uint8_t data[5000];
+	int err;
+
+	while (!(err = pulse_ws_send(conn, PULSE_WS_BINARY, data, sizeof(data))))
+		(*taken)++;
+	KT_EQ(err, -EAGAIN);
+	return pulse_ws_conn_queued(conn);
+}
+
+KT_TEST(a_connection_may_have_marks_of_its_own)
+{
+	PULSE_OPTS(pulse_ws_handlers, h, .on_drain = on_drain);
+	PULSE_OPTS(pulse_ws_opts, o, .send_high_bytes = 400000);
+	struct pulse_ws_server *server = serve_keeping(&o, &h);
+	struct peer p = peer_connect_buf(server, 64 << 10);
+	struct frame f = { 0 };
+	long taken = 0, got = 0;
+	int before;
+	size_t n;
+
+	KT_CHECK(peer_say(&p, UPGRADE));
+	KT_EQ(peer_status(&p), 101);
+	KT_REQUIRE(EVENTUALLY(kept_conn()));
+	KT_EQ(pulse_ws_conn_set_marks(NULL, 100, 10), -EINVAL);
+	KT_EQ(pulse_ws_conn_set_marks(kept, 100, 100), -EINVAL);
+	KT_EQ(pulse_ws_conn_set_marks(kept, 0, 1), -EINVAL);
+	/* The server's, until nothing goes out any more. */
+	do {
+		n = send_until_refused(kept, &taken);
+		peer_nap(20);
+	} while (pulse_ws_conn_queued(kept) < 400000);
+	KT_CHECKF(n >= 400000 && n < 500000, "%zu unsent", n);
+	/* More room: whoever waits is told, though nothing was read. */
+	before = __atomic_load_n(&drains, __ATOMIC_ACQUIRE);
+	KT_EQ(pulse_ws_conn_set_marks(kept, 4000000, 3000000), 0);
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&drains, __ATOMIC_ACQUIRE) != before));
+	n = send_until_refused(kept, &taken);
+	KT_CHECKF(n >= 3000000 && n < 5000000, "%zu unsent", n);
+	/* Less: on_drain comes at the low mark, a quarter of 40000, not before. */
+	KT_EQ(pulse_ws_conn_set_marks(kept, 40000, 0), 0);
+	before = __atomic_load_n(&drains, __ATOMIC_ACQUIRE);
+	while (got < taken && peer_next(&p, &f))
+		got += f.len == 5000;
+	KT_EQ(got, taken);
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&drains, __ATOMIC_ACQUIRE) != before));
+	do {
+		n = send_until_refused(kept, &taken);
+		peer_nap(20);
+	} while (pulse_ws_conn_queued(kept) < 40000);
+	KT_CHECKF(n < 100000, "%zu unsent", n);
+	/* And the server's again. */
+	KT_EQ(pulse_ws_conn_set_marks(kept, 0, 0), 0);
+	KT_CHECK(EVENTUALLY(send_until_refused(kept, &taken) >= 400000));
+	peer_close(&p);
+	KT_CHECK(EVENTUALLY(closed() == 1));
+	KT_CHECK(EVENTUALLY(pulse_ws_conn_set_marks(kept, 100, 10) == -ESRCH));
 	pulse_ws_put(kept);
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 }

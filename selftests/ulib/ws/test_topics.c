@@ -274,6 +274,115 @@ KT_TEST(what_a_slow_subscriber_loses_is_counted_exactly)
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 }
 
+/* Reads numbered messages up to the one that is @last; how many, 0: wrong. */
+static uint64_t read_numbers(struct peer *p, size_t len, uint64_t last,
+			     uint64_t *in_a_row)
+{
+	uint64_t i = 0, before = 0, got = 0;
+	struct frame f;
+
+	*in_a_row = 0;
+	do {
+		if (!KT_CHECK(peer_next(p, &f) && f.len == len))
+			return 0;
+		memcpy(&i, f.data, sizeof(i));
+		if (got && !KT_CHECK(i > before))
+			return 0;
+		*in_a_row = got && i == before + 1 ? *in_a_row + 1 : 1;
+		before = i;
+		got++;
+	} while (i < last);
+	return got;
+}
+
+/*
+ * FAULTS W03: who reads late gets what is newest, and each message is counted
+ * once, as delivered or as dropped; also of two topics that drop each other's.
+ */
+KT_TEST(the_oldest_that_wait_are_dropped_where_the_policy_says_so)
+{
+	PULSE_OPTS(pulse_ws_opts, o, .send_high_bytes = 40000,
+		   .slow = PULSE_WS_SLOW_DROP_OLDEST);
+	struct pulse_ws_server *server = serve_topics(&o);
+	struct peer slow = peer_on(server, "t", "", 64 << 10);
+	uint64_t n = (uint64_t)kt_scale(2000), lost, got, in_a_row;
+	struct pulse_ws_conn *slow_conn;
+	static uint8_t m[5000];
+	struct peer fast;
+
+	KT_REQUIRE(EVENTUALLY(kept_conn()));
+	slow_conn = kept;
+	KT_EQ(pulse_ws_subscribe(slow_conn, "u"), 0);
+	kept = NULL;
+	fast = peer_on(server, "t", "", 0);
+	KT_CHECK(EVENTUALLY(topic_of(server, "t").subscribers == 2));
+	for (uint64_t i = 0; i < n; i++) {
+		bool odd = i % 2;
+
+		memcpy(m, &i, sizeof(i));
+		KT_EQ(pulse_ws_publish(server, odd ? "u" : "t", NULL,
+				       PULSE_WS_BINARY, m, sizeof(m)),
+		      odd ? 1 : 2);
+		if (!odd)
+			KT_CHECK(peer_expect(&fast, 0x82, m, sizeof(m)));
+	}
+	/* "u" is the slow one's alone: behind it, all is handed out. */
+	KT_EQ(pulse_ws_publish(server, "t", NULL, PULSE_WS_BINARY, m,
+			       sizeof(m)), 2);
+	KT_CHECK(peer_expect(&fast, 0x82, m, sizeof(m)));
+	KT_CHECKF(pulse_ws_conn_queued(slow_conn) <= 40000 + 6000,
+		  "%zu unsent", pulse_ws_conn_queued(slow_conn));
+	got = read_numbers(&slow, sizeof(m), n - 1, &in_a_row);
+	KT_CHECKF(in_a_row >= 6 || in_a_row == n, "%llu in a row at the end",
+		  (unsigned long long)in_a_row);
+	KT_CHECK(peer_expect(&slow, 0x82, m, sizeof(m)));
+	KT_CHECK(EVENTUALLY(stats_of(server).delivered +
+			    stats_of(server).dropped ==
+			    n + (n + 1) / 2 + 2));
+	lost = pulse_ws_conn_dropped(slow_conn);
+	KT_EQ(got + lost, n);
+	KT_CHECK(lost > 0 || n < 500);
+	KT_EQ(pulse_ws_conn_dropped(kept), 0);
+	KT_EQ(topic_of(server, "t").dropped + topic_of(server, "u").dropped,
+	      lost);
+	KT_EQ(topic_of(server, "t").delivered + topic_of(server, "t").dropped,
+	      2 * ((n + 1) / 2) + 2);
+	KT_EQ(topic_of(server, "u").delivered + topic_of(server, "u").dropped,
+	      n / 2);
+	KT_EQ(stats_of(server).dropped, lost);
+	peer_close(&slow);
+	peer_close(&fast);
+	pulse_ws_put(slow_conn);
+	pulse_ws_put(kept);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+}
+
+/* What still waits is nobody's when the connection goes, nor is its topic. */
+KT_TEST(what_waits_ends_with_its_connection)
+{
+	PULSE_OPTS(pulse_ws_opts, o, .send_high_bytes = 10000,
+		   .slow = PULSE_WS_SLOW_DROP_OLDEST);
+	struct pulse_ws_server *server = serve_topics(&o);
+	struct peer p = peer_on(server, "t", "", 64 << 10);
+	static uint8_t m[5000];
+
+	KT_REQUIRE(EVENTUALLY(kept_conn()));
+	for (int i = 0; i < 100000 && !pulse_ws_conn_dropped(kept); i++) {
+		pulse_ws_publish(server, "t", NULL, PULSE_WS_BINARY, m,
+				 sizeof(m));
+		if (!(i & 15))
+			peer_nap(1);
+	}
+	KT_CHECK(pulse_ws_conn_dropped(kept) > 0);
+	peer_reset(&p);
+	KT_CHECK(EVENTUALLY(closed() == 1));
+	KT_CHECK(EVENTUALLY(!topic_of(server, "t").subscribers));
+	KT_CHECK(EVENTUALLY(pulse_ws_publish(server, "t", NULL, PULSE_WS_TEXT,
+					     "x", 1) == 0));
+	pulse_ws_put(kept);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+}
+
 KT_TEST(a_slow_subscriber_is_closed_where_the_policy_says_so)
 {
 	PULSE_OPTS(pulse_ws_opts, o, .send_high_bytes = 40000,

@@ -128,6 +128,133 @@ KT_TEST(it_may_end_at_each_byte)
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 }
 
+/* ---- a peer that is slow, and one that is not there ------------------------- */
+
+/* One that has said @len bytes and takes nothing more than @m gives it. */
+static struct pulse_ws_conn *slow_conn(struct pulse_ws_server *server,
+				       struct mock *m, size_t len)
+{
+	struct pulse__ws_loop *loop = server->loops[0];
+	struct pulse_ws_conn *conn;
+
+	m->in = input;
+	m->in_len = len;
+	m->keep_open = true;
+	KT_EQ(mock_connect(m, server), 0);
+	conn = container_of(loop->conns.prev, struct pulse_ws_conn, link);
+	mock_run(m);
+	return conn;
+}
+
+/* As if so much time had passed with nothing told. */
+static void late(struct pulse_ws_conn *conn, uint32_t ticks)
+{
+	pulse_poller_run_once(conn->loop->poller, 0);
+	conn->heard_tick -= ticks;
+	conn->moved_tick -= ticks;
+	conn->timer.fn(conn->loop->poller, &conn->timer);
+}
+
+static struct pulse_ws_server *strict_server(struct pulse_ws_opts *o)
+{
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_back);
+	struct pulse_ws_server *server = NULL;
+
+	o->handlers = &h;
+	KT_EQ(pulse_ws_server_create(o, &server), 0);
+	return server;
+}
+
+#define HOUR_MS		3600000
+/* Longer than an hour, in ticks. */
+#define LATE		((uint32_t)(4000LL * 1000000000 >> PULSE__WS_TICK_SHIFT))
+
+/* W03: what a socket holds may sink for long before it says that it has room. */
+KT_TEST(a_slow_peer_is_waited_for_as_long_as_it_takes_something)
+{
+	PULSE_OPTS(pulse_ws_opts, o, .write_timeout_ms = HOUR_MS,
+		   .idle_timeout_ms = PULSE_OFF, .ping_interval_ms = PULSE_OFF);
+	struct pulse_ws_server *server = strict_server(&o);
+	struct mock m = { .unsent = 1000 };
+	struct pulse_ws_conn *conn;
+	size_t len = strlen(UPGRADE);
+
+	memcpy(input, UPGRADE, len);
+	conn = slow_conn(server, &m, len);
+	KT_CHECK(!m.closed && m.out_len);
+	m.refuse = 1;			/* from now on it takes nothing */
+	KT_EQ(pulse__ws_put(conn, PULSE_WS_BINARY, input, 100), 0);
+	pulse__ws_after(conn);
+	KT_CHECK(conn->blocked);
+	for (int i = 0; i < 20; i++) {
+		m.unsent--;
+		late(conn, LATE);
+		KT_CHECKF(!m.closed, "round %d", i);
+	}
+	late(conn, LATE);
+	KT_CHECK(m.closed);
+	KT_EQ(stats_of(server).ended[PULSE_WS_END_SLOW], 1);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+	free(m.out);
+}
+
+/* A ping is behind what it still takes; that its system took it says nothing. */
+KT_TEST(a_peer_that_still_takes_is_not_idle)
+{
+	PULSE_OPTS(pulse_ws_opts, o, .write_timeout_ms = PULSE_OFF,
+		   .idle_timeout_ms = HOUR_MS, .ping_interval_ms = HOUR_MS / 2);
+	struct pulse_ws_server *server = strict_server(&o);
+	struct mock m = { .unsent = 1000 };
+	struct pulse_ws_conn *conn;
+	size_t len = strlen(UPGRADE);
+
+	memcpy(input, UPGRADE, len);
+	conn = slow_conn(server, &m, len);
+	late(conn, LATE / 2);
+	KT_CHECK(conn->pinged);
+	for (int i = 0; i < 20; i++) {
+		m.unsent--;
+		late(conn, LATE);
+		KT_EQ(pulse__ws_state(conn), PULSE__WS_OPEN);
+	}
+	m.unsent = 0;			/* all is there, and still no pong */
+	late(conn, LATE);
+	KT_EQ(pulse__ws_state(conn), PULSE__WS_CLOSING);
+	late(conn, LATE);
+	KT_CHECK(m.closed);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+	free(m.out);
+}
+
+/* The end of a connection waits for what is before it. */
+KT_TEST(closing_waits_for_a_peer_that_still_takes)
+{
+	PULSE_OPTS(pulse_ws_opts, o, .close_timeout_ms = HOUR_MS);
+	struct pulse_ws_server *server = strict_server(&o);
+	struct mock m = { .unsent = 1000 };
+	struct pulse_ws_conn *conn;
+	size_t len = strlen(UPGRADE);
+
+	memcpy(input, UPGRADE, len);
+	conn = slow_conn(server, &m, len);
+	m.refuse = 1;
+	KT_EQ(pulse__ws_put(conn, PULSE_WS_BINARY, input, 100), 0);
+	pulse__ws_after(conn);
+	KT_EQ(pulse__ws_start_close(conn, PULSE_WS_NORMAL, NULL, 0,
+				    PULSE_WS_END_LOCAL), 0);
+	pulse__ws_after(conn);
+	for (int i = 0; i < 20; i++) {
+		m.unsent--;
+		late(conn, LATE);
+		KT_CHECKF(!m.closed, "round %d", i);
+	}
+	late(conn, LATE);
+	KT_CHECK(m.closed);
+	KT_EQ(stats_of(server).ended[PULSE_WS_END_CUT], 1);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+	free(m.out);
+}
+
 KT_TEST(an_idle_connection_is_small)
 {
 	struct pulse_ws_server *server = idle_server(1 << 20);
