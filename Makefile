@@ -201,9 +201,11 @@ $(O)/lib/pkgconfig/libpulse-u.pc: ulib/libpulse-u.pc.in
 
 # Carriers that need other people's libraries: plug-ins, which the core loads when
 # they are asked for. One whose library is not here is left out.
-PLUGINS	 := $(if $(shell pkg-config --exists 'openssl >= 3' && echo y),tls)
+PLUGINS	 := $(if $(shell pkg-config --exists 'openssl >= 3' && echo y),tls) \
+	    $(if $(shell pkg-config --exists librdmacm libibverbs && echo y),rdma)
 PLUGIN_SO := $(PLUGINS:%=$(O)/lib/pulse-u/transport-%.so)
 PLUGIN_PKG_tls  := openssl
+PLUGIN_PKG_rdma := librdmacm libibverbs
 .PHONY: plugins
 plugins: $(PLUGIN_SO)
 ifeq ($(filter tls,$(PLUGINS)),)
@@ -211,6 +213,12 @@ plugins: no-tls
 .PHONY: no-tls
 no-tls:
 	@echo '  SKIP    transport tls: no openssl; fix: apt install libssl-dev'
+endif
+ifeq ($(filter rdma,$(PLUGINS)),)
+plugins: no-rdma
+.PHONY: no-rdma
+no-rdma:
+	@echo '  SKIP    transport rdma: no librdmacm; fix: apt install librdmacm-dev libibverbs-dev'
 endif
 $(O)/lib/pulse-u/transport-%.so: $(wildcard ulib/io/plugin/*.[ch]) $(O)/.flags
 	@mkdir -p $(@D)

@@ -31,6 +31,13 @@
  * were lost are counted. A port where nobody listens is PULSE_TRANSPORT_ERROR
  * with -ECONNREFUSED, after which it goes on. A listener hands out one transport
  * for each peer that it hears of; close() tells the peer nothing.
+ *
+ * "rdma:10.0.0.1:7000": messages of reliable RDMA connections, as a stream: memory
+ * of each side that the device reads and writes (rdma_cm; a plug-in). The address
+ * is one of the device's. view() hands out that memory. reuse_port is -EOPNOTSUPP
+ * there, and so is all of it, at once, without the plug-in or a device: the log
+ * says what is missing. A peer that breaks the rules of the slots is -EPROTO. What
+ * close() has not sent yet is sent for up to ten seconds, while its loop runs.
  */
 #ifndef PULSE_U_TRANSPORT_H
 #define PULSE_U_TRANSPORT_H
@@ -332,8 +339,9 @@ PULSE_API int pulse_transport_stats(const struct pulse_transport *transport,
  *	authorities
  * @server_name: for "tls:", whom the peer must prove to be, a host's name or an
  *	IP address; default: the host of @address
- * @ring_bytes: for "shm:", of each direction: a power of two, 4 KiB to 64 MiB;
- *	default 256 KiB
+ * @ring_bytes: for "shm:" and "rdma:", of each direction: a power of two, 4 KiB
+ *	to 64 MiB; default 256 KiB. A listener of "rdma:" takes up as much, up to
+ *	1 MiB; there it is memory that cannot be swapped (RLIMIT_MEMLOCK)
  * @spin_us: for "shm:", how long its loop spins at most before it sleeps, for
  *	all its transports the longest that was asked for; default 50; below 0
  *	(PULSE_OFF): it does not ask for any

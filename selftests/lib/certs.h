@@ -3,36 +3,18 @@
  * certs.h - certificates for one run of a test, by the openssl command: an
  * authority, one of "localhost" and 127.0.0.1, one of "other.test", and one that
  * nobody vouches for. They lie in a folder that goes when the program ends.
- *
- * Also tells the library, which a test has linked in, where its plug-ins are.
  */
 #ifndef PULSE_SELFTESTS_CERTS_H
 #define PULSE_SELFTESTS_CERTS_H
 
-#include <limits.h>
+#include "plugins.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static char certs_dir[64];
-
-/* build[/asan]/lib/pulse-u of a program below build[/asan]/selftests. */
-__attribute__((constructor)) static void certs_find_plugins(void)
-{
-	char path[PATH_MAX] = "";
-	char *at = NULL;
-
-	if (getenv("PULSE_PLUGIN_DIR") ||
-	    readlink("/proc/self/exe", path, sizeof(path) - 32) < 0)
-		return;
-	for (char *p = path; (p = strstr(p, "/selftests/")); p++)
-		at = p;
-	if (at) {
-		strcpy(at, "/lib/pulse-u");
-		setenv("PULSE_PLUGIN_DIR", path, 1);
-	}
-}
 
 static inline void certs_remove(void)
 {

@@ -47,7 +47,7 @@ contracts_are_kept()
 			echo "$file has no test ${test# }"
 			bad=1
 		fi
-	done < <(grep -oE 'selftests/[a-z_/]+\.c: [a-z_0-9]+' "$table")
+	done < <(grep -oE 'selftests/[a-z_/]+\.[ch]: [a-z_0-9]+' "$table")
 	for fn in $(grep -oE '`pulse_[a-z_0-9]+`' "$table" | tr -d '`'); do
 		if ! grep -qE "\\b$fn\\(" include/pulse-u/*.h; then
 			echo "there is no $fn()"

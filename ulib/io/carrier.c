@@ -3,6 +3,7 @@
  * carrier.c - from an address to the carrier that serves it.
  */
 #include "io/poller_int.h"
+#include "io/rdma.h"
 #include "io/shm.h"
 #include "io/stream.h"
 #include "io/tls.h"
@@ -16,6 +17,7 @@ static const struct {
 	{ "tls:", &pulse__carrier_tls },
 	{ "shm:", &pulse__carrier_shm },
 	{ "udp:", &pulse__carrier_udp },
+	{ "rdma:", &pulse__carrier_rdma },
 };
 
 const struct pulse__carrier *pulse__carrier_of(const char *address,

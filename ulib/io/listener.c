@@ -231,6 +231,16 @@ static void disown_path(struct pulse_listener *l)
 	l->path = NULL;
 }
 
+static void set_up(struct pulse_listener *l, struct pulse_poller *poller,
+		   const struct pulse_listener_opts *o)
+{
+	l->poller = poller;
+	l->pause.fn = pause_over;
+	l->nodelay = o->nodelay;
+	l->keepalive_s = o->keepalive_s;
+	l->batch = o->accept_batch ? o->accept_batch : 64;
+}
+
 /* What a listener of any kind of socket begins with. */
 static int begin(struct pulse_listener *l, struct pulse_poller *poller,
 		 const struct pulse_listener_opts *o, const char *address,
@@ -243,12 +253,8 @@ static int begin(struct pulse_listener *l, struct pulse_poller *poller,
 		err = -EINVAL;
 	if (err)
 		return err;
-	l->poller = poller;
-	l->pause.fn = pause_over;
+	set_up(l, poller, o);
 	l->family = addr.sa.ss_family;
-	l->nodelay = o->nodelay;
-	l->keepalive_s = o->keepalive_s;
-	l->batch = o->accept_batch ? o->accept_batch : 64;
 	l->fd = pulse__listener_bind(&addr, type, o->reuse_port == PULSE_ON);
 	if (l->fd < 0) {
 		err = l->fd;
@@ -289,6 +295,25 @@ int pulse__listener_begin_udp(struct pulse_listener *l,
 	l->fn = fn;
 	l->arg = arg;
 	return begin(l, poller, o, address, SOCK_DGRAM, event, event_arg);
+}
+
+int pulse__listener_begin_own(struct pulse_listener *l,
+			      struct pulse_poller *poller,
+			      const struct pulse_listener_opts *o, int fd,
+			      pulse_accept_fn fn, void *arg,
+			      pulse_poller_fn event, void *event_arg)
+{
+	int err;
+
+	set_up(l, poller, o);
+	l->fn = fn;
+	l->arg = arg;
+	l->fd = fd;
+	err = pulse_poller_add(poller, fd, PULSE_POLLER_IN, event, event_arg,
+			       &l->id);
+	if (err)
+		close(fd);
+	return err;
 }
 
 void pulse__listener_shortage(struct pulse_listener *l, int err)
@@ -335,12 +360,19 @@ int pulse_listener_close(struct pulse_listener *l)
 
 int pulse_listener_address(struct pulse_listener *l, char *buf, size_t len)
 {
+	struct sockaddr_storage sa;
 	char text[PULSE_ADDRESS_MAX];
 	int err;
 
 	if (!l || !buf || !len)
 		return -EINVAL;
-	err = pulse__addr_of(l->fd, false, text, sizeof(text));
+	if (!l->ops->address) {
+		err = pulse__addr_of(l->fd, false, text, sizeof(text));
+	} else {
+		err = l->ops->address(l, &sa);
+		if (!err)
+			err = pulse__addr_format(&sa, text, sizeof(text));
+	}
 	if (err)
 		return err;
 	return pulse__addr_rename(text, l->ops->own ? l->ops->own : "",

@@ -88,6 +88,8 @@ struct pulse__listener_ops {
 	void (*accepted_fd)(struct pulse_listener *l, int fd);
 	/* Gives up what is under way and frees it; its socket is closed. NULL: free. */
 	void (*close)(struct pulse_listener *l);
+	/* Where it listens, if @fd does not know it. */
+	int (*address)(struct pulse_listener *l, struct sockaddr_storage *out);
 	/* In its address @prefix stands before the socket's, or for @own. */
 	const char *prefix, *own;
 };
@@ -123,6 +125,12 @@ int pulse__listener_begin_udp(struct pulse_listener *l,
 			      struct pulse_poller *poller,
 			      const struct pulse_listener_opts *opts,
 			      const char *address, pulse_accept_fn fn, void *arg,
+			      pulse_poller_fn event, void *event_arg);
+/* The same for one with a descriptor @fd that is no socket, its own in any case. */
+int pulse__listener_begin_own(struct pulse_listener *l,
+			      struct pulse_poller *poller,
+			      const struct pulse_listener_opts *opts, int fd,
+			      pulse_accept_fn fn, void *arg,
 			      pulse_poller_fn event, void *event_arg);
 /* Pauses where @err, an errno, says that something has run out. */
 void pulse__listener_shortage(struct pulse_listener *l, int err);

@@ -1,79 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * tcp_uring.c - the TCP carrier on an io_uring poller.
+ * tcp_uring.c - the TCP carrier on an io_uring poller; sending stands in
+ * tcp_uring_send.c.
  *
- * Receiving: one multishot request a stream puts what comes into buffers that
- * all streams share; view() hands such a buffer out as it is. What a handler
- * does not take, or what came while nothing was to be received, is copied aside,
- * so that no stream keeps a buffer from the others.
- *
- * Sending: what is small is copied into the outbox of the batch and tried with
- * the turn's enter. Where the socket takes only a part the rest becomes a
- * backlog, which goes as the socket becomes writable, before anything else and
- * before the end: a stream that is closed with a backlog lives on until that is
- * out. Large sends are made at once: there a system call is the smaller cost.
+ * One multishot request a stream puts what comes into buffers that all streams
+ * share; view() hands such a buffer out as it is. What a handler does not take, or
+ * what came while nothing was to be received, is copied aside, so that no stream
+ * keeps a buffer from the others.
  */
-#include "io/stream.h"
-#include "io/uring.h"
+#include "io/uring_stream.h"
 
 #include <poll.h>
 #include <unistd.h>
-
-/* Longer sends are not copied but made at once. */
-#define SEND_NOW	(16U << 10)
-
-struct spill {
-	struct spill *next;
-	size_t at, len;
-	uint8_t data[];
-};
-
-struct stream {
-	struct pulse_transport t;
-	struct pulse__list link;	/* uring->streams */
-	struct pulse__list ready;	/* uring->ready, or empty */
-	int fd;
-	int err;			/* that receiving has met; told once */
-	uint8_t watched;
-	uint8_t writable_for;		/* events of the poll that is armed */
-	bool receiving : 1;		/* the multishot request is armed */
-	bool stopping : 1;		/* ... and was asked to end */
-	bool polling : 1;
-	bool eof : 1;
-	bool closed : 1;
-	bool in_call : 1;
-	bool shut : 1;			/* end our side behind the backlog */
-	struct spill *spill, **spill_last;
-	uint8_t *now;			/* what a completion has just brought */
-	size_t now_bytes;
-	uint64_t tx_batch;		/* the batch of the last send */
-	const uint8_t *tx;		/* ... where it lies in the outbox */
-	size_t tx_bytes;
-	struct spill *backlog;
-};
-
-_Static_assert(_Alignof(struct stream) > PULSE__URING_TAGS,
-	       "a stream's address leaves room for tags");
-
-static struct stream *to_stream(struct pulse_transport *t)
-{
-	return container_of(t, struct stream, t);
-}
-
-static struct stream *stream_of(uint64_t data)
-{
-	return (struct stream *)(uintptr_t)(data & ~PULSE__URING_TAGS);
-}
-
-static uint64_t data_of(const struct stream *s, enum pulse__uring_tag tag)
-{
-	return (uint64_t)(uintptr_t)s | tag;
-}
-
-static struct pulse__uring *uring(const struct stream *s)
-{
-	return pulse__uring_of(s->t.poller);
-}
 
 static bool listed(const struct pulse__list *link)
 {
@@ -86,20 +24,20 @@ static void unlist(struct pulse__list *link)
 	pulse__list_init(link);
 }
 
-static void make_ready(struct stream *s)
+void pulse__uring_make_ready(struct pulse__uring_stream *s)
 {
 	if (!listed(&s->ready))
-		pulse__list_add_tail(&uring(s)->ready, &s->ready);
+		pulse__list_add_tail(&pulse__uring_owner(s)->ready, &s->ready);
 }
 
 /* The last completion of a closed stream has come. */
-static void maybe_free(struct stream *s)
+static void maybe_free(struct pulse__uring_stream *s)
 {
 	if (!s->closed || s->receiving || s->polling || s->in_call ||
 	    s->backlog)
 		return;
 	while (s->spill) {
-		struct spill *spill = s->spill;
+		struct pulse__spill *spill = s->spill;
 
 		s->spill = spill->next;
 		pulse__free(spill);
@@ -113,9 +51,14 @@ static void maybe_free(struct stream *s)
 
 /* ---- what is armed -------------------------------------------------------- */
 
-static void arm_receive(struct stream *s)
+static void cancel(struct pulse__uring_stream *s, enum pulse__uring_tag tag)
 {
-	struct pulse__uring *u = uring(s);
+	pulse__uring_cancel(pulse__uring_owner(s), pulse__uring_data(s, tag));
+}
+
+static void arm_receive(struct pulse__uring_stream *s)
+{
+	struct pulse__uring *u = pulse__uring_owner(s);
 	struct io_uring_sqe *sqe = pulse__uring_sqe(u);
 
 	if (!sqe) {
@@ -125,14 +68,14 @@ static void arm_receive(struct stream *s)
 	io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
 	sqe->buf_group = 0;
-	io_uring_sqe_set_data64(sqe, data_of(s, PULSE__URING_RECV));
+	io_uring_sqe_set_data64(sqe, pulse__uring_data(s, PULSE__URING_RECV));
 	s->receiving = true;
 	s->stopping = false;
 }
 
-static void arm_poll(struct stream *s, uint8_t events)
+static void arm_poll(struct pulse__uring_stream *s, uint8_t events)
 {
-	struct pulse__uring *u = uring(s);
+	struct pulse__uring *u = pulse__uring_owner(s);
 	struct io_uring_sqe *sqe = pulse__uring_sqe(u);
 
 	if (!sqe) {
@@ -140,7 +83,8 @@ static void arm_poll(struct stream *s, uint8_t events)
 		return;
 	}
 	io_uring_prep_poll_add(sqe, s->fd, events);
-	io_uring_sqe_set_data64(sqe, data_of(s, PULSE__URING_WRITABLE));
+	io_uring_sqe_set_data64(sqe,
+				pulse__uring_data(s, PULSE__URING_WRITABLE));
 	s->polling = true;
 	s->writable_for = events;
 }
@@ -149,7 +93,7 @@ static void arm_poll(struct stream *s, uint8_t events)
  * Errors of a stream that receives nothing are seen by a poll for nothing, as
  * epoll would tell them.
  */
-static void arm(struct stream *s)
+static void arm(struct pulse__uring_stream *s)
 {
 	bool read = s->watched & PULSE_TRANSPORT_READ;
 	bool write = s->watched & PULSE_TRANSPORT_WRITE || s->backlog;
@@ -161,20 +105,20 @@ static void arm(struct stream *s)
 		arm_receive(s);
 	if (!read && s->receiving && !s->stopping) {
 		s->stopping = true;
-		pulse__uring_cancel(uring(s), data_of(s, PULSE__URING_RECV));
+		cancel(s, PULSE__URING_RECV);
 	}
 	if (s->polling && s->writable_for != events && write)
-		pulse__uring_cancel(uring(s), data_of(s, PULSE__URING_WRITABLE));
+		cancel(s, PULSE__URING_WRITABLE);
 	else if (!s->polling && (write || !read))
 		arm_poll(s, events);
 }
 
-static void arm_or_later(struct stream *s)
+void pulse__uring_arm(struct pulse__uring_stream *s)
 {
-	if (likely(pulse__uring_mine(uring(s))))
+	if (likely(pulse__uring_mine(pulse__uring_owner(s))))
 		arm(s);
 	else
-		uring(s)->stale = true;
+		pulse__uring_owner(s)->stale = true;
 }
 
 void pulse__uring_arm_streams(struct pulse_poller *p)
@@ -183,7 +127,7 @@ void pulse__uring_arm_streams(struct pulse_poller *p)
 	struct pulse__list *pos;
 
 	pulse__list_for_each(pos, &u->streams)
-		arm(pulse__list_entry(pos, struct stream, link));
+		arm(pulse__list_entry(pos, struct pulse__uring_stream, link));
 }
 
 void pulse__uring_disarm_streams(struct pulse_poller *p)
@@ -192,7 +136,8 @@ void pulse__uring_disarm_streams(struct pulse_poller *p)
 	struct pulse__list *pos, *tmp;
 
 	pulse__list_for_each_safe(pos, tmp, &u->streams) {
-		struct stream *s = pulse__list_entry(pos, struct stream, link);
+		struct pulse__uring_stream *s =
+			pulse__list_entry(pos, struct pulse__uring_stream, link);
 
 		s->receiving = s->stopping = s->polling = false;
 		maybe_free(s);
@@ -206,7 +151,8 @@ void pulse__uring_drop_streams(struct pulse_poller *p)
 	struct pulse__list *pos, *tmp;
 
 	pulse__list_for_each_safe(pos, tmp, &u->streams) {
-		struct stream *s = pulse__list_entry(pos, struct stream, link);
+		struct pulse__uring_stream *s =
+			pulse__list_entry(pos, struct pulse__uring_stream, link);
 
 		pulse__free(s->closed ? s->backlog : NULL);
 		if (s->closed)
@@ -217,18 +163,18 @@ void pulse__uring_drop_streams(struct pulse_poller *p)
 
 /* ---- calls ---------------------------------------------------------------- */
 
-static void call(struct stream *s, uint32_t events)
+static void call(struct pulse__uring_stream *s, uint32_t events)
 {
 	s->t.fn(&s->t, events, s->t.arg);
 }
 
-static void put_aside(struct stream *s, const uint8_t *p, size_t n)
+static void put_aside(struct pulse__uring_stream *s, const uint8_t *p, size_t n)
 {
-	struct spill *spill = pulse__malloc(sizeof(*spill) + n);
+	struct pulse__spill *spill = pulse__malloc(sizeof(*spill) + n);
 
 	if (!spill) {
 		s->err = -ENOMEM;
-		make_ready(s);
+		pulse__uring_make_ready(s);
 		return;
 	}
 	spill->next = NULL;
@@ -242,7 +188,7 @@ static void put_aside(struct stream *s, const uint8_t *p, size_t n)
 }
 
 /* Something is there to be taken: the handler, as long as it wants to hear. */
-static bool tell_read(struct stream *s)
+static bool tell_read(struct pulse__uring_stream *s)
 {
 	uint32_t events = (s->watched & PULSE_TRANSPORT_READ) |
 			  (s->err ? PULSE_TRANSPORT_ERROR : 0U);
@@ -257,12 +203,12 @@ static bool tell_read(struct stream *s)
 		put_aside(s, s->now, s->now_bytes);
 	s->now_bytes = 0;
 	if (s->spill || s->err || s->eof)
-		make_ready(s);
+		pulse__uring_make_ready(s);
 	return told;
 }
 
-static bool received(struct pulse_poller *p, struct stream *s, int res,
-		     uint32_t flags)
+static bool received(struct pulse_poller *p, struct pulse__uring_stream *s,
+		     int res, uint32_t flags)
 {
 	struct pulse__uring *u = pulse__uring_of(p);
 	bool told = false;
@@ -279,7 +225,7 @@ static bool received(struct pulse_poller *p, struct stream *s, int res,
 
 			if (unlikely(s->spill)) {
 				put_aside(s, at, (size_t)res);
-				make_ready(s);
+				pulse__uring_make_ready(s);
 			} else {
 				s->now = at;
 				s->now_bytes = (size_t)res;
@@ -294,7 +240,7 @@ static bool received(struct pulse_poller *p, struct stream *s, int res,
 		}
 	}
 	if (unlikely(!s->receiving)) {
-		arm_or_later(s);
+		pulse__uring_arm(s);
 		maybe_free(s);
 	} else if (unlikely(s->closed)) {
 		maybe_free(s);
@@ -302,16 +248,14 @@ static bool received(struct pulse_poller *p, struct stream *s, int res,
 	return told;
 }
 
-static bool send_backlog(struct stream *s);
-
-static bool writable(struct stream *s, int res)
+static bool writable(struct pulse__uring_stream *s, int res)
 {
 	uint32_t events = 0;
 
 	s->polling = false;
 	if (res != -ECANCELED) {
 		s->in_call = true;
-		if (s->backlog && !send_backlog(s))
+		if (s->backlog && !pulse__uring_send_backlog(s))
 			res &= ~POLLOUT;
 		if (res < 0 || res & (POLLERR | POLLHUP))
 			events |= PULSE_TRANSPORT_ERROR;
@@ -321,7 +265,7 @@ static bool writable(struct stream *s, int res)
 			call(s, events);
 		s->in_call = false;
 	}
-	arm_or_later(s);
+	pulse__uring_arm(s);
 	maybe_free(s);
 	return events;
 }
@@ -329,7 +273,7 @@ static bool writable(struct stream *s, int res)
 bool pulse__uring_completed(struct pulse_poller *p, uint64_t data, int res,
 			    uint32_t flags)
 {
-	struct stream *s = stream_of(data);
+	struct pulse__uring_stream *s = pulse__uring_stream_of(data);
 
 	switch (data & PULSE__URING_TAGS) {
 	case PULSE__URING_RECV:
@@ -344,7 +288,7 @@ bool pulse__uring_completed(struct pulse_poller *p, uint64_t data, int res,
 void pulse__uring_keep(struct pulse_poller *p, uint64_t data, int res,
 		       uint32_t flags)
 {
-	struct stream *s = stream_of(data);
+	struct pulse__uring_stream *s = pulse__uring_stream_of(data);
 
 	switch (data & PULSE__URING_TAGS) {
 	case PULSE__URING_SEND:
@@ -361,7 +305,7 @@ void pulse__uring_keep(struct pulse_poller *p, uint64_t data, int res,
 			s->eof = true;
 		else if (res != -ECANCELED && res != -ENOBUFS && res != -EINTR)
 			s->err = res;
-		make_ready(s);
+		pulse__uring_make_ready(s);
 		break;
 	default:
 		break;
@@ -379,14 +323,15 @@ int pulse__uring_call_ready(struct pulse_poller *p)
 	pulse__list_init(&now);
 	pulse__list_splice_tail(&now, &u->ready);
 	while (!pulse__list_empty(&now)) {
-		struct stream *s = pulse__list_first_entry(&now, struct stream,
-							   ready);
+		struct pulse__uring_stream *s =
+			pulse__list_first_entry(&now, struct pulse__uring_stream,
+						ready);
 
 		unlist(&s->ready);
 		if (s->watched & PULSE_TRANSPORT_READ || s->err)
 			n += tell_read(s);
 		/* It is armed again when all that was put aside is taken. */
-		arm_or_later(s);
+		pulse__uring_arm(s);
 		maybe_free(s);
 	}
 	return n;
@@ -394,7 +339,7 @@ int pulse__uring_call_ready(struct pulse_poller *p)
 
 /* ---- receiving ------------------------------------------------------------ */
 
-static ssize_t take_error(struct stream *s)
+static ssize_t take_error(struct pulse__uring_stream *s)
 {
 	int err = s->err;
 
@@ -404,7 +349,8 @@ static ssize_t take_error(struct stream *s)
 }
 
 /* Nothing is in hand: what the socket has, if nobody else is asked for it. */
-static ssize_t receive_now(struct stream *s, const struct iovec *iov, int nr)
+static ssize_t receive_now(struct pulse__uring_stream *s,
+			   const struct iovec *iov, int nr)
 {
 	ssize_t n;
 
@@ -427,8 +373,8 @@ static ssize_t receive_now(struct stream *s, const struct iovec *iov, int nr)
 
 static ssize_t stream_view(struct pulse_transport *t, void **data)
 {
-	struct stream *s = to_stream(t);
-	struct pulse__uring *u = uring(s);
+	struct pulse__uring_stream *s = pulse__uring_to_stream(t);
+	struct pulse__uring *u = pulse__uring_owner(s);
 	struct iovec iov;
 	size_t n;
 
@@ -440,7 +386,7 @@ static ssize_t stream_view(struct pulse_transport *t, void **data)
 		return (ssize_t)n;
 	}
 	if (s->spill) {
-		struct spill *spill = s->spill;
+		struct pulse__spill *spill = s->spill;
 
 		s->spill = spill->next;
 		pulse__free(u->lent_spill);
@@ -487,11 +433,11 @@ static size_t scatter(const struct iovec *iov, int nr, size_t skip,
 static ssize_t stream_recv(struct pulse_transport *t, const struct iovec *iov,
 			   int nr)
 {
-	struct stream *s = to_stream(t);
+	struct pulse__uring_stream *s = pulse__uring_to_stream(t);
 	size_t done = 0;
 
 	while (s->spill) {
-		struct spill *spill = s->spill;
+		struct pulse__spill *spill = s->spill;
 		size_t n = scatter(iov, nr, done, spill->data + spill->at,
 				   spill->len - spill->at);
 
@@ -521,166 +467,31 @@ out:
 	return receive_now(s, iov, nr);
 }
 
-/* ---- sending -------------------------------------------------------------- */
-
-static void send_broke(struct stream *s, int err)
-{
-	pulse__free(s->backlog);
-	s->backlog = NULL;
-	s->err = err;
-	if (!s->closed)
-		make_ready(s);
-}
-
-/* True: all of it is out, or will never be. */
-static bool send_backlog(struct stream *s)
-{
-	struct spill *rest = s->backlog;
-	ssize_t n;
-
-	do {
-		n = send(s->fd, rest->data + rest->at, rest->len - rest->at,
-			 MSG_NOSIGNAL | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN) {
-		send_broke(s, -errno);
-		return true;
-	}
-	rest->at += n > 0 ? (size_t)n : 0;
-	if (rest->at < rest->len)
-		return false;
-	pulse__free(rest);
-	s->backlog = NULL;
-	if (s->shut)
-		shutdown(s->fd, SHUT_WR);
-	return true;
-}
-
-void pulse__uring_send_failed(uint64_t data, int res)
-{
-	struct stream *s = stream_of(data);
-	size_t done = res > 0 ? (size_t)res : 0, left = s->tx_bytes - done;
-	struct spill *rest;
-
-	if (res < 0 && res != -EAGAIN) {
-		send_broke(s, res);
-		return;
-	}
-	rest = pulse__malloc(sizeof(*rest) + left);
-	if (!rest) {
-		send_broke(s, -ENOMEM);
-		return;
-	}
-	*rest = (struct spill){ .len = left };
-	memcpy(rest->data, s->tx + done, left);
-	s->backlog = rest;
-	arm_or_later(s);
-}
-
-static ssize_t send_now(struct stream *s, const struct iovec *iov, int nr)
-{
-	struct msghdr msg = {
-		.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)nr,
-	};
-	ssize_t n;
-
-	do {
-		n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	s->t.tx_bytes += (uint64_t)n;
-	return n;
-}
-
-static void into_outbox(struct pulse__uring *u, const struct iovec *iov, int nr)
-{
-	for (int i = 0; i < nr; i++) {
-		memcpy(u->outbox + u->outbox_used, iov[i].iov_base,
-		       iov[i].iov_len);
-		u->outbox_used += iov[i].iov_len;
-	}
-}
-
-static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
-			   int nr)
-{
-	struct stream *s = to_stream(t);
-	struct pulse__uring *u = uring(s);
-	struct io_uring_sqe *sqe;
-	size_t bytes = 0;
-	bool again;
-
-	for (int i = 0; i < nr; i++)
-		bytes += iov[i].iov_len;
-	again = s->tx_batch == u->batch;
-	if (unlikely(again && (bytes > SEND_NOW || u->last_sender != s ||
-			       bytes > PULSE__URING_OUTBOX - u->outbox_used))) {
-		/* In their order: the one before has to be out. */
-		pulse__uring_flush(u);
-		again = false;
-	}
-	if (unlikely(s->backlog))
-		return -EAGAIN;
-	if (bytes > SEND_NOW || bytes > PULSE__URING_OUTBOX - u->outbox_used ||
-	    unlikely(!pulse__uring_mine(u)))
-		return send_now(s, iov, nr);
-	if (again) {		/* more of the last request */
-		into_outbox(u, iov, nr);
-		s->tx_bytes += bytes;
-		u->last_send->len = (uint32_t)s->tx_bytes;
-		t->tx_bytes += bytes;
-		return (ssize_t)bytes;
-	}
-	sqe = pulse__uring_sqe(u);
-	if (unlikely(!sqe))
-		return send_now(s, iov, nr);
-	s->tx = u->outbox + u->outbox_used;
-	s->tx_bytes = bytes;
-	s->tx_batch = u->batch;
-	into_outbox(u, iov, nr);
-	io_uring_prep_send(sqe, s->fd, s->tx, bytes,
-			   MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
-	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-	io_uring_sqe_set_data64(sqe, data_of(s, PULSE__URING_SEND));
-	u->has_sends = true;
-	u->last_sender = s;
-	u->last_send = sqe;
-	t->tx_bytes += bytes;
-	return (ssize_t)bytes;
-}
-
-/* Is a send of this stream prepared, and not tried yet? */
-static bool send_is_due(const struct stream *s)
-{
-	return uring(s)->has_sends && s->tx_batch == uring(s)->batch;
-}
-
 /* ---- the rest ------------------------------------------------------------- */
 
 static int stream_watch(struct pulse_transport *t, uint32_t events)
 {
-	struct stream *s = to_stream(t);
+	struct pulse__uring_stream *s = pulse__uring_to_stream(t);
 
 	if (!pulse__poller_mine(t->poller))
 		return -EPERM;
 	s->watched = (uint8_t)events;
 	if (events & PULSE_TRANSPORT_READ && (s->spill || s->err || s->eof))
-		make_ready(s);
-	if (!pulse__uring_mine(uring(s)) && s->receiving &&
+		pulse__uring_make_ready(s);
+	if (!pulse__uring_mine(pulse__uring_owner(s)) && s->receiving &&
 	    !(events & PULSE_TRANSPORT_READ))
 		pulse__uring_retire(t->poller);
-	arm_or_later(s);
+	pulse__uring_arm(s);
 	return 0;
 }
 
 /* A send that is prepared has to be before the end of our side. */
 static int stream_shutdown(struct pulse_transport *t)
 {
-	struct stream *s = to_stream(t);
+	struct pulse__uring_stream *s = pulse__uring_to_stream(t);
 
-	if (send_is_due(s))
-		pulse__uring_flush(uring(s));
+	if (pulse__uring_send_is_due(s))
+		pulse__uring_flush(pulse__uring_owner(s));
 	if (s->backlog) {
 		s->shut = true;
 		return 0;
@@ -690,14 +501,14 @@ static int stream_shutdown(struct pulse_transport *t)
 
 static void stream_close(struct pulse_transport *t, bool reset)
 {
-	struct stream *s = to_stream(t);
-	struct pulse__uring *u = uring(s);
+	struct pulse__uring_stream *s = pulse__uring_to_stream(t);
+	struct pulse__uring *u = pulse__uring_owner(s);
 	struct linger now = { .l_onoff = 1 };
 	bool was_in_call = s->in_call;
 
 	s->now_bytes = 0;
 	s->in_call = true;		/* it is freed below */
-	if (send_is_due(s))
+	if (pulse__uring_send_is_due(s))
 		pulse__uring_flush(u);
 	s->closed = true;
 	s->watched = 0;
@@ -709,9 +520,9 @@ static void stream_close(struct pulse_transport *t, bool reset)
 	/* They hold the file: it is to be closed when close() returns. */
 	if (pulse__uring_mine(u)) {
 		if (s->receiving)
-			pulse__uring_cancel(u, data_of(s, PULSE__URING_RECV));
+			cancel(s, PULSE__URING_RECV);
 		if (s->polling && !s->backlog)
-			pulse__uring_cancel(u, data_of(s, PULSE__URING_WRITABLE));
+			cancel(s, PULSE__URING_WRITABLE);
 		if (s->receiving || s->polling)
 			pulse__uring_flush(u);
 	} else if (s->receiving || s->polling) {
@@ -729,7 +540,7 @@ static void stream_close(struct pulse_transport *t, bool reset)
 
 static int stream_error(struct pulse_transport *t)
 {
-	struct stream *s = to_stream(t);
+	struct pulse__uring_stream *s = pulse__uring_to_stream(t);
 	socklen_t len = sizeof(int);
 	int err = 0;
 
@@ -743,7 +554,7 @@ static int stream_error(struct pulse_transport *t)
 static int stream_address(struct pulse_transport *t, bool peer, char *buf,
 			  size_t len)
 {
-	return pulse__addr_of(to_stream(t)->fd, peer, buf, len);
+	return pulse__addr_of(pulse__uring_to_stream(t)->fd, peer, buf, len);
 }
 
 static void stream_stats(const struct pulse_transport *t,
@@ -763,7 +574,7 @@ static const struct pulse_transport_ops uring_ops = {
 		    PULSE_TRANSPORT_RESET |
 		    PULSE_TRANSPORT_ORDERED | PULSE_TRANSPORT_HALF_CLOSE |
 		    PULSE_TRANSPORT_ZERO_COPY,
-	.send = stream_send,
+	.send = pulse__uring_send,
 	.recv = stream_recv,
 	.view = stream_view,
 	.watch = stream_watch,
@@ -777,7 +588,7 @@ static const struct pulse_transport_ops uring_ops = {
 int pulse__uring_adopt(struct pulse_poller *p, int fd,
 		       struct pulse_transport **out)
 {
-	struct stream *s = pulse__calloc(1, sizeof(*s));
+	struct pulse__uring_stream *s = pulse__calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * uring.h - the io_uring side of a poller, shared by its two halves:
+ * uring.h - the io_uring side of a poller, shared by its parts:
  *
  *	poller_uring.c	the ring, descriptors that are watched, waiting
- *	tcp_uring.c	TCP streams: multishot receives, sends of a batch
+ *	tcp_uring.c	TCP streams: multishot receives
+ *	tcp_uring_send.c	... and sends of a batch
  *
  * Whose is the ring? It was made for one thread (SINGLE_ISSUER), and only runs
  * its completions when that thread enters it (DEFER_TASKRUN). A poller may be
@@ -100,7 +101,7 @@ int pulse__uring_adopt(struct pulse_poller *p, int fd,
 /* A completion; returns whether a handler was called. */
 bool pulse__uring_completed(struct pulse_poller *p, uint64_t user_data, int res,
 			    uint32_t flags);
-/* The result of a send that did not go through whole. */
+/* tcp_uring_send.c: the result of a send that did not go through whole. */
 void pulse__uring_send_failed(uint64_t user_data, int res);
 /* Calls the streams that were ready when it began; how many. */
 int pulse__uring_call_ready(struct pulse_poller *p);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Addresses, listeners and connects; what all carriers do stands in test_carriers. */
+/* Addresses, listeners and connects; what all carriers do stands in carriers.h. */
 #include "ends.h"
 
 #include <arpa/inet.h>
