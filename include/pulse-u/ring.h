@@ -8,6 +8,15 @@
  * which they claimed their places. Everything a producer wrote before a push
  * is visible to who pops the element.
  *
+ * One that is stopped between claiming a place and publishing it hides what
+ * comes after it, as in all rings of this kind (in the head-tail modes of
+ * others it stops everybody). With PULSE_RING_NO_STALL nobody claims: an
+ * element and its turn are exchanged as one, and positions are moved by whoever
+ * comes next (after J. Valois, 1994, and P. Tsigas and Y. Zhang, 2001). Then a
+ * thread or process that is stopped or killed at any moment holds up nobody,
+ * and an element is either in or not. It costs a second locked instruction for
+ * each element, elements have 8 bytes at most, and nothing can be reserved.
+ *
  * A ring lies in memory of its own, or is attached to memory that several
  * processes share. Attached, all words in that memory are untrusted: the
  * handle keeps its own size and mask, every index is bounded by them, every
@@ -29,7 +38,8 @@ extern "C" {
 struct pulse_ring;
 
 /* Flags of struct pulse_ring_opts. */
-#define PULSE_RING_ON_NODE (1U << 0)	/* @node counts */
+#define PULSE_RING_ON_NODE  (1U << 0)	/* @node counts */
+#define PULSE_RING_NO_STALL (1U << 1)	/* one stopped in the middle holds up nobody */
 
 /* What a push does that finds the ring full. */
 enum pulse_ring_overflow {
@@ -66,7 +76,9 @@ struct pulse_ring_opts {
  * @opts: or NULL for the defaults
  * @out: the ring
  *
- * Return: 0; -EINVAL also: no such node; -E2BIG unknown options; -ENOMEM.
+ * Return: 0; -EINVAL also: no such node, or PULSE_RING_NO_STALL with elements of
+ * more than 8 bytes; -EOPNOTSUPP this CPU cannot do PULSE_RING_NO_STALL (it needs
+ * x86-64 with cmpxchg16b); -E2BIG unknown options; -ENOMEM.
  */
 PULSE_API int pulse_ring_create(const struct pulse_ring_opts *opts,
 				struct pulse_ring **out);
@@ -83,6 +95,20 @@ PULSE_API int pulse_ring_create(const struct pulse_ring_opts *opts,
  */
 PULSE_API int pulse_ring_attach(void *mem, size_t bytes, uint32_t entries,
 				struct pulse_ring **out);
+
+/**
+ * pulse_ring_attach_opts() - the same, with options
+ * @mem: as pulse_ring_attach()
+ * @bytes: length of @mem
+ * @opts: or NULL for the defaults; entries, elem_bytes and PULSE_RING_NO_STALL
+ *	the same for all who attach; PULSE_RING_ON_NODE and a start are refused
+ * @out: a handle
+ *
+ * Return: as pulse_ring_create() and pulse_ring_attach().
+ */
+PULSE_API int pulse_ring_attach_opts(void *mem, size_t bytes,
+				     const struct pulse_ring_opts *opts,
+				     struct pulse_ring **out);
 
 /**
  * pulse_ring_destroy() - give the handle back, and memory of its own
@@ -102,8 +128,9 @@ PULSE_API int pulse_ring_destroy(struct pulse_ring *ring);
  * lets the ring look full when its entry comes up again.
  *
  * Return: 0 (also where it was dropped, see pulse_ring_dropped()); -EAGAIN
- * full, or too many others at work; -EMSGSIZE @bytes is more than an element has; -EPROTO the shared words cannot be true; -EINVAL;
- * -EOWNERDEAD in a forked child.
+ * full, or too many others at work; -EMSGSIZE @bytes is more than an element
+ * has; -EPROTO the shared words cannot be true; -EINVAL; -EOWNERDEAD in a forked
+ * child.
  */
 PULSE_API int pulse_ring_push(struct pulse_ring *ring, const void *elem,
 			      size_t bytes);
@@ -130,6 +157,8 @@ PULSE_API int pulse_ring_pop(struct pulse_ring *ring, void *elem,
  * @ring: the ring
  * @elems: whole elements, one after the other
  * @nr: how many, at least 1
+ *
+ * With PULSE_RING_NO_STALL others' elements may come in between.
  *
  * Return: how many went in, 1 to @nr; or as pulse_ring_push().
  */
@@ -169,7 +198,7 @@ struct pulse_ring_span {
  * commit, which must come: there is no way to give a place back.
  *
  * Return: how many, 1 to @nr; or as pulse_ring_push(), where full is -EAGAIN
- * with PULSE_RING_DROP_NEW too.
+ * with PULSE_RING_DROP_NEW too; -EOPNOTSUPP with PULSE_RING_NO_STALL.
  */
 PULSE_API int pulse_ring_reserve(struct pulse_ring *ring, unsigned int nr,
 				 struct pulse_ring_span *span);

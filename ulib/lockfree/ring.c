@@ -14,44 +14,37 @@
  *
  * Contents of elements are bytes to us and never interpreted.
  */
-#include <linux/pulse.h>
 #include <pulse-u/memory.h>
-#include <pulse-u/ring.h>
 
-#include "lockfree/ring_inline.h"
+#include "lockfree/ring_int.h"
 
 #define PULSE__RING_MAGIC	0x52494e47U	/* "RING" */
 #define PULSE__RING_ENTRIES	1024U
 #define PULSE__RING_LIMIT	(1U << 20)
 #define PULSE__RING_ELEM	8U
-#define PULSE__RING_TRIES	128
-
-struct pulse_ring {
-	/* Never written after create. */
-	struct pulse_nring_hdr *hdr;		/* untrusted */
-	struct pulse_nring_entry *entry;	/* untrusted */
-	uint64_t mask;
-	unsigned int shift;
-	uint32_t elem_bytes;
-	uint32_t fork_gen;
-	uint32_t magic;
-	size_t node_bytes;	/* own memory, of a node; 0: heap or attached */
-	bool attached;
-	uint32_t overflow;
-
-	uint64_t errors PULSE__PAIR_ALIGNED;	/* -EPROTO answered */
-	uint64_t dropped;			/* atomic */
-};
 
 _Static_assert(sizeof(((struct pulse_nring_entry *)0)->data) ==
 	       PULSE_RING_ELEM_MAX, "an element fills an entry");
 
 /* ---- claiming places --------------------------------------------------- */
 
-static PULSE__COLD int pulse__ring_eproto(struct pulse_ring *r)
+PULSE__NOINLINE int pulse__ring_weigh(struct pulse_ring *r, uint64_t slack)
 {
-	pulse__add_relaxed(&r->errors, 1);
-	return -EPROTO;
+	uint64_t deq, enq;
+
+	/*
+	 * If dequeue stood still around it, enqueue belongs to the same
+	 * moment. The CAS on either word is a release after an acquire of the
+	 * turn, hence what it must not outrun is visible to us:
+	 * pairs with pulse__ring_claim. litmus: mpmc_turn
+	 */
+	deq = pulse__load_acquire(&r->hdr->dequeue);
+	enq = pulse__load_acquire(&r->hdr->enqueue);
+	if (pulse__load_acquire(&r->hdr->dequeue) != deq)
+		return 0;
+	if (enq - deq + slack > r->mask + 1 + 2 * slack)
+		return pulse__ring_eproto(r);
+	return -EAGAIN;
 }
 
 /*
@@ -67,7 +60,6 @@ static PULSE__NOINLINE int pulse__ring_stuck(struct pulse_ring *r,
 {
 	uint64_t lap = pulse__mpmc_turn(pos, r->shift);
 	uint64_t lap_before = pulse__mpmc_turn(pos - r->mask - 1, r->shift);
-	uint64_t deq, enq;
 
 	if (pulse__load_acquire(side) != pos)
 		return 0;
@@ -78,19 +70,7 @@ static PULSE__NOINLINE int pulse__ring_stuck(struct pulse_ring *r,
 	 */
 	if (turn != lap_before + 1 && turn != (off ? lap : lap_before))
 		return pulse__ring_eproto(r);
-	/*
-	 * If dequeue stood still around it, enqueue belongs to the same
-	 * moment. The CAS on either word is a release after an acquire of the
-	 * turn, hence what it must not outrun is visible to us:
-	 * pairs with pulse__ring_claim. litmus: mpmc_turn
-	 */
-	deq = pulse__load_acquire(&r->hdr->dequeue);
-	enq = pulse__load_acquire(&r->hdr->enqueue);
-	if (pulse__load_acquire(&r->hdr->dequeue) != deq)
-		return 0;
-	if (enq - deq > r->mask + 1)
-		return pulse__ring_eproto(r);
-	return -EAGAIN;
+	return pulse__ring_weigh(r, 0);
 }
 
 /*
@@ -243,6 +223,10 @@ int pulse_ring_push(struct pulse_ring *r, const void *elem, size_t bytes)
 		return -EMSGSIZE;
 	if (pulse__forked(r->fork_gen))
 		return -EOWNERDEAD;
+	if (unlikely(r->no_stall)) {
+		n = pulse__ring_push_word(r, elem, bytes);
+		return n < 0 ? pulse__ring_drop_new(r, 1, n) : 0;
+	}
 	n = pulse__ring_room(r, 1, &pos);
 	if (unlikely(n < 0))
 		return pulse__ring_drop_new(r, 1, n);
@@ -261,10 +245,16 @@ int pulse_ring_pop(struct pulse_ring *r, void *elem, size_t *bytes)
 		return -EMSGSIZE;
 	if (pulse__forked(r->fork_gen))
 		return -EOWNERDEAD;
-	n = pulse__ring_claim(r, &r->hdr->dequeue, 1, 1, &pos);
-	if (n < 0)
-		return n;
-	pulse__ring_get(r, pos, elem);
+	if (unlikely(r->no_stall)) {
+		n = pulse__ring_pop_word(r, elem);
+		if (n < 0)
+			return n;
+	} else {
+		n = pulse__ring_claim(r, &r->hdr->dequeue, 1, 1, &pos);
+		if (n < 0)
+			return n;
+		pulse__ring_get(r, pos, elem);
+	}
 	if (bytes)
 		*bytes = r->elem_bytes;
 	return 0;
@@ -280,9 +270,14 @@ int pulse_ring_push_n(struct pulse_ring *r, const void *elems, unsigned int nr)
 		return -EINVAL;
 	if (pulse__forked(r->fork_gen))
 		return -EOWNERDEAD;
-	n = pulse__ring_room(r, pulse__ring_most(r, nr), &pos);
+	if (unlikely(r->no_stall))
+		n = pulse__ring_push_words(r, elems, pulse__ring_most(r, nr));
+	else
+		n = pulse__ring_room(r, pulse__ring_most(r, nr), &pos);
 	if (unlikely(n < 0))
 		return pulse__ring_drop_new(r, nr, n);
+	if (unlikely(r->no_stall))
+		return n;
 	for (int i = 0; i < n; i++, from += r->elem_bytes)
 		pulse__ring_put(r, pos + (unsigned int)i, from, r->elem_bytes);
 	return n;
@@ -298,6 +293,8 @@ int pulse_ring_pop_n(struct pulse_ring *r, void *elems, unsigned int nr)
 		return -EINVAL;
 	if (pulse__forked(r->fork_gen))
 		return -EOWNERDEAD;
+	if (unlikely(r->no_stall))
+		return pulse__ring_pop_words(r, elems, pulse__ring_most(r, nr));
 	n = pulse__ring_claim(r, &r->hdr->dequeue, 1, pulse__ring_most(r, nr),
 			      &pos);
 	for (int i = 0; i < n; i++, to += r->elem_bytes)
@@ -319,6 +316,8 @@ int pulse_ring_reserve(struct pulse_ring *r, unsigned int nr,
 		return -EINVAL;
 	if (pulse__forked(r->fork_gen))
 		return -EOWNERDEAD;
+	if (r->no_stall)
+		return -EOPNOTSUPP;
 	n = pulse__ring_room(r, pulse__ring_most(r, nr), &span->first);
 	if (n > 0)
 		span->nr = (uint32_t)n;
@@ -392,16 +391,18 @@ static size_t pulse__ring_bytes(uint32_t entries)
 	       (size_t)entries * sizeof(struct pulse_nring_entry);
 }
 
-static struct pulse_ring *pulse__ring_new(uint32_t entries, uint32_t elem_bytes)
+static struct pulse_ring *pulse__ring_new(const struct pulse_ring_opts *o)
 {
 	struct pulse_ring *r;
 
 	r = pulse__aligned_alloc(PULSE_CACHE_PAIR, sizeof(*r));
 	if (!r)
 		return NULL;
-	r->mask = entries - 1;
-	r->shift = pulse__log2(entries);
-	r->elem_bytes = elem_bytes;
+	r->mask = o->entries - 1;
+	r->shift = pulse__log2(o->entries);
+	r->elem_bytes = o->elem_bytes;
+	r->overflow = o->overflow;
+	r->no_stall = o->flags & PULSE_RING_NO_STALL;
 	r->fork_gen = pulse__fork_generation();
 	r->magic = PULSE__RING_MAGIC;
 	return r;
@@ -419,6 +420,31 @@ static bool pulse__ring_entries_ok(uint32_t entries)
 	       pulse__is_pow2(entries);
 }
 
+/* @opts with what they leave open filled in. 0 or -errno. */
+static int pulse__ring_load(struct pulse_ring_opts *o,
+			    const struct pulse_ring_opts *opts)
+{
+	int err = pulse__opts_load(o, sizeof(*o),
+				   pulse__size_to(typeof(*o), start), opts);
+
+	if (err)
+		return err;
+	if (!o->entries)
+		o->entries = PULSE__RING_ENTRIES;
+	if (!o->elem_bytes)
+		o->elem_bytes = PULSE__RING_ELEM;
+	if (!pulse__ring_entries_ok(o->entries) ||
+	    o->elem_bytes > PULSE_RING_ELEM_MAX ||
+	    o->flags & ~(PULSE_RING_ON_NODE | PULSE_RING_NO_STALL) ||
+	    o->overflow > PULSE_RING_DROP_OLD || o->reserved)
+		return -EINVAL;
+	if (!(o->flags & PULSE_RING_NO_STALL))
+		return 0;
+	if (o->elem_bytes > sizeof(uint64_t))
+		return -EINVAL;
+	return pulse__ring_words_ready() ? 0 : -EOPNOTSUPP;
+}
+
 int pulse_ring_create(const struct pulse_ring_opts *opts,
 		      struct pulse_ring **out)
 {
@@ -431,23 +457,12 @@ int pulse_ring_create(const struct pulse_ring_opts *opts,
 	if (!out)
 		return -EINVAL;
 	*out = NULL;
-	err = pulse__opts_load(&o, sizeof(o), pulse__size_to(typeof(o), start),
-			       opts);
+	err = pulse__ring_load(&o, opts);
 	if (err)
 		return err;
-	if (!o.entries)
-		o.entries = PULSE__RING_ENTRIES;
-	if (!o.elem_bytes)
-		o.elem_bytes = PULSE__RING_ELEM;
-	if (!pulse__ring_entries_ok(o.entries) ||
-	    o.elem_bytes > PULSE_RING_ELEM_MAX ||
-	    o.flags & ~PULSE_RING_ON_NODE ||
-	    o.overflow > PULSE_RING_DROP_OLD || o.reserved)
-		return -EINVAL;
-	r = pulse__ring_new(o.entries, o.elem_bytes);
+	r = pulse__ring_new(&o);
 	if (!r)
 		return -ENOMEM;
-	r->overflow = o.overflow;
 	bytes = pulse__ring_bytes(o.entries);
 	if (o.flags & PULSE_RING_ON_NODE) {
 		err = pulse_alloc_on_node(bytes, o.node, 0, &mem);
@@ -473,25 +488,44 @@ int pulse_ring_create(const struct pulse_ring_opts *opts,
 	return 0;
 }
 
-int pulse_ring_attach(void *mem, size_t bytes, uint32_t entries,
-		      struct pulse_ring **out)
+int pulse_ring_attach_opts(void *mem, size_t bytes,
+			   const struct pulse_ring_opts *opts,
+			   struct pulse_ring **out)
 {
+	struct pulse_ring_opts o;
 	struct pulse_ring *r;
+	int err;
 
 	if (!out)
 		return -EINVAL;
 	*out = NULL;
+	err = pulse__ring_load(&o, opts);
+	if (err)
+		return err;
 	if (!mem || !pulse__is_aligned(mem, PULSE_CACHE_LINE) ||
-	    !pulse__ring_entries_ok(entries) ||
-	    bytes < pulse__ring_bytes(entries))
+	    o.flags & PULSE_RING_ON_NODE || o.start ||
+	    bytes < pulse__ring_bytes(o.entries))
 		return -EINVAL;
-	r = pulse__ring_new(entries, PULSE_RING_ELEM_MAX);
+	r = pulse__ring_new(&o);
 	if (!r)
 		return -ENOMEM;
 	r->attached = true;
 	pulse__ring_set_memory(r, mem);
 	*out = r;
 	return 0;
+}
+
+int pulse_ring_attach(void *mem, size_t bytes, uint32_t entries,
+		      struct pulse_ring **out)
+{
+	PULSE_OPTS(pulse_ring_opts, opts, .entries = entries,
+		   .elem_bytes = PULSE_RING_ELEM_MAX);
+
+	if (out)
+		*out = NULL;
+	if (!entries)
+		return -EINVAL;
+	return pulse_ring_attach_opts(mem, bytes, &opts, out);
 }
 
 int pulse_ring_destroy(struct pulse_ring *r)

@@ -65,7 +65,7 @@ KT_TEST(sizes_that_cannot_be_are_refused)
 		KT_EQ(pulse_ring_create(&opts, &r), -EINVAL);
 		KT_CHECK(r == NULL);
 	}
-	PULSE_OPTS(pulse_ring_opts, opts, .flags = 2);
+	PULSE_OPTS(pulse_ring_opts, opts, .flags = 4);
 	KT_EQ(pulse_ring_create(&opts, &r), -EINVAL);
 	opts.flags = PULSE_RING_ON_NODE;
 	opts.node = 1000;

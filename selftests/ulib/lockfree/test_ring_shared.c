@@ -5,6 +5,7 @@
  */
 #include <linux/pulse.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <pulse-u/ring.h>
@@ -254,6 +255,7 @@ KT_TEST(words_that_flip_all_the_time_never_hang_or_crash)
 	if (!pid) {
 		uint64_t *words = (uint64_t *)a.hdr, random = 1234567;
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;) {
 			random ^= random << 13;
 			random ^= random >> 7;
