@@ -148,7 +148,8 @@ KT_TEST(a_peer_that_never_reads_is_bounded_and_dropped)
 	}
 	KT_CHECK(EVENTUALLY(closed() == 1));
 	KT_EQ(closed_codes[0], 1006);
-	KT_CHECKF(most >= 50000 && most <= 100000 + 70000, "%zu unsent", most);
+	/* How far it comes within that time is up to who else runs. */
+	KT_CHECKF(most > 0 && most <= 100000 + 70000, "%zu unsent", most);
 	KT_EQ(refused, 0);	/* reading paused before a send was refused */
 	KT_CHECK(EVENTUALLY(!stats_of(server).connections));
 	KT_EQ(stats_of(server).ended[PULSE_WS_END_SLOW], 1);
