@@ -560,7 +560,7 @@ static int stream_address(struct pulse_transport *t, bool peer, char *buf,
 static void stream_stats(const struct pulse_transport *t,
 			 struct pulse_transport_stats *out)
 {
-	const struct stream *s = container_of(t, struct stream, t);
+	const struct pulse__uring_stream *s = container_of(t, struct pulse__uring_stream, t);
 
 	out->unsent = pulse__socket_unsent(s->fd);
 	if (s->backlog)
