@@ -100,3 +100,16 @@ case("7.1.2", "a close that comes byte by byte", byte_by_byte)
 case("7.1.3", "a peer that ends its side at once", half_closed)
 case("7.1.7", "peers that vanish", gone)
 case("7.1.1", "the server ends the connection first", server_ends_first)
+
+
+def large_before_close(at):
+    """Echoes that wait in the server's buffers come before its close."""
+    data = bytes(range(256)) * 2000
+    with Peer(at) as p:
+        p.send(frame(FIN | BINARY, data) * 4 + frame(FIN | CLOSE, code(4000)))
+        for i in range(4):
+            need(p.message() == (BINARY, data), "message", i)
+        p.fails(4000)
+
+
+case("5.5.1", "large echoes before a close", large_before_close)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """RFC 7692: permessage-deflate."""
 import json
+import os
 import random
 import zlib
 
@@ -453,3 +454,49 @@ for n in (1, 5, 17):
     case("6.2", f"compressed messages in pieces of {n} bytes", in_pieces, n)
 case("7.2.3.6", "an empty message between two", echoes, PMD, [b"one" * 50, b"", b"one" * 50])
 case("7.2.3.6", "100 empty messages", echoes, PMD, [b""] * 100)
+
+
+def compressor(at, level, strategy):
+    """Whatever makes the blocks: stored, fixed or dynamic ones, runs, or no matches."""
+    with opened(at, PMD) as p:
+        p.tx = zlib.compressobj(level, zlib.DEFLATED, -15, 8, strategy)
+        for n in (1, 100, 70000):
+            data = (b"The quick brown fox jumps %d times over the lazy dog. " % n * n)[:n]
+            p.echo(TEXT, data, frame(FIN | RSV1 | TEXT, p.packed(data)))
+
+
+for level in (0, 1, 4, 6, 9):
+    for strategy in range(5):
+        case("7.2.3.5", f"a compressor of level {level}, strategy {strategy}", compressor,
+             level, strategy)
+
+
+def many_last_blocks(at):
+    """Blocks with BFINAL within a message; the window lasts over all of them."""
+    with opened(at, PMD) as p:
+        raw, data = b"", b""
+        for i in range(20):
+            part = b"the last of all blocks, number %d; " % i * 20
+            tx = zlib.compressobj(9, zlib.DEFLATED, -15)
+            raw += tx.compress(part) + tx.flush()
+            data += part
+        p.echo(TEXT, data, frame(FIN | RSV1 | TEXT, raw + b"\0"))
+        p.deflate()
+        p.echo(TEXT, b"and on" * 50, frame(FIN | RSV1 | TEXT, p.packed(b"and on" * 50)))
+
+
+case("7.2.3.4", "20 last blocks in a message", many_last_blocks)
+
+
+def told_early(at, raw):
+    with opened(at, PMD) as p:
+        p.send(raw(p))
+        p.fails(1007)
+
+
+case("6.2", "text that is none, before its last fragment", told_early,
+     lambda p: frame(RSV1 | TEXT, p.packed(b"x" * 10 + b"\xff" + os.urandom(2000))[:1500]))
+case("7.2.2", "a distance beyond the beginning", told_early,
+     lambda p: frame(FIN | RSV1 | TEXT, b"\x4b\x04\x12\x00"))
+case("7.2.2", "a stream that is cut", told_early,
+     lambda p: frame(FIN | RSV1 | TEXT, p.packed(b"abc" * 100)[:-4]))

@@ -217,3 +217,12 @@ def limit(at, parts):
 
 case("7.4.1", "one byte over the limit", limit, [(16 << 20) + 1])
 case("7.4.1", "fragments over the limit", limit, [8 << 20, 8 << 20, 1])
+
+
+def empty_fragments(at):
+    with Peer(at) as p:
+        p.send(frame(BINARY, b"a") + frame(CONT) * 100000 + frame(FIN | CONT, b"b"))
+        need(p.message() == (BINARY, b"ab"))
+
+
+case("5.4", "100000 empty fragments", empty_fragments)

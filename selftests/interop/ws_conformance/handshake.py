@@ -226,3 +226,17 @@ def refused_and_over(at):
 
 
 case("4.2.2", "after a refusal it is over", refused_and_over)
+
+
+def half_a_frame_behind(at, n):
+    """What comes with the handshake may end anywhere in a frame."""
+    whole = frame(FIN | TEXT, b"y" * 300)
+    with Peer(at, shake=False) as p:
+        p.send(request() + whole[:n])
+        need(p.head() == 101, "status", p.status)
+        p.send(whole[n:])
+        need(p.message() == (TEXT, b"y" * 300), "message")
+
+
+for n in (1, 2, 3, 4, 5, 7, 8, 9, 100, 307):
+    case("4.2.2", f"{n} bytes of a frame right behind the request", half_a_frame_behind, n)

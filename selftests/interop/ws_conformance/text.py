@@ -163,3 +163,17 @@ def every_character(at):
 case("8.1", "pings within a character", cut_by_ping)
 case("8.1", "each message begins anew", next_begins_anew)
 case("8.1", "every character there is", every_character)
+
+
+def in_an_open_frame(at, before, bad, length):
+    """Bad bytes are told though the rest of their frame has not come."""
+    with Peer(at) as p:
+        whole = frame(FIN | TEXT, b"o" * before + bad + b"x" * length)
+        p.send(whole[:len(whole) - length])
+        p.fails(1007)
+
+
+for bad in (b"\xff", b"\xed\xa0\x80", b"\xf4\x90", b"\xc0", b"\x80", b"\xe0\x80", b"\xf5"):
+    for before, length in ((2, 50), (2, 1000), (70000, 70000)):
+        case("8.1", f"{bad.hex()} behind {before} bytes of a frame that goes on",
+             in_an_open_frame, before, bad, length)
