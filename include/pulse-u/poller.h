@@ -152,6 +152,51 @@ PULSE_API int pulse_poller_mod(struct pulse_poller *poller, uint64_t id,
 PULSE_API int pulse_poller_del(struct pulse_poller *poller, uint64_t id);
 
 /**
+ * struct pulse_poller_watch - one of several to be watched at once
+ * @fd: as for pulse_poller_add(), as are the next three
+ * @events: likewise
+ * @fn: likewise
+ * @arg: likewise
+ * @id: out: names the registration
+ */
+struct pulse_poller_watch {
+	int fd;
+	uint32_t events;
+	pulse_poller_fn fn;
+	void *arg;
+	uint64_t id;
+};
+
+/**
+ * pulse_poller_add_all() - watch several descriptors, or none of them
+ * @poller: the poller
+ * @watches: the descriptors; on failure each id is 0
+ * @nr: how many; 0 is nothing to do
+ *
+ * Return: 0; -EINVAL; why one of them cannot be watched, as for
+ * pulse_poller_add(): then none is.
+ */
+PULSE_API int pulse_poller_add_all(struct pulse_poller *poller,
+				   struct pulse_poller_watch *watches,
+				   size_t nr);
+
+/**
+ * pulse_poller_del_all() - watch several descriptors no longer
+ * @poller: the poller
+ * @watches: the registrations, by their id; each id is 0 afterwards
+ * @nr: how many; 0 is nothing to do
+ *
+ * As pulse_poller_del() of each, with fewer system calls. From a handler, too,
+ * its own registration among them.
+ *
+ * Return: 0; -EINVAL; -EPERM; -ENOENT one or more were not there: those that
+ * were are gone all the same.
+ */
+PULSE_API int pulse_poller_del_all(struct pulse_poller *poller,
+				   struct pulse_poller_watch *watches,
+				   size_t nr);
+
+/**
  * pulse_poller_run() - run the loop until it is stopped
  * @poller: the poller
  *

@@ -237,21 +237,70 @@ int pulse_poller_mod(struct pulse_poller *p, uint64_t id, uint32_t events)
 	return err;
 }
 
-int pulse_poller_del(struct pulse_poller *p, uint64_t id)
+static int del_one(struct pulse_poller *p, uint64_t id)
 {
-	struct pulse__poller_slot *s;
+	struct pulse__poller_slot *s = pulse__poller_slot(p, id);
 
-	if (!p)
-		return -EINVAL;
-	if (!pulse__poller_mine(p))
-		return -EPERM;
-	s = pulse__poller_slot(p, id);
 	if (!s)
 		return -ENOENT;
 	p->ops->del(p, s->fd);
 	free_slot(p, s, (uint32_t)id);
 	WRITE_ONCE(p->n_fds, p->n_fds - 1);
 	return 0;
+}
+
+int pulse_poller_del(struct pulse_poller *p, uint64_t id)
+{
+	int err;
+
+	if (!p)
+		return -EINVAL;
+	if (!pulse__poller_mine(p))
+		return -EPERM;
+	err = del_one(p, id);
+	if (!err && p->ops->deleted)
+		p->ops->deleted(p);
+	return err;
+}
+
+int pulse_poller_del_all(struct pulse_poller *p,
+			 struct pulse_poller_watch *watches, size_t nr)
+{
+	int err = 0;
+
+	if (!p || (nr && !watches))
+		return -EINVAL;
+	if (!pulse__poller_mine(p))
+		return -EPERM;
+	for (size_t i = 0; i < nr; i++) {
+		err = del_one(p, watches[i].id) ? : err;
+		watches[i].id = 0;
+	}
+	if (nr && p->ops->deleted)
+		p->ops->deleted(p);
+	return err;
+}
+
+int pulse_poller_add_all(struct pulse_poller *p,
+			 struct pulse_poller_watch *watches, size_t nr)
+{
+	int err = 0;
+	size_t n;
+
+	if (!p || (nr && !watches))
+		return -EINVAL;
+	for (n = 0; n < nr && !err; n++) {
+		struct pulse_poller_watch *w = &watches[n];
+
+		err = pulse_poller_add(p, w->fd, w->events, w->fn, w->arg,
+				       &w->id);
+	}
+	if (!err)
+		return 0;
+	pulse_poller_del_all(p, watches, n - 1);
+	for (n--; n < nr; n++)
+		watches[n].id = 0;
+	return err;
 }
 
 /* ---- timers, hooks, buffer ---------------------------------------------- */

@@ -27,6 +27,8 @@ struct pulse__poller_ops {
 	int (*mod)(struct pulse_poller *p, int fd, uint32_t events,
 		   uint64_t token);
 	void (*del)(struct pulse_poller *p, int fd);
+	/* Or NULL: after one or more of del, before their files may be closed. */
+	void (*deleted)(struct pulse_poller *p);
 	/* Or NULL: the caller is going to run the poller. */
 	int (*begin)(struct pulse_poller *p);
 	/*

@@ -510,8 +510,12 @@ static void uring_del(struct pulse_poller *p, int fd)
 
 	u->by_fd[fd] = 0;
 	disarm(p, slot_at(p, n), n);
-	/* A poll holds the file, which the caller may be about to close. */
-	pulse__uring_flush(u);
+}
+
+/* A poll holds the file, which the caller may be about to close. */
+static void uring_deleted(struct pulse_poller *p)
+{
+	pulse__uring_flush(pulse__uring_of(p));
 }
 
 static bool polled(struct pulse_poller *p, uint64_t data, int res)
@@ -657,6 +661,7 @@ const struct pulse__poller_ops pulse__poller_uring = {
 	.add = uring_add,
 	.mod = uring_mod,
 	.del = uring_del,
+	.deleted = uring_deleted,
 	.begin = uring_begin,
 	.wait = uring_wait,
 	.wake = uring_wake,

@@ -6,6 +6,7 @@
 #include "io/rdma.h"
 
 #include <endian.h>
+#include <sys/mman.h>
 
 #define LINGER_NS	(10 * PULSE__NSEC_PER_SEC)
 #define SLOT_MIN	1024U
@@ -20,6 +21,12 @@
 static struct pulse__rdma *to_rdma(struct pulse_transport *t)
 {
 	return container_of(t, struct pulse__rdma, t);
+}
+
+/* Of both directions' slots. */
+static size_t memory_bytes(const struct pulse__rdma *r)
+{
+	return 2 * (size_t)r->slots * r->slot_bytes;
 }
 
 static unsigned char *slot(const struct pulse__rdma *r, uint32_t n)
@@ -241,7 +248,8 @@ static void drop(struct pulse__rdma *r)
 	r->end = NULL;
 	pulse__poller_end_del(&r->loop_end);
 	pulse__list_init(&r->loop_end.link);
-	pulse__free(r->memory);
+	if (r->memory)
+		munmap(r->memory, memory_bytes(r));
 	pulse__free(r->inbox);
 	r->memory = NULL;
 	r->inbox = NULL;
@@ -563,19 +571,27 @@ static void divide(struct pulse__rdma *r, uint32_t ring_bytes)
 	r->slots = ring_bytes / r->slot_bytes;
 }
 
+/* Whole pages of its own: that is what a device is given. */
+static unsigned char *map(size_t bytes)
+{
+	void *p = pulse__alloc_fault() ? MAP_FAILED :
+		  mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
 int pulse__rdma_prepare(struct pulse__rdma *r, uint32_t ring_bytes)
 {
 	int err, news_fd, done_fd;
-	size_t bytes;
 
 	divide(r, ring_bytes);
-	bytes = 2 * (size_t)r->slots * r->slot_bytes;
-	r->memory = pulse__aligned_alloc(4096, bytes);
+	r->memory = map(memory_bytes(r));
 	r->inbox = pulse__calloc(r->slots, sizeof(*r->inbox));
 	if (!r->memory || !r->inbox)
 		return -ENOMEM;
-	err = r->engine->prepare(r->end, r->memory, bytes, r->slots, r->slots,
-				 &news_fd, &done_fd);
+	err = r->engine->prepare(r->end, r->memory, memory_bytes(r), r->slots,
+				 r->slots, &news_fd, &done_fd);
 	for (uint32_t i = 0; !err && i < r->slots; i++)
 		err = r->engine->post_recv(r->end, slot(r, i), r->slot_bytes, i);
 	if (!err && !r->news_id)

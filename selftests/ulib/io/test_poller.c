@@ -125,6 +125,98 @@ KT_TEST(a_handler_may_add_and_delete_itself)
 	KT_EQ(pulse_poller_destroy(p), 0);
 }
 
+enum { BULK = 100 };
+
+static struct pulse_poller_watch *bulk_of(struct watch *w)
+{
+	static struct pulse_poller_watch all[BULK];
+
+	for (int i = 0; i < BULK; i++) {
+		KT_EQ(pipe2(w[i].pipe, O_CLOEXEC | O_NONBLOCK), 0);
+		all[i] = (struct pulse_poller_watch){
+			.fd = w[i].pipe[0], .events = PULSE_POLLER_IN,
+			.fn = on_event, .arg = &w[i],
+		};
+		ring(&w[i]);
+	}
+	return all;
+}
+
+static struct pulse_poller_watch *bulk;
+
+static void delete_all(struct pulse_poller *p, struct watch *w)
+{
+	(void)w;
+	KT_EQ(pulse_poller_del_all(p, bulk, BULK), 0);
+}
+
+/* Each is told; then the first of a turn takes all away, what was fetched too. */
+KT_TEST(several_are_added_and_deleted_at_once)
+{
+	struct pulse_poller_stats s = { .sz = sizeof(s) };
+	static struct watch w[BULK];
+	struct pulse_poller *p = make();
+	int calls = 0;
+
+	memset(w, 0, sizeof(w));
+	bulk = bulk_of(w);
+	KT_EQ(pulse_poller_add_all(p, bulk, BULK), 0);
+	pulse_poller_stats(p, &s);
+	KT_EQ(s.fds, BULK);
+	for (int i = 0; i < BULK; i++)
+		while (!w[i].calls)
+			pulse_poller_run_once(p, PULSE_FOREVER);
+	for (int i = 0; i < BULK; i++) {
+		w[i].calls = 0;
+		w[i].then = delete_all;
+	}
+	pulse_poller_run_once(p, PULSE_FOREVER);
+	pulse_poller_run_once(p, 0);
+	for (int i = 0; i < BULK; i++) {
+		calls += w[i].calls;
+		KT_EQ(bulk[i].id, 0);
+		end_pipe(&w[i]);
+	}
+	KT_EQ(calls, 1);
+	pulse_poller_stats(p, &s);
+	KT_EQ(s.fds, 0);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+KT_TEST(several_are_added_all_or_none)
+{
+	struct pulse_poller_stats s = { .sz = sizeof(s) };
+	static struct watch w[BULK];
+	struct pulse_poller *p = make();
+
+	memset(w, 0, sizeof(w));
+	bulk = bulk_of(w);
+	bulk[BULK - 2].fd = bulk[0].fd;
+	for (int i = 0; i < BULK; i++)
+		bulk[i].id = 77;
+	KT_EQ(pulse_poller_add_all(p, bulk, BULK), -EEXIST);
+	for (int i = 0; i < BULK; i++)
+		KT_EQ(bulk[i].id, 0);
+	pulse_poller_stats(p, &s);
+	KT_EQ(s.fds, 0);
+	KT_EQ(pulse_poller_run_once(p, 0), 0);
+	/* Those that are there go, whoever is missing between them. */
+	KT_EQ(pulse_poller_add_all(p, bulk, BULK - 2), 0);
+	KT_EQ(pulse_poller_del(p, bulk[5].id), 0);
+	KT_EQ(pulse_poller_del_all(p, bulk, BULK - 2), -ENOENT);
+	pulse_poller_stats(p, &s);
+	KT_EQ(s.fds, 0);
+	KT_EQ(pulse_poller_add_all(p, NULL, 0), 0);
+	KT_EQ(pulse_poller_del_all(p, NULL, 0), 0);
+	KT_EQ(pulse_poller_add_all(p, NULL, 1), -EINVAL);
+	KT_EQ(pulse_poller_del_all(p, NULL, 1), -EINVAL);
+	KT_EQ(pulse_poller_add_all(NULL, bulk, 1), -EINVAL);
+	KT_EQ(pulse_poller_del_all(NULL, bulk, 1), -EINVAL);
+	for (int i = 0; i < BULK; i++)
+		end_pipe(&w[i]);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
 KT_TEST(many_descriptors_fill_many_turns)
 {
 	PULSE_OPTS(pulse_poller_opts, o, .max_events = 16);
