@@ -61,7 +61,7 @@ static inline struct peer peer_connect_buf(struct pulse_ws_server *server,
 					   int rcvbuf)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET };
-	struct timeval limit = { 30, 0 };
+	struct timeval limit = { 100, 0 };
 	char where[PULSE_ADDRESS_MAX], *colon;
 	struct peer p = { .fd = -1 };
 	int on = 1;
