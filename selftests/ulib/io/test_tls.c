@@ -13,7 +13,8 @@
 static struct pulse_tls *make(const char *cert, const char *ca, int verify,
 			      const char *const *alpn)
 {
-	PULSE_OPTS(pulse_tls_opts, o, .verify = verify, .alpn = alpn);
+	PULSE_OPTS(pulse_tls_opts, o, .verify = verify, .alpn = alpn,
+		   .handshake_timeout_ms = 60000);
 	struct pulse_tls *tls = NULL;
 	char pem[16], key[16];
 
@@ -225,7 +226,7 @@ KT_TEST(a_bad_handshake_is_nobodys_connection)
 	o.key_file = certs_file("srv.key");
 	KT_EQ(pulse_tls_create(&o, &srv), 0);
 	for (int i = 0; i < 4; i++) {
-		int64_t late = pulse_now_ns() + 10 * PULSE__NSEC_PER_SEC;
+		int64_t late = pulse_now_ns() + 40 * PULSE__NSEC_PER_SEC;
 
 		listen_tls(srv, "tls:127.0.0.1:0");
 		client.got = -1000000;	/* an alert may come */
@@ -327,15 +328,16 @@ static void end_relay(void)
 
 KT_TEST(one_byte_at_a_time_is_enough)
 {
+	const long there = kt_scale(20000), back = kt_scale(3000);
 	struct pulse_tls *srv, *cli;
 
 	NEED_TLS();
 	srv = make("srv", NULL, 0, NULL);
 	cli = make(NULL, "ca.pem", 0, NULL);
 	meet_through_relay(srv, cli, 1);
-	KT_EQ(send_some(&client, 0, 20000), 20000);
-	KT_EQ(send_some(&server, 0, 3000), 3000);
-	UNTIL(server.got == 20000 && client.got == 3000);
+	KT_EQ(send_some(&client, 0, there), there);
+	KT_EQ(send_some(&server, 0, back), back);
+	UNTIL(server.got == there && client.got == back);
 	KT_EQ(pulse_transport_shutdown(client.t), 0);
 	UNTIL(server.eof);
 	end_relay();
