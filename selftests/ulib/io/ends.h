@@ -98,7 +98,8 @@ static inline void on_accept(struct pulse_listener *l, struct pulse_transport *t
 		int64_t end_ = pulse_now_ns() + 40 * PULSE__NSEC_PER_SEC; \
 									\
 		while (!(cond) && pulse_now_ns() < end_)		\
-			pulse_poller_run_once(poller, end_);		\
+			pulse_poller_run_once(poller, pulse_now_ns() +	\
+					      10 * PULSE__NSEC_PER_MSEC); \
 		KT_CHECK(cond);						\
 	} while (0)
 
