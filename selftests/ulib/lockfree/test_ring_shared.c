@@ -10,7 +10,7 @@
 
 #include <pulse-u/ring.h>
 
-#include "threads.h"
+#include "ring_noise.h"
 
 #define N 8U
 
@@ -244,7 +244,7 @@ KT_TEST(noise_in_every_word_never_leads_outside)
 /* H03: words flip between our look and our use; another process does it. */
 KT_TEST(words_that_flip_all_the_time_never_hang_or_crash)
 {
-	uint64_t rounds = scaled(300000), value, out[3][7];
+	uint64_t rounds = scaled(300000);
 	struct arena a;
 	int status;
 	pid_t pid;
@@ -268,31 +268,7 @@ KT_TEST(words_that_flip_all_the_time_never_hang_or_crash)
 				   random % 7);
 		}
 	}
-	for (uint64_t i = 0; i < rounds; i++) {
-		int err;
-
-		switch (i & 3) {
-		case 0:
-			err = push(&a, i);
-			break;
-		case 1:
-			err = pop(&a, &value);
-			break;
-		case 2:
-			err = pulse_ring_push_n(a.ring, out, 3);
-			break;
-		default:
-			err = pulse_ring_pop_n(a.ring, out, 3);
-		}
-		if (err < 0 && err != -EAGAIN && err != -EPROTO) {
-			KT_FAIL("answered %d", err);
-			break;
-		}
-		if (pulse_ring_count(a.ring) > N) {
-			KT_FAIL("counted more than there is room for");
-			break;
-		}
-	}
+	ring_bears_noise(a.ring, rounds, N);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	kt_note("%llu of %llu calls said -EPROTO",

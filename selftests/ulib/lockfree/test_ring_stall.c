@@ -11,7 +11,7 @@
 
 #include <pulse-u/ring.h>
 
-#include "threads.h"
+#include "ring_noise.h"
 
 #define N	 8U
 #define PUSHERS	 2
@@ -166,26 +166,18 @@ KT_TEST(short_words_batches_and_drops_are_as_in_other_rings)
 	KT_EQ(memcmp(out, "a", 2), 0);
 	pulse_ring_destroy(r);
 
-	opts.overflow = PULSE_RING_DROP_NEW;
-	KT_EQ(pulse_ring_create(&opts, &r), 0);
-	KT_REQUIRE(r != NULL);
-	for (int i = 0; i < 12; i++)
-		KT_EQ(pulse_ring_push(r, &in[i], 2), 0);
-	KT_EQ(pulse_ring_dropped(r), 4);
-	KT_EQ(pulse_ring_pop_n(r, out, 12), 8);
-	KT_EQ(memcmp(in, out, 16), 0);
-	pulse_ring_destroy(r);
-
-	opts.overflow = PULSE_RING_DROP_OLD;
-	KT_EQ(pulse_ring_create(&opts, &r), 0);
-	KT_REQUIRE(r != NULL);
-	for (int i = 0; i < 12; i++)
-		KT_EQ(pulse_ring_push(r, &in[i], 2), 0);
-	KT_EQ(pulse_ring_dropped(r), 4);
-	KT_EQ(pulse_ring_pop_n(r, out, 12), 8);
-	KT_EQ(memcmp(in + 4, out, 16), 0);
-	KT_EQ(pulse_ring_errors(r), 0);
-	pulse_ring_destroy(r);
+	for (int old = 0; old < 2; old++) {
+		opts.overflow = old ? PULSE_RING_DROP_OLD : PULSE_RING_DROP_NEW;
+		KT_EQ(pulse_ring_create(&opts, &r), 0);
+		KT_REQUIRE(r != NULL);
+		for (int i = 0; i < 12; i++)
+			KT_EQ(pulse_ring_push(r, &in[i], 2), 0);
+		KT_EQ(pulse_ring_dropped(r), 4);
+		KT_EQ(pulse_ring_pop_n(r, out, 12), 8);
+		KT_EQ(memcmp(in + (old ? 4 : 0), out, 16), 0);
+		KT_EQ(pulse_ring_errors(r), 0);
+		pulse_ring_destroy(r);
+	}
 }
 
 /* What a push and a pop leave that are stopped between their two exchanges. */
@@ -260,7 +252,7 @@ KT_TEST(words_that_cannot_be_are_a_protocol_error)
 /* H03, H05: the other process writes anything anywhere, all the time. */
 KT_TEST(noise_in_every_word_neither_hangs_nor_leads_outside)
 {
-	uint64_t rounds = scaled(200000), value, out[3];
+	uint64_t rounds = scaled(200000);
 	struct arena a;
 	int status;
 	pid_t pid;
@@ -281,31 +273,7 @@ KT_TEST(noise_in_every_word_neither_hangs_nor_leads_outside)
 				   random & 1 ? random : (random >> 40) % 32);
 		}
 	}
-	for (uint64_t i = 0; i < rounds; i++) {
-		int err;
-
-		switch (i & 3) {
-		case 0:
-			err = push(a.ring, i);
-			break;
-		case 1:
-			err = pop(a.ring, &value);
-			break;
-		case 2:
-			err = pulse_ring_push_n(a.ring, out, 3);
-			break;
-		default:
-			err = pulse_ring_pop_n(a.ring, out, 3);
-		}
-		if (err < 0 && err != -EAGAIN && err != -EPROTO) {
-			KT_FAIL("answered %d", err);
-			break;
-		}
-		if (pulse_ring_count(a.ring) > N) {
-			KT_FAIL("counted more than there is room for");
-			break;
-		}
-	}
+	ring_bears_noise(a.ring, rounds, N);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	arena_close(&a);

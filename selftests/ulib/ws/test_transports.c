@@ -146,6 +146,20 @@ static struct pulse_ws_conn *slow_conn(struct pulse_ws_server *server,
 	return conn;
 }
 
+/* As above, with nothing said but the handshake. */
+static struct pulse_ws_conn *slow_open(struct pulse_ws_server *server,
+				       struct mock *m)
+{
+	size_t len = strlen(UPGRADE);
+
+	memcpy(input, UPGRADE, len);
+	return slow_conn(server, m, len);
+}
+
+#define HOUR_MS		3600000
+/* Longer than an hour, in ticks. */
+#define LATE		((uint32_t)(4000LL * 1000000000 >> PULSE__WS_TICK_SHIFT))
+
 /* As if so much time had passed with nothing told. */
 static void late(struct pulse_ws_conn *conn, uint32_t ticks)
 {
@@ -153,6 +167,18 @@ static void late(struct pulse_ws_conn *conn, uint32_t ticks)
 	conn->heard_tick -= ticks;
 	conn->moved_tick -= ticks;
 	conn->timer.fn(conn->loop->poller, &conn->timer);
+}
+
+/* Who takes a little each time stays; who takes nothing more does not. */
+static void stays_while_it_takes(struct pulse_ws_conn *conn, struct mock *m)
+{
+	for (int i = 0; i < 20; i++) {
+		m->unsent--;
+		late(conn, LATE);
+		KT_CHECKF(!m->closed, "round %d", i);
+	}
+	late(conn, LATE);
+	KT_CHECK(m->closed);
 }
 
 static struct pulse_ws_server *strict_server(struct pulse_ws_opts *o)
@@ -165,10 +191,6 @@ static struct pulse_ws_server *strict_server(struct pulse_ws_opts *o)
 	return server;
 }
 
-#define HOUR_MS		3600000
-/* Longer than an hour, in ticks. */
-#define LATE		((uint32_t)(4000LL * 1000000000 >> PULSE__WS_TICK_SHIFT))
-
 /* W03: what a socket holds may sink for long before it says that it has room. */
 KT_TEST(a_slow_peer_is_waited_for_as_long_as_it_takes_something)
 {
@@ -177,22 +199,14 @@ KT_TEST(a_slow_peer_is_waited_for_as_long_as_it_takes_something)
 	struct pulse_ws_server *server = strict_server(&o);
 	struct mock m = { .unsent = 1000 };
 	struct pulse_ws_conn *conn;
-	size_t len = strlen(UPGRADE);
 
-	memcpy(input, UPGRADE, len);
-	conn = slow_conn(server, &m, len);
+	conn = slow_open(server, &m);
 	KT_CHECK(!m.closed && m.out_len);
 	m.refuse = 1;			/* from now on it takes nothing */
 	KT_EQ(pulse__ws_put(conn, PULSE_WS_BINARY, input, 100), 0);
 	pulse__ws_after(conn);
 	KT_CHECK(conn->blocked);
-	for (int i = 0; i < 20; i++) {
-		m.unsent--;
-		late(conn, LATE);
-		KT_CHECKF(!m.closed, "round %d", i);
-	}
-	late(conn, LATE);
-	KT_CHECK(m.closed);
+	stays_while_it_takes(conn, &m);
 	KT_EQ(stats_of(server).ended[PULSE_WS_END_SLOW], 1);
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 	free(m.out);
@@ -206,10 +220,8 @@ KT_TEST(a_peer_that_still_takes_is_not_idle)
 	struct pulse_ws_server *server = strict_server(&o);
 	struct mock m = { .unsent = 1000 };
 	struct pulse_ws_conn *conn;
-	size_t len = strlen(UPGRADE);
 
-	memcpy(input, UPGRADE, len);
-	conn = slow_conn(server, &m, len);
+	conn = slow_open(server, &m);
 	late(conn, LATE / 2);
 	KT_CHECK(conn->pinged);
 	for (int i = 0; i < 20; i++) {
@@ -233,23 +245,15 @@ KT_TEST(closing_waits_for_a_peer_that_still_takes)
 	struct pulse_ws_server *server = strict_server(&o);
 	struct mock m = { .unsent = 1000 };
 	struct pulse_ws_conn *conn;
-	size_t len = strlen(UPGRADE);
 
-	memcpy(input, UPGRADE, len);
-	conn = slow_conn(server, &m, len);
+	conn = slow_open(server, &m);
 	m.refuse = 1;
 	KT_EQ(pulse__ws_put(conn, PULSE_WS_BINARY, input, 100), 0);
 	pulse__ws_after(conn);
 	KT_EQ(pulse__ws_start_close(conn, PULSE_WS_NORMAL, NULL, 0,
 				    PULSE_WS_END_LOCAL), 0);
 	pulse__ws_after(conn);
-	for (int i = 0; i < 20; i++) {
-		m.unsent--;
-		late(conn, LATE);
-		KT_CHECKF(!m.closed, "round %d", i);
-	}
-	late(conn, LATE);
-	KT_CHECK(m.closed);
+	stays_while_it_takes(conn, &m);
 	KT_EQ(stats_of(server).ended[PULSE_WS_END_CUT], 1);
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 	free(m.out);
