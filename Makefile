@@ -195,9 +195,11 @@ $(LIBSO): $(ULIB_OBJ) ulib/libpulse-u.map
 	  -o $@ $(ULIB_OBJ) $(LIBS)
 $(O)/lib/libpulse-u.so: $(LIBSO)
 	@ln -sfn $(<F) $@
+# Written again as it is installed: the prefix may be another by then.
+PC_EDITS = -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|'
 $(O)/lib/pkgconfig/libpulse-u.pc: ulib/libpulse-u.pc.in
 	@mkdir -p $(@D)
-	@sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
+	@sed $(PC_EDITS) $< > $@
 
 # Carriers that need other people's libraries: plug-ins, which the core loads when
 # they are asked for. One whose library is not here is left out.
@@ -389,7 +391,7 @@ install: lib tools
 	$(if $(PLUGIN_SO),install -m 755 $(PLUGIN_SO) $(DESTDIR)$(LIBDIR)/pulse-u/)
 	ln -sfn $(notdir $(LIBSO)) $(DESTDIR)$(LIBDIR)/libpulse-u.so
 	install -m 644 $(LIBA) $(DESTDIR)$(LIBDIR)/
-	install -m 644 $(O)/lib/pkgconfig/libpulse-u.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
+	sed $(PC_EDITS) ulib/libpulse-u.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libpulse-u.pc
 	install -m 644 include/pulse-u/*.h $(DESTDIR)$(PREFIX)/include/pulse-u/
 	install -m 644 include/uapi/linux/pulse.h include/uapi/linux/pulse_event.h \
 	  include/uapi/linux/pulse_uring.h include/uapi/linux/pulse_netlink.h \

@@ -239,6 +239,9 @@ int main(int argc, char **argv)
 	if (!err)
 		err = pulse_ws_server_address(server, address, sizeof(address));
 	if (err) {
+		if (err == -EINVAL)
+			fputs("vigilant-server: --listen wants ADDRESS:PORT\n",
+			      stderr);
 		fail(o.listen, err);
 		goto out;
 	}
