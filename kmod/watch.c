@@ -2,8 +2,8 @@
 /*
  * The watch: what workers and processes are at, looked at in rounds.
  *
- * A delayed work item a context makes a round each watch_interval_ms while
- * there is something to watch. It looks at each watched thing once and tells
+ * A work item a context makes a round each watch_interval_ms while there is
+ * something to watch. It looks at each watched thing once and tells
  * what it finds by the event ring (verdicts: hang.c, ends of processes: here).
  * The list is not held meanwhile; what is looked at has a reference. Only the
  * round writes the fields it keeps from one look to the next, and the context's
@@ -16,7 +16,7 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/err.h>
-#include <linux/jiffies.h>
+#include <linux/hrtimer.h>
 #include <linux/nospec.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
@@ -24,7 +24,9 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
+#include <linux/workqueue.h>
 
+#include "compat.h"
 #include "ctx.h"
 #include "event.h"
 #include "hang.h"
@@ -34,8 +36,10 @@
 #include "worker.h"
 
 /*
- * Bound to no CPU: a round must not wait for the CPU whose being taken is what
- * it is to tell.
+ * A round must not wait for the CPU whose being taken is what it is to tell. So
+ * its queue is bound to no CPU, and its timer expires in the interrupt itself:
+ * that of a delayed work item would expire in a thread on a PREEMPT_RT kernel,
+ * which who takes the CPU at SCHED_FIFO keeps out.
  */
 static struct workqueue_struct *pulse_watch_wq;
 
@@ -164,10 +168,23 @@ put:
 	return ERR_PTR(ret);
 }
 
+static enum hrtimer_restart pulse_watch_timer(struct hrtimer *timer)
+{
+	struct pulse_watches *all =
+		container_of(timer, struct pulse_watches, timer);
+
+	queue_work(pulse_watch_wq, &all->tick);
+	return HRTIMER_NORESTART;
+}
+
+/* Under all->lock. */
 static void pulse_watch_later(struct pulse_watches *all)
 {
-	queue_delayed_work(pulse_watch_wq, &all->tick,
-			   msecs_to_jiffies(pulse_knob(PULSE_KNOB_WATCH_INTERVAL_MS)));
+	all->ticking = !all->ended;
+	if (all->ticking)
+		hrtimer_start(&all->timer,
+			      ms_to_ktime(pulse_knob(PULSE_KNOB_WATCH_INTERVAL_MS)),
+			      HRTIMER_MODE_REL_HARD);
 }
 
 /**
@@ -182,8 +199,9 @@ void pulse_watch_add(struct pulse_ctx *ctx, struct pulse_watched *p)
 	spin_lock(&all->lock);
 	p->round = all->round;
 	list_add_tail(&p->link, &all->list);
+	if (!all->ticking)
+		pulse_watch_later(all);
 	spin_unlock(&all->lock);
-	pulse_watch_later(all);
 }
 
 /**
@@ -312,9 +330,8 @@ static void pulse_look_process(struct pulse_watched *p)
 static void pulse_watch_tick(struct work_struct *work)
 {
 	struct pulse_watches *all =
-		container_of(to_delayed_work(work), struct pulse_watches, tick);
+		container_of(work, struct pulse_watches, tick);
 	struct pulse_watched *p;
-	bool more;
 
 	spin_lock(&all->lock);
 	all->round++;
@@ -329,10 +346,10 @@ static void pulse_watch_tick(struct work_struct *work)
 	}
 
 	spin_lock(&all->lock);
-	more = !list_empty(&all->list);
-	spin_unlock(&all->lock);
-	if (more)
+	all->ticking = false;
+	if (!list_empty(&all->list))
 		pulse_watch_later(all);
+	spin_unlock(&all->lock);
 }
 
 /**
@@ -343,7 +360,9 @@ void pulse_watches_prepare(struct pulse_ctx *ctx)
 {
 	spin_lock_init(&ctx->watches.lock);
 	INIT_LIST_HEAD(&ctx->watches.list);
-	INIT_DELAYED_WORK(&ctx->watches.tick, pulse_watch_tick);
+	INIT_WORK(&ctx->watches.tick, pulse_watch_tick);
+	pulse_hrtimer_setup(&ctx->watches.timer, pulse_watch_timer,
+			    CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 }
 
 /**
@@ -354,7 +373,12 @@ void pulse_watches_end(struct pulse_ctx *ctx)
 {
 	struct pulse_watched *p, *next;
 
-	cancel_delayed_work_sync(&ctx->watches.tick);
+	/* A round that is under way arms no timer from here on. */
+	spin_lock(&ctx->watches.lock);
+	ctx->watches.ended = true;
+	spin_unlock(&ctx->watches.lock);
+	hrtimer_cancel(&ctx->watches.timer);
+	cancel_work_sync(&ctx->watches.tick);
 	list_for_each_entry_safe(p, next, &ctx->watches.list, link) {
 		list_del_init(&p->link);
 		pulse_watch_put(p);

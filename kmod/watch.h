@@ -2,6 +2,7 @@
 #ifndef PULSE_WATCH_H
 #define PULSE_WATCH_H
 
+#include <linux/hrtimer.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -15,7 +16,10 @@
  * @nr: length of the list
  * @last_id: names are given out upwards
  * @round: raised with each round
- * @tick: a round, each watch_interval_ms while there is anything to watch
+ * @ticking: @timer is armed, or @tick is queued or at work
+ * @ended: nothing is armed any more
+ * @timer: to the next round, watch_interval_ms after the last one
+ * @tick: a round
  */
 struct pulse_watches {
 	spinlock_t lock;	/* protects what follows */
@@ -23,7 +27,10 @@ struct pulse_watches {
 	u32 nr;
 	u32 last_id;
 	u32 round;
-	struct delayed_work tick;
+	bool ticking;
+	bool ended;
+	struct hrtimer timer;
+	struct work_struct tick;
 };
 
 struct pulse_watched;
