@@ -25,6 +25,8 @@ static uint32_t to_epoll(uint32_t events)
 
 static uint32_t from_epoll(uint32_t events)
 {
+	if (likely(events == EPOLLIN))
+		return PULSE_POLLER_IN;
 	return (events & EPOLLIN ? PULSE_POLLER_IN : 0U) |
 	       (events & EPOLLOUT ? PULSE_POLLER_OUT : 0U) |
 	       (events & (EPOLLERR | EPOLLHUP) ? PULSE_POLLER_ERR : 0U);

@@ -9,6 +9,7 @@
  */
 #include "io/poller_int.h"
 #include "io/stream.h"
+#include "io/sys.h"
 
 #include <netinet/in.h>
 #include <linux/sockios.h>
@@ -47,23 +48,15 @@ static bool retry(ssize_t n)
 static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
 			int nr)
 {
-	struct stream *stream = to_stream(t);
+	int fd = to_stream(t)->fd;
 	ssize_t n;
 
 	do {
-		if (nr == 1) {
-			n = send(stream->fd, iov->iov_base, iov->iov_len,
-				 MSG_NOSIGNAL);
-		} else {
-			struct msghdr msg = {
-				.msg_iov = (struct iovec *)iov,
-				.msg_iovlen = (size_t)nr,
-			};
-
-			n = sendmsg(stream->fd, &msg, MSG_NOSIGNAL);
-		}
+		n = likely(nr == 1) ?
+		    pulse__sys_send(fd, iov->iov_base, iov->iov_len) :
+		    pulse__sys_sendmsg(fd, iov, nr);
 	} while (unlikely(retry(n)));
-	if (n < 0)
+	if (unlikely(n < 0))
 		return -errno;
 	t->tx_bytes += (uint64_t)n;
 	return n;
@@ -72,16 +65,14 @@ static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
 static ssize_t stream_recv(struct pulse_transport *t, const struct iovec *iov,
 			int nr)
 {
-	struct stream *stream = to_stream(t);
+	int fd = to_stream(t)->fd;
 	ssize_t n;
 
 	do {
-		if (nr == 1)
-			n = recv(stream->fd, iov->iov_base, iov->iov_len, 0);
-		else
-			n = readv(stream->fd, iov, nr);
+		n = nr == 1 ? pulse__sys_recv(fd, iov->iov_base, iov->iov_len) :
+		    readv(fd, iov, nr);
 	} while (unlikely(retry(n)));
-	if (n < 0)
+	if (unlikely(n < 0))
 		return -errno;
 	t->rx_bytes += (uint64_t)n;
 	return n;
@@ -89,13 +80,20 @@ static ssize_t stream_recv(struct pulse_transport *t, const struct iovec *iov,
 
 static ssize_t stream_view(struct pulse_transport *t, void **data)
 {
-	struct iovec iov;
+	int fd = to_stream(t)->fd;
+	size_t room;
+	ssize_t n;
 
-	iov.iov_base = pulse_poller_buffer(t->poller, &iov.iov_len);
-	if (unlikely(!iov.iov_base))
+	*data = pulse__poller_buffer(t->poller, &room);
+	if (unlikely(!*data))
 		return -ENOMEM;
-	*data = iov.iov_base;
-	return stream_recv(t, &iov, 1);
+	do {
+		n = pulse__sys_recv(fd, *data, room);
+	} while (unlikely(retry(n)));
+	if (unlikely(n < 0))
+		return -errno;
+	t->rx_bytes += (uint64_t)n;
+	return n;
 }
 
 static int so_error(int fd)
@@ -176,6 +174,10 @@ static void stream_event(struct pulse_poller *poller, int fd, uint32_t events,
 	(void)fd;
 	if (unlikely(stream->dial)) {
 		dialled(stream, events);
+		return;
+	}
+	if (likely(events == PULSE_POLLER_IN)) {
+		stream->t.fn(&stream->t, PULSE_TRANSPORT_READ, stream->t.arg);
 		return;
 	}
 	if (unlikely(events & PULSE_POLLER_ERR) && stream->t.ops == &unix_ops) {

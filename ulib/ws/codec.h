@@ -68,9 +68,11 @@ static inline void pulse__ws_store64(uint8_t *p, uint64_t v)
 /*
  * Masks what a codec's call would be the larger part of: 8 to 32 bytes as words
  * from both ends, which may overlap, for all are read before one is written.
- * False: of another length, nothing was done.
+ * False: of another length, nothing was done. *@seen: the bits that any of the
+ * bytes has then; where none is over 0x7f it is ASCII.
  */
-static inline bool pulse__ws_mask_short(uint8_t *p, size_t n, uint32_t key)
+static inline bool pulse__ws_mask_short(uint8_t *p, size_t n, uint32_t key,
+					uint64_t *seen)
 {
 	uint32_t end = pulse__ws_key_after(key, n);
 	uint64_t k = (uint64_t)key << 32 | key, e = (uint64_t)end << 32 | end;
@@ -80,11 +82,13 @@ static inline bool pulse__ws_mask_short(uint8_t *p, size_t n, uint32_t key)
 		return false;
 	a = pulse__ws_load64(p) ^ k;
 	z = pulse__ws_load64(p + n - 8) ^ e;
+	*seen = a | z;
 	if (n > 16) {
 		b = pulse__ws_load64(p + 8) ^ k;
 		y = pulse__ws_load64(p + n - 16) ^ e;
 		pulse__ws_store64(p + 8, b);
 		pulse__ws_store64(p + n - 16, y);
+		*seen |= b | y;
 	}
 	pulse__ws_store64(p, a);
 	pulse__ws_store64(p + n - 8, z);
