@@ -83,6 +83,8 @@ struct pulse_poller {
 	uint32_t max_events;
 	uint32_t fork_gen;
 	uint32_t magic;
+	/* Nobody but its owner knows the thread, who cancels none: see sys.h. */
+	bool uncancelled;
 	struct pulse_ctx *ctx;
 	uint64_t cookie;
 	/* Written by the loop's thread, read by any: WRITE_ONCE. */

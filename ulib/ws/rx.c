@@ -9,9 +9,7 @@
  */
 #include "base/usdt.h"
 #include "ws/rx_int.h"
-
-/* In the words of a text. */
-#define NOT_ASCII	0x8080808080808080ULL
+#include "ws/tx_quick.h"
 
 /* By whether we are the client, and whether messages may be compressed. */
 const struct pulse__ws_rules pulse__ws_all_rules[2][2] = {
@@ -334,19 +332,20 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 /*
  * A whole text or binary message of less than PULSE__WS_REF bytes, which most
  * are that a server gets: as header() and data_payload() would, without keeping
- * anything on the way. Returns its bytes; 0: it is something else.
+ * anything on the way. Returns its bytes; 0: it is something else. @ordinary: the
+ * connection is known to be.
  */
-static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
-				   size_t n)
+static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
+					  size_t n, bool ordinary)
 {
 	struct pulse__ws_loop *loop = conn->loop;
 	size_t len, head = 6;
-	uint64_t seen;
 	uint8_t op;
 
 	/* Final, without reserved bits, text or binary; masked. */
 	op = p[0] - PULSE__WS_FIN;
-	if (n < 6 || (uint8_t)(op - PULSE__WS_TEXT) > 1 || conn->client)
+	if (n < 6 || (uint8_t)(op - PULSE__WS_TEXT) > 1 ||
+	    (!ordinary && conn->client))
 		return 0;
 	len = p[1] - 0x80U;	/* without a mask it wraps to a large number */
 	if (len == 126) {
@@ -358,14 +357,12 @@ static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
 		return 0;
 	}
 	if (n < head + len || len > loop->cfg->max_message || conn->msg_op ||
-	    pulse__ws_state(conn) != PULSE__WS_OPEN)
+	    (!ordinary && pulse__ws_state(conn) != PULSE__WS_OPEN))
 		return 0;
 	p += head;
-	if (!pulse__ws_mask_short(p, len, pulse__ws_key(p - 4), &seen)) {
+	if (unlikely(!pulse__ws_mask_short(p, len, pulse__ws_key(p - 4))))
 		loop->codec->mask(p, len, pulse__ws_key(p - 4));
-		seen = NOT_ASCII;
-	}
-	if (op == PULSE__WS_TEXT && seen & NOT_ASCII) {
+	if (op == PULSE__WS_TEXT && unlikely(!pulse__ws_ascii_short(p, len))) {
 		uint32_t utf8 = 0;
 
 		if (unlikely(!loop->codec->utf8(&utf8, p, len))) {
@@ -453,7 +450,8 @@ static size_t handle(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		if (unlikely(state == PULSE__WS_HEAD))
 			at += request_head(conn, p + at, n - at);
 		else if (!conn->in_frame && !conn->hdr_len &&
-			 likely((used = short_message(conn, p + at, n - at))))
+			 likely((used = short_message(conn, p + at, n - at,
+						       false))))
 			at += used;
 		else if (!conn->in_frame)
 			at += header(conn, p + at, n - at);
@@ -490,16 +488,22 @@ void pulse__ws_resume(struct pulse_ws_conn *conn)
 
 /* ---- the transport ------------------------------------------------------- */
 
+static inline void begin_view(struct pulse_ws_conn *conn)
+{
+	conn->loop->view_conn = conn;
+	conn->loop->quick = conn->pmd || conn->more ? NULL : conn;
+}
+
 /* Handles what a read brought; what is sent back of it may lie in it until then. */
 void pulse__ws_rx_view(struct pulse_ws_conn *conn, uint8_t *data, size_t n)
 {
 	struct pulse__ws_loop *loop = conn->loop;
 
-	loop->view_conn = conn;
+	begin_view(conn);
 	pulse__ws_rx(conn, data, n);
 	if (loop->nr_refs)
 		pulse__ws_flush_refs(conn);
-	loop->view_conn = NULL;
+	loop->view_conn = loop->quick = NULL;
 }
 
 static void peer_ended(struct pulse_ws_conn *conn)
@@ -537,13 +541,13 @@ void pulse__ws_read_ordinary(struct pulse_ws_conn *conn)
 	if (likely(n > 0)) {
 		size_t used;
 
-		loop->view_conn = conn;
-		used = short_message(conn, data, (size_t)n);
+		begin_view(conn);
+		used = short_message(conn, data, (size_t)n, true);
 		if (used < (size_t)n)
 			pulse__ws_rx(conn, data + used, (size_t)n - used);
 		if (unlikely(loop->nr_refs))
 			pulse__ws_flush_refs(conn);
-		loop->view_conn = NULL;
+		loop->view_conn = loop->quick = NULL;
 		conn->heard_tick = pulse__ws_tick(loop);
 	} else {
 		not_received(conn, n);

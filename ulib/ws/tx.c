@@ -15,11 +15,9 @@
  * lower count and then looks at want_drain, so one of the two sees the other:
  * no sleeper waits for an on_drain that has been.
  */
-#include "ws/tx_int.h"
+#include "ws/tx_quick.h"
 
 #include <sys/random.h>
-
-#define MAX_SPARE	4
 
 /* ---- buffers ------------------------------------------------------------- */
 
@@ -46,16 +44,11 @@ static struct pulse__ws_obuf *obuf_new(struct pulse__ws_loop *loop,
 
 static void obuf_free(struct pulse__ws_loop *loop, struct pulse__ws_obuf *buf)
 {
-	if (unlikely(buf->is_shared)) {
+	if (unlikely(buf->is_shared))
 		pulse_ws_prepared_put(pulse__ws_shared_of(buf)->msg);
-		pulse__free(buf);
-	} else if (buf->room == PULSE__WS_OBUF && loop->nr_spare < MAX_SPARE) {
-		buf->next = loop->spare;
-		loop->spare = buf;
-		loop->nr_spare++;
-	} else {
-		pulse__free(buf);
-	}
+	else if (pulse__ws_obuf_keep(loop, buf))
+		return;
+	pulse__free(buf);
 }
 
 /*
@@ -119,6 +112,7 @@ static void commit(struct pulse_ws_conn *conn, size_t bytes)
 
 void pulse__ws_marks_changed(struct pulse_ws_conn *conn)
 {
+	conn->loop->quick = NULL;
 	look_at_high(conn);
 	pulse__ws_mark_dirty(conn);	/* looks at the low one */
 }
@@ -301,8 +295,7 @@ static void lowered(struct pulse_ws_conn *conn)
 	__atomic_store_n(&conn->out_bytes, conn->out_bytes, __ATOMIC_SEQ_CST);
 }
 
-/* What the transport said to these bytes of the queue; false: it is broken. */
-static bool taken(struct pulse_ws_conn *conn, ssize_t n, size_t bytes)
+bool pulse__ws_taken(struct pulse_ws_conn *conn, ssize_t n, size_t bytes)
 {
 	if (likely(n > 0)) {
 		pulse__ws_consume(conn, (size_t)n);
@@ -332,43 +325,10 @@ void pulse__ws_flush(struct pulse_ws_conn *conn)
 
 		/* Before, so that who has the answer finds it counted. */
 		pulse__ws_count(conn->loop, sends, 1);
-		if (!taken(conn, pulse_transport_send(conn->t, iov, nr), bytes))
+		if (!pulse__ws_taken(conn, pulse_transport_send(conn->t, iov, nr), bytes))
 			return;
 	}
 	lowered(conn);
-}
-
-/*
- * One buffer of a batch, which the transport takes whole: as pulse__ws_flush()
- * would, and nothing that it keeps in order has come out of it meanwhile.
- */
-bool pulse__ws_out(struct pulse_ws_conn *conn)
-{
-	struct pulse__ws_obuf *buf = conn->out_first;
-
-	if (likely(buf)) {
-		struct pulse__ws_loop *loop = conn->loop;
-		struct iovec iov = { buf->data + buf->head,
-				     buf->tail - buf->head };
-		ssize_t n;
-
-		if (unlikely(buf->next || buf->is_shared ||
-			     !pulse__ws_is_ordinary(conn)))
-			return false;
-		pulse__ws_count(loop, sends, 1);
-		n = conn->t->ops->send(conn->t, &iov, 1);
-		if (unlikely(n != (ssize_t)iov.iov_len)) {
-			taken(conn, n, iov.iov_len);
-			return false;
-		}
-		conn->out_first = conn->out_last = NULL;
-		WRITE_ONCE(conn->out_bytes, 0);
-		obuf_free(loop, buf);
-	}
-	/* want_drain pairs with refuse_now(), as in pulse__ws_maybe_drained() */
-	return pulse__ws_is_ordinary(conn) && !conn->more && !conn->stash &&
-	       !conn->strand && conn->watched == PULSE_TRANSPORT_READ &&
-	       !__atomic_load_n(&conn->want_drain, __ATOMIC_SEQ_CST);
 }
 
 void pulse__ws_sent(struct pulse_ws_conn *conn)
@@ -573,56 +533,53 @@ int pulse__ws_may_send(struct pulse_ws_conn *conn, bool *on_loop)
 
 /*
  * A short answer by a handler, into the batch that is being gathered: what
- * pulse_ws_send() does in that case, in one piece. False: it is another case.
+ * send_slowly() does in that case, in one piece. False: it is another case.
  */
 static inline bool send_quickly(struct pulse_ws_conn *conn, int opcode,
 				const void *data, size_t len)
 {
 	struct pulse__ws_loop *loop = pulse__ws_loop_of(conn);
 	struct pulse__ws_obuf *buf;
-	uint8_t *to;
-	size_t n;
+	uint8_t *at, *to;
 
-	if (pulse__poller_current != loop->poller || !conn->in_rx)
-		return false;
-	if (conn->ordinary != PULSE__WS_ORDINARY || loop->nr_refs ||
-	    (unsigned int)opcode - PULSE_WS_TEXT > 1 ||
-	    len - 1 >= PULSE__WS_REF - 1 || !data || conn->pmd ||
-	    conn->out_bytes + len + 4 + READ_ONCE(conn->posted_bytes) >=
-	    pulse__ws_high(conn))
+	if (unlikely(pulse__poller_current != loop->poller ||
+		     loop->quick != conn ||
+		     conn->ordinary != PULSE__WS_ORDINARY ||
+		     (unsigned int)opcode - PULSE_WS_TEXT > 1 ||
+		     len - 1 >= PULSE__WS_REF - 1 || !data ||
+		     conn->out_bytes + len + 4 +
+		     READ_ONCE(conn->posted_bytes) >= READ_ONCE(loop->cfg->high)))
 		return false;
 	buf = conn->out_last;
-	if (!buf && loop->spare) {	/* the first of the batch */
-		buf = obuf_new(loop, PULSE__WS_OBUF);
-		append(conn, buf);
-	} else if (!buf || buf->room - buf->tail < len + 4) {
+	if (!buf) {		/* the first of the batch */
+		buf = loop->spare;
+		if (unlikely(!buf))
+			return false;
+		loop->spare = buf->next;
+		loop->nr_spare--;
+		buf->next = NULL;
+		conn->out_first = conn->out_last = buf;
+	} else if (unlikely(buf->room - buf->tail < len + 4)) {
 		return false;
 	}
-	to = buf->data + buf->tail;
-	n = pulse__ws_frame_write(to, (uint8_t)(PULSE__WS_FIN |
-						(unsigned int)opcode), len);
-	if (len - 16 <= 16) {
-		memcpy(to + n, data, 16);
-		memcpy(to + n + len - 16, (const uint8_t *)data + len - 16, 16);
-	} else {
-		memcpy(to + n, data, len);
-	}
-	n += len;
-	buf->tail += (uint32_t)n;
-	WRITE_ONCE(conn->out_bytes, conn->out_bytes + n);
 	pulse__ws_count(loop, messages_out, 1);
 	pulse__ws_count(loop, bytes_out, len);
+	at = buf->data + buf->tail;
+	to = at + pulse__ws_frame_write(at, (uint8_t)(PULSE__WS_FIN |
+						      (unsigned int)opcode), len);
+	len += (size_t)(to - at);
+	buf->tail += (uint32_t)len;
+	WRITE_ONCE(conn->out_bytes, conn->out_bytes + len);
+	pulse__ws_copy_short(to, data, len - (size_t)(to - at));
 	return true;
 }
 
-int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
-		  size_t len)
+static PULSE__NOINLINE int send_slowly(struct pulse_ws_conn *conn, int opcode,
+				       const void *data, size_t len)
 {
 	bool on_loop;
 	int err;
 
-	if (likely(conn && send_quickly(conn, opcode, data, len)))
-		return 0;
 	if (!conn || (!data && len) ||
 	    (opcode != PULSE_WS_TEXT && opcode != PULSE_WS_BINARY &&
 	     opcode != PULSE_WS_PING && opcode != PULSE_WS_PONG))
@@ -643,6 +600,14 @@ int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
 	if (unlikely(conn->doomed))
 		return -EPIPE;
 	return pulse__ws_send_now(conn, (uint8_t)opcode, data, len);
+}
+
+int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
+		  size_t len)
+{
+	if (likely(conn && send_quickly(conn, opcode, data, len)))
+		return 0;
+	return send_slowly(conn, opcode, data, len);
 }
 
 int pulse_ws_close(struct pulse_ws_conn *conn, int code, const char *reason,

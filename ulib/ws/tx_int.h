@@ -22,6 +22,8 @@ int pulse__ws_gather(const struct pulse_ws_conn *conn, struct iovec *iov,
 		     size_t *bytes);
 /* So much of the queue is out. */
 void pulse__ws_consume(struct pulse_ws_conn *conn, size_t bytes);
+/* What it said to so many bytes of the queue; false: it is broken. */
+bool pulse__ws_taken(struct pulse_ws_conn *conn, ssize_t n, size_t bytes);
 /* The transport takes no more now. */
 void pulse__ws_block(struct pulse_ws_conn *conn);
 

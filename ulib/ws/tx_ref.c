@@ -86,6 +86,7 @@ bool pulse__ws_send_back(struct pulse_ws_conn *conn, uint8_t op,
 		if (++n > PULSE__WS_PIECES)
 			return false;
 	loop->view_msg = NULL;
+	loop->quick = NULL;	/* what follows has to be behind it */
 	pulse__ws_frame_write(hdr, PULSE__WS_FIN | op, len);
 	loop->ref[loop->nr_refs++] = (struct iovec){
 		hdr, len + (size_t)((const uint8_t *)data - hdr),

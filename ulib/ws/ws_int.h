@@ -197,6 +197,11 @@ struct pulse__ws_loop {
 	 * the message's own. They are out, or copied, before the next read.
 	 */
 	struct pulse_ws_conn *view_conn;
+	/*
+	 * The same, as long as it answers in short messages, not compressed and
+	 * not masked, to the server's own marks; NULL: pulse_ws_send() has to ask.
+	 */
+	struct pulse_ws_conn *quick;
 	const uint8_t *view_msg;	/* NULL: it has no room before it */
 	size_t view_len;
 	uint32_t nr_refs;
@@ -322,6 +327,7 @@ struct pulse_ws_conn {
 	struct pulse_poller_timer timer;
 	struct pulse_ws_conn *next;	/* loop->dirty */
 	uint32_t refs;			/* any thread */
+	uint32_t expect;		/* the next message is as long; 0: unknown */
 	/*
 	 * Two words that tell at once whether anything is out of the ordinary;
 	 * only the loop reads them as such.
@@ -365,16 +371,15 @@ struct pulse_ws_conn {
 	/* receiving: the frame under way */
 	uint8_t hdr[PULSE__WS_HEADER_MAX];
 	uint8_t op;			/* of the frame */
-	uint32_t fragments;		/* of the message so far */
+	uint8_t msg_op;			/* of the message, 0: none under way */
+	bool fin;
+	bool streaming;			/* any thread: pulse_ws_send_begin() */
 	uint64_t left;			/* bytes of its payload to come */
 	uint32_t key;			/* as it stands at the next byte */
 	uint32_t utf8;			/* as it stands at the next byte */
-	uint8_t msg_op;			/* of the message, 0: none under way */
-	bool fin;
+	uint32_t fragments;		/* of the message so far */
 	uint16_t close_code;		/* as on_close will be told */
 	uint16_t subprotocol;		/* index + 1 */
-	uint32_t expect;		/* the next message is as long; 0: unknown */
-	bool streaming;			/* any thread: pulse_ws_send_begin() */
 	struct pulse__ws_msg *msg;	/* message so far; control frame: ctl */
 	struct pulse__ws_msg *ctl;
 	struct pulse__ws_stash *stash;
@@ -534,8 +539,6 @@ void pulse__ws_flush_refs(struct pulse_ws_conn *conn);
 void pulse__ws_marks_changed(struct pulse_ws_conn *conn);
 /* Gives the transport what it takes. */
 void pulse__ws_flush(struct pulse_ws_conn *conn);
-/* The same after a read; true: pulse__ws_after() would find nothing to do. */
-bool pulse__ws_out(struct pulse_ws_conn *conn);
 /*
  * What the peer's side has taken so far, as far as the transport can tell, and
  * whether there is @more for it; or NULL.
