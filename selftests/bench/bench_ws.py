@@ -6,9 +6,12 @@ Each server runs on core 0, pulse-wsbench on core 1, one server at a time and
 in turns, so that all of them see the same machine; what counts is messages by
 the server's own utime + stime, which a busy machine changes least. Prints a
 table of ratios to a raw epoll echo of the same bytes, and a line "JSON {...}"
-a figure.
+a figure; --json FILE has those as one array besides.
 
-usage: bench_ws.py [--quick] [--rounds N] [--seconds S] [--servers A,B] [--cells C,S,D;...]
+usage: bench_ws.py [--quick|--full] [--rounds N] [--seconds S] [--servers A,B]
+		   [--cells C,S,D;...] [--json FILE]
+
+--full adds 1,000 connections, and takes about half an hour with all servers.
 """
 import argparse
 import json
@@ -25,6 +28,9 @@ PEERS = "build/selftests/bench"
 NODE = "build/bench/node"
 FULL = [(c, s, d) for c in (1, 100, 1000) for s in (20, 512, 16 << 10, 1 << 20)
         for d in (1, 16) if c * s * d <= 1 << 30]
+USUAL = [c for c in FULL if c[0] < 1000]
+# From so many bytes under way at once, a run lasts long enough for a few rounds.
+MANY_BYTES = 64 << 20
 QUICK = [(1, 20, 1), (1, 20, 16), (100, 20, 1), (100, 20, 16), (100, 512, 16),
          (100, 16 << 10, 1), (100, 16 << 10, 16), (1, 1 << 20, 1)]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -97,40 +103,57 @@ class Server:
             self.proc.wait()
 
 
-def load(server, cell, seconds, more):
+def load(server, cell, seconds):
     """One run: messages a CPU second, and p50 and p99 in microseconds."""
     conns, size, depth = cell
+    if conns * size * depth >= MANY_BYTES:
+        seconds *= 1 + conns * size * depth / (256 << 20)
     before = server.cpu_s()
     out = subprocess.run(
         ["taskset", "-c", "1", BIN + "/pulse-wsbench", "-j", "-c", str(conns),
-         "-s", str(size), "-d", str(depth), "-t", str(seconds), "-w", "0",
-         *more, server.url], stdout=subprocess.PIPE, text=True, check=False)
+         "-s", str(size), "-d", str(depth), "-t", f"{seconds:.2f}", "-w", "0",
+         server.url], stdout=subprocess.PIPE, text=True, check=False)
     cpu = server.cpu_s() - before
     j = json.loads(out.stdout)
     if out.returncode or j["why"]:
         raise RuntimeError(f"{server.url}: {j['why']}")
-    done = j["messages"] if "--no-verify" in more else j["verified"]
-    return done / cpu, j["latency_us"]["p50"], j["latency_us"]["p99"]
+    return j["verified"] / cpu, j["latency_us"]["p50"], j["latency_us"]["p99"]
 
 
 def measure(names, cell, args):
-    """Rounds over all servers; by name the lists of what load() tells."""
+    """Rounds over all servers; by name the lists of what load() tells.
+
+    Who fails is left out and named in the second list.
+    """
     servers = {n: Server(*args.commands[n]) for n in names}
-    told = {n: [] for n in names}
+    told, failed = {n: [] for n in names}, []
+
+    def run(name, seconds):
+        try:
+            return load(servers[name], cell, seconds)
+        except (RuntimeError, ValueError, ZeroDivisionError) as e:
+            print(f"# {name} {cell}: {e}", file=sys.stderr)
+            failed.append(name)
+            told.pop(name)
+            return None
+
     try:
         for n in names:
-            load(servers[n], cell, args.seconds / 4, args.more)
+            run(n, args.seconds / 4)
         for _ in range(args.rounds):
-            for n in names:
-                told[n].append(load(servers[n], cell, args.seconds, args.more))
+            for n in list(told):
+                one = run(n, args.seconds)
+                if one:
+                    told[n].append(one)
     finally:
         for s in servers.values():
             s.end()
-    return told
+    return told, failed
 
 
 def show(cell, told):
-    """A line of the table, and its figures as JSON."""
+    """A line of the table, and its figures as JSON; returns these."""
+    figures = []
     conns, size, depth = cell
     line = f"{conns:5} {size:8} {depth:3} "
     for name, runs in told.items():
@@ -142,32 +165,34 @@ def show(cell, told):
             line += f"{per_s:11.0f}/s "
         else:
             line += f"{ratio:6.2f} ({min(ratios):.2f}-{max(ratios):.2f}) {statistics.median(p99):5.2f} "
-        print("JSON " + json.dumps({
+        figures.append({
             "bench": "ws", "server": name, "connections": conns,
             "size_bytes": size, "depth": depth,
             "messages_per_cpu_s": round(per_s, 1), "ratio": round(ratio, 4),
             "ratio_min": round(min(ratios), 4), "ratio_max": round(max(ratios), 4),
             "p50_us": statistics.median(r[1] for r in runs),
             "p99_us": statistics.median(r[2] for r in runs),
-            "p99_ratio": round(statistics.median(p99), 4), "rounds": len(runs)}))
+            "p99_ratio": round(statistics.median(p99), 4), "rounds": len(runs)})
+        print("JSON " + json.dumps(figures[-1]))
     print(line, flush=True)
+    return figures
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     p.add_argument("--quick", action="store_true")
+    p.add_argument("--full", action="store_true")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--seconds", type=float, default=1.0)
     p.add_argument("--servers")
     p.add_argument("--cells", help="connections,size,depth;...")
-    p.add_argument("--deflate", action="store_true")
+    p.add_argument("--json", help="all figures as one array into this file")
     args = p.parse_args()
     if (os.cpu_count() or 1) < 2:
         print("# needs two cores: one for the server, one for the load")
         return 0
     args.commands = commands()
-    args.more = []
-    cells = QUICK if args.quick else FULL
+    cells = QUICK if args.quick else FULL if args.full else USUAL
     if args.quick:
         args.rounds, args.seconds = min(args.rounds, 3), min(args.seconds, 0.5)
     if args.cells:
@@ -178,12 +203,16 @@ def main():
           "(least-greatest), and that of their p99\n"
           "conns    bytes deep " + "".join(f"{n:>14}" if n == "raw" else f"{n:>24}"
                                             for n in names))
+    figures, rc = [], 0
     for cell in cells:
-        try:
-            show(cell, measure(names, cell, args))
-        except (RuntimeError, ValueError, ZeroDivisionError) as e:
-            print(f"# {cell}: {e}", file=sys.stderr)
-    return 0
+        told, failed = measure(names, cell, args)
+        if "raw" in told:
+            figures += show(cell, told)
+        rc = 1 if failed else rc
+        if args.json:	# as far as it has come
+            with open(args.json, "w", encoding="ascii") as f:
+                json.dump(figures, f, indent=1)
+    return rc
 
 
 if __name__ == "__main__":

@@ -105,12 +105,12 @@ static unsigned int run_tasks(struct pulse_poller *p,
 	return n;
 }
 
-static unsigned int run_posted(struct pulse_poller *p)
+static PULSE__NOINLINE unsigned int run_posted(struct pulse_poller *p)
 {
 	struct pulse_poller_task *head = READ_ONCE(p->posted);
 	unsigned int n;
 
-	if (likely(!head) || head == &posts_ended)
+	if (head == &posts_ended)
 		return 0;
 	/* pairs with (A): the tasks' content */
 	head = __atomic_exchange_n(&p->posted, NULL, __ATOMIC_ACQUIRE);
@@ -164,7 +164,8 @@ static void call_hooks(struct pulse_poller *p)
 	}
 }
 
-static unsigned int turn(struct pulse_poller *p, int64_t deadline_ns)
+static PULSE__INLINE unsigned int turn(struct pulse_poller *p,
+				       int64_t deadline_ns)
 {
 	unsigned int posted, timers;
 	int64_t due;
@@ -189,7 +190,7 @@ static unsigned int turn(struct pulse_poller *p, int64_t deadline_ns)
 		events = p->ops->wait(p, deadline_ns);
 	} while (unlikely(events == PULSE__POLLER_AGAIN));
 handled:
-	posted = run_posted(p);
+	posted = unlikely(READ_ONCE(p->posted)) ? run_posted(p) : 0;
 	timers = pulse__wheel_advance(&p->wheel, p->now_ns, p);
 	WRITE_ONCE(p->n_turns, p->n_turns + 1);
 	WRITE_ONCE(p->n_events, p->n_events + (unsigned int)events);

@@ -362,12 +362,7 @@ int64_t pulse_poller_now(const struct pulse_poller *p)
 
 void *pulse_poller_buffer(struct pulse_poller *p, size_t *bytes)
 {
-	if (!p || !bytes)
-		return NULL;
-	if (unlikely(!p->buffer))
-		p->buffer = pulse__malloc(p->buffer_bytes);
-	*bytes = p->buffer_bytes;
-	return p->buffer;
+	return p && bytes ? pulse__poller_buffer(p, bytes) : NULL;
 }
 
 int pulse_poller_stats(const struct pulse_poller *p,

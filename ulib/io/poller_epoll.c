@@ -6,6 +6,7 @@
  * keeps many busy descriptors fair without a queue of our own.
  */
 #include "io/poller_int.h"
+#include "io/sys.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -25,6 +26,8 @@ static uint32_t to_epoll(uint32_t events)
 
 static uint32_t from_epoll(uint32_t events)
 {
+	if (likely(events == EPOLLIN))
+		return PULSE_POLLER_IN;
 	return (events & EPOLLIN ? PULSE_POLLER_IN : 0U) |
 	       (events & EPOLLOUT ? PULSE_POLLER_OUT : 0U) |
 	       (events & (EPOLLERR | EPOLLHUP) ? PULSE_POLLER_ERR : 0U);
@@ -118,10 +121,14 @@ static int timeout_ms(const struct pulse_poller *p, int64_t deadline_ns)
 static int epoll_wait_turn(struct pulse_poller *p, int64_t deadline_ns)
 {
 	struct epoll_sys *sys = p->sys;
-	int handled = 0, n;
+	int handled = 0, ms, n;
 
-	n = epoll_wait(sys->epfd, sys->events, (int)p->max_events,
-		       timeout_ms(p, deadline_ns));
+	ms = timeout_ms(p, deadline_ns);
+	if (likely(p->uncancelled))
+		n = pulse__sys_epoll_wait(sys->epfd, sys->events,
+					  (int)p->max_events, ms);
+	else
+		n = epoll_wait(sys->epfd, sys->events, (int)p->max_events, ms);
 	WRITE_ONCE(p->asleep, 0);
 	p->now_ns = pulse_now_ns();
 	for (int i = 0; i < n; i++) {

@@ -83,6 +83,8 @@ struct pulse_poller {
 	uint32_t max_events;
 	uint32_t fork_gen;
 	uint32_t magic;
+	/* Nobody but its owner knows the thread, who cancels none: see sys.h. */
+	bool uncancelled;
 	struct pulse_ctx *ctx;
 	uint64_t cookie;
 	/* Written by the loop's thread, read by any: WRITE_ONCE. */
@@ -154,13 +156,22 @@ pulse__poller_slot(const struct pulse_poller *p, uint64_t token)
 	return s->fn && s->gen == token >> 32 ? s : NULL;
 }
 
+/* As pulse_poller_buffer(). */
+static inline void *pulse__poller_buffer(struct pulse_poller *p, size_t *bytes)
+{
+	if (unlikely(!p->buffer))
+		p->buffer = pulse__malloc(p->buffer_bytes);
+	*bytes = p->buffer_bytes;
+	return p->buffer;
+}
+
 /* For ops->wait: one event, as a bit set of enum pulse_poller_event. */
 static inline bool pulse__poller_event(struct pulse_poller *p, uint64_t token,
 				       uint32_t events)
 {
 	struct pulse__poller_slot *s = pulse__poller_slot(p, token);
 
-	if (!s)
+	if (unlikely(!s))
 		return false;
 	s->fn(p, s->fd, events, s->arg);
 	return true;

@@ -9,6 +9,7 @@
  */
 #include "io/poller_int.h"
 #include "io/stream.h"
+#include "io/sys.h"
 
 #include <netinet/in.h>
 #include <linux/sockios.h>
@@ -44,24 +45,17 @@ static bool retry(ssize_t n)
 	return n < 0 && errno == EINTR;
 }
 
-static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
-			int nr)
+/* What the functions below do but in the usual case. */
+static PULSE__NOINLINE ssize_t send_any(struct pulse_transport *t,
+					const struct iovec *iov, int nr)
 {
-	struct stream *stream = to_stream(t);
+	int fd = to_stream(t)->fd;
 	ssize_t n;
 
 	do {
-		if (nr == 1) {
-			n = send(stream->fd, iov->iov_base, iov->iov_len,
-				 MSG_NOSIGNAL);
-		} else {
-			struct msghdr msg = {
-				.msg_iov = (struct iovec *)iov,
-				.msg_iovlen = (size_t)nr,
-			};
-
-			n = sendmsg(stream->fd, &msg, MSG_NOSIGNAL);
-		}
+		n = nr == 1 ?
+		    pulse__sys_send(fd, iov->iov_base, iov->iov_len) :
+		    pulse__sys_sendmsg(fd, iov, nr);
 	} while (unlikely(retry(n)));
 	if (n < 0)
 		return -errno;
@@ -72,14 +66,12 @@ static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
 static ssize_t stream_recv(struct pulse_transport *t, const struct iovec *iov,
 			int nr)
 {
-	struct stream *stream = to_stream(t);
+	int fd = to_stream(t)->fd;
 	ssize_t n;
 
 	do {
-		if (nr == 1)
-			n = recv(stream->fd, iov->iov_base, iov->iov_len, 0);
-		else
-			n = readv(stream->fd, iov, nr);
+		n = nr == 1 ? pulse__sys_recv(fd, iov->iov_base, iov->iov_len) :
+		    readv(fd, iov, nr);
 	} while (unlikely(retry(n)));
 	if (n < 0)
 		return -errno;
@@ -87,15 +79,44 @@ static ssize_t stream_recv(struct pulse_transport *t, const struct iovec *iov,
 	return n;
 }
 
-static ssize_t stream_view(struct pulse_transport *t, void **data)
+static PULSE__NOINLINE ssize_t view_any(struct pulse_transport *t, void **data)
 {
 	struct iovec iov;
 
-	iov.iov_base = pulse_poller_buffer(t->poller, &iov.iov_len);
+	iov.iov_base = pulse__poller_buffer(t->poller, &iov.iov_len);
 	if (unlikely(!iov.iov_base))
 		return -ENOMEM;
 	*data = iov.iov_base;
 	return stream_recv(t, &iov, 1);
+}
+
+static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
+			int nr)
+{
+	ssize_t n;
+
+	if (unlikely(nr != 1))
+		return send_any(t, iov, nr);
+	n = pulse__sys_send(to_stream(t)->fd, iov->iov_base, iov->iov_len);
+	if (unlikely(n < 0))
+		return errno == EINTR ? send_any(t, iov, nr) : -errno;
+	t->tx_bytes += (uint64_t)n;
+	return n;
+}
+
+static ssize_t stream_view(struct pulse_transport *t, void **data)
+{
+	struct pulse_poller *p = t->poller;
+	ssize_t n;
+
+	if (unlikely(!p->buffer))
+		return view_any(t, data);
+	*data = p->buffer;
+	n = pulse__sys_recv(to_stream(t)->fd, p->buffer, p->buffer_bytes);
+	if (unlikely(n < 0))
+		return errno == EINTR ? view_any(t, data) : -errno;
+	t->rx_bytes += (uint64_t)n;
+	return n;
 }
 
 static int so_error(int fd)
@@ -166,14 +187,10 @@ static void hung_up(struct stream *stream)
 	stream->id = 0;
 }
 
-static void stream_event(struct pulse_poller *poller, int fd, uint32_t events,
-		      void *arg)
+static PULSE__NOINLINE void other_event(struct stream *stream, uint32_t events)
 {
-	struct stream *stream = arg;
 	uint32_t told;
 
-	(void)poller;
-	(void)fd;
 	if (unlikely(stream->dial)) {
 		dialled(stream, events);
 		return;
@@ -186,6 +203,19 @@ static void stream_event(struct pulse_poller *poller, int fd, uint32_t events,
 	       (events & PULSE_POLLER_OUT ? PULSE_TRANSPORT_WRITE : 0U) |
 	       (events & PULSE_POLLER_ERR ? PULSE_TRANSPORT_ERROR : 0U);
 	stream->t.fn(&stream->t, told, stream->t.arg);
+}
+
+static void stream_event(struct pulse_poller *poller, int fd, uint32_t events,
+		      void *arg)
+{
+	struct stream *stream = arg;
+
+	(void)poller;
+	(void)fd;
+	if (likely(events == PULSE_POLLER_IN && !stream->dial))
+		stream->t.fn(&stream->t, PULSE_TRANSPORT_READ, stream->t.arg);
+	else
+		other_event(stream, events);
 }
 
 static int stream_watch(struct pulse_transport *t, uint32_t events)

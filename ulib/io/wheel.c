@@ -42,6 +42,9 @@ static void file(struct pulse__wheel *w, struct pulse_poller_timer *timer,
 	i = (at >> (LEVEL_BITS * level)) & SLOT_MASK;
 	link_into(&w->slot[level][i], timer);
 	w->used[level] |= 1ULL << i;
+	at &= ~0ULL << (LEVEL_BITS * level);
+	if (at < w->next)
+		w->next = at;
 }
 
 /* Takes a slot's list off; its entries stay cancellable through @head. */
@@ -67,6 +70,7 @@ static void unlink_timer(struct pulse_poller_timer *timer)
 void pulse__wheel_init(struct pulse__wheel *w, int64_t now_ns)
 {
 	w->now_tick = (uint64_t)now_ns >> PULSE__WHEEL_TICK_SHIFT;
+	w->next = UINT64_MAX;
 }
 
 void pulse__wheel_arm(struct pulse__wheel *w, struct pulse_poller_timer *timer,
@@ -93,20 +97,19 @@ bool pulse__wheel_cancel(struct pulse__wheel *w,
 		unsigned int n = (unsigned int)(at / sizeof(w->slot[0][0]));
 
 		w->used[n >> LEVEL_BITS] &= ~(1ULL << (n & SLOT_MASK));
+		w->stale = true;
 	}
 	unlink_timer(timer);
 	w->armed--;
 	return true;
 }
 
-/* The next tick at which a slot has to be looked at; UINT64_MAX: none. */
-static uint64_t next_tick(const struct pulse__wheel *w)
+void pulse__wheel_look(struct pulse__wheel *w)
 {
 	uint64_t best = UINT64_MAX;
 
-	if (!w->armed)
-		return best;
-	for (unsigned int level = 0; level < PULSE__WHEEL_LEVELS; level++) {
+	for (unsigned int level = 0; w->armed && level < PULSE__WHEEL_LEVELS;
+	     level++) {
 		unsigned int shift = LEVEL_BITS * level;
 		uint64_t here = w->now_tick >> shift;
 		unsigned int turn = (here + 1) & SLOT_MASK;
@@ -119,16 +122,8 @@ static uint64_t next_tick(const struct pulse__wheel *w)
 		if (at < best)
 			best = at;
 	}
-	return best;
-}
-
-int64_t pulse__wheel_next(const struct pulse__wheel *w)
-{
-	uint64_t tick = next_tick(w);
-
-	if (tick > (uint64_t)INT64_MAX >> PULSE__WHEEL_TICK_SHIFT)
-		return PULSE_FOREVER;
-	return (int64_t)(tick << PULSE__WHEEL_TICK_SHIFT);
+	w->next = best;
+	w->stale = false;
 }
 
 /* Moves the slots that begin at this tick down to finer levels. */
@@ -150,19 +145,17 @@ static void cascade(struct pulse__wheel *w)
 	}
 }
 
-unsigned int pulse__wheel_advance(struct pulse__wheel *w, int64_t now_ns,
-				  struct pulse_poller *poller)
+unsigned int pulse__wheel_fire(struct pulse__wheel *w, uint64_t now,
+			       struct pulse_poller *poller)
 {
-	uint64_t now = (uint64_t)now_ns >> PULSE__WHEEL_TICK_SHIFT;
 	unsigned int fired = 0;
-	uint64_t tick;
 
-	while ((tick = next_tick(w)) <= now) {
+	while (w->next <= now) {
 		struct pulse_poller_timer *list;
 
-		w->now_tick = tick;
+		w->now_tick = w->next;
 		cascade(w);
-		detach(w, 0, tick & SLOT_MASK, &list);
+		detach(w, 0, w->now_tick & SLOT_MASK, &list);
 		while (list) {
 			struct pulse_poller_timer *t = list;
 
@@ -171,6 +164,7 @@ unsigned int pulse__wheel_advance(struct pulse__wheel *w, int64_t now_ns,
 			fired++;
 			t->fn(poller, t);
 		}
+		pulse__wheel_look(w);
 	}
 	if (w->now_tick < now)
 		w->now_tick = now;

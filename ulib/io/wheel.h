@@ -20,6 +20,13 @@
 
 struct pulse__wheel {
 	uint64_t now_tick;	/* all up to this one has fired */
+	/*
+	 * The next tick at which a slot has to be looked at, UINT64_MAX: none;
+	 * not known while stale. It is found anew only when a slot has become
+	 * empty, so that a turn without timers costs one comparison.
+	 */
+	uint64_t next;
+	bool stale;
 	uint64_t armed;
 	uint64_t used[PULSE__WHEEL_LEVELS];	/* slots that are not empty */
 	struct pulse_poller_timer *slot[PULSE__WHEEL_LEVELS][PULSE__WHEEL_SLOTS];
@@ -33,10 +40,36 @@ void pulse__wheel_arm(struct pulse__wheel *wheel,
 /* Was it armed? */
 bool pulse__wheel_cancel(struct pulse__wheel *wheel,
 			 struct pulse_poller_timer *timer);
+/* Finds wheel->next. */
+void pulse__wheel_look(struct pulse__wheel *wheel);
+/* Fires what is due by this tick; wheel->next is not beyond it. */
+unsigned int pulse__wheel_fire(struct pulse__wheel *wheel, uint64_t now_tick,
+			       struct pulse_poller *poller);
+
 /* When to call pulse__wheel_advance() at the latest; PULSE_FOREVER. */
-int64_t pulse__wheel_next(const struct pulse__wheel *wheel);
+static inline int64_t pulse__wheel_next(struct pulse__wheel *wheel)
+{
+	if (unlikely(wheel->stale))
+		pulse__wheel_look(wheel);
+	if (wheel->next > (uint64_t)INT64_MAX >> PULSE__WHEEL_TICK_SHIFT)
+		return PULSE_FOREVER;
+	return (int64_t)(wheel->next << PULSE__WHEEL_TICK_SHIFT);
+}
+
 /* Fires what is due, in the order of ticks; returns how many. */
-unsigned int pulse__wheel_advance(struct pulse__wheel *wheel, int64_t now_ns,
-				  struct pulse_poller *poller);
+static inline unsigned int pulse__wheel_advance(struct pulse__wheel *wheel,
+						int64_t now_ns,
+						struct pulse_poller *poller)
+{
+	uint64_t now = (uint64_t)now_ns >> PULSE__WHEEL_TICK_SHIFT;
+
+	if (unlikely(wheel->stale))
+		pulse__wheel_look(wheel);
+	if (unlikely(wheel->next <= now))
+		return pulse__wheel_fire(wheel, now, poller);
+	if (wheel->now_tick < now)
+		wheel->now_tick = now;
+	return 0;
+}
 
 #endif /* PULSE__IO_WHEEL_H */

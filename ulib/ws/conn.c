@@ -479,6 +479,11 @@ void pulse__ws_event(struct pulse_transport *t, uint32_t events, void *arg)
 {
 	struct pulse_ws_conn *conn = arg;
 
+	if (likely(events == PULSE_TRANSPORT_READ &&
+		   pulse__ws_is_ordinary(conn) && !conn->expect)) {
+		pulse__ws_read_ordinary(conn);
+		return;
+	}
 	if (unlikely(conn->dial)) {
 		if (events & PULSE_TRANSPORT_OPEN)
 			pulse__ws_dialed(conn);

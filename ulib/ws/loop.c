@@ -55,8 +55,11 @@ static void settle(struct pulse__ws_loop *loop)
 static void before_wait(struct pulse_poller *poller,
 			struct pulse_poller_hook *hook)
 {
+	struct pulse__ws_loop *loop = container_of(hook, struct pulse__ws_loop, hook);
+
 	(void)poller;
-	settle(container_of(hook, struct pulse__ws_loop, hook));
+	if (unlikely(loop->dirty || !pulse__list_empty(&loop->buried)))
+		settle(loop);
 }
 
 static void stop_accepting(struct pulse__ws_loop *loop)
@@ -146,6 +149,7 @@ void *pulse__ws_loop_thread(void *arg)
 	struct pulse__ws_loop *loop = arg;
 	int err;
 
+	loop->poller->uncancelled = true;
 	pulse_poller_post_task(loop->poller, &loop->hello_task);
 	err = pulse_poller_run(loop->poller);
 	if (err)	/* it did not even begin */

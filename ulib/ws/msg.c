@@ -31,12 +31,14 @@ static struct pulse__ws_msg *msg_new(struct pulse__ws_loop *loop, uint64_t room)
 		*at = msg->next;
 		loop->spare_bytes -= msg->room;
 		msg->len = 0;
+		msg->skip = 0;
 		return msg;
 	}
 	msg = room < SIZE_MAX / 2 ? pulse__malloc(sizeof(*msg) + room) : NULL;
 	if (!msg)
 		return NULL;
 	msg->len = 0;
+	msg->skip = 0;
 	msg->room = room;
 	return msg;
 }

@@ -4,17 +4,15 @@
  *
  * Everything that one read brought is handled before the next. A message that
  * lies in it whole is unmasked where it lies and handed out from there; of
- * others, the connection holds a buffer of their size, and the rest is
- * received straight into it.
+ * others, the connection holds a buffer of their size, into which rx_large.c
+ * receives the rest.
  */
 #include "base/usdt.h"
-#include "ws/ws_int.h"
-
-/* From here on the rest of a frame is received into its message. */
-#define STRAIGHT	4096
+#include "ws/rx_int.h"
+#include "ws/tx_quick.h"
 
 /* By whether we are the client, and whether messages may be compressed. */
-static const struct pulse__ws_rules all_rules[2][2] = {
+const struct pulse__ws_rules pulse__ws_all_rules[2][2] = {
 	{ { .masked = true },
 	  { .masked = true, .rsv = PULSE__WS_RSV1 } },	/* RFC 7692, section 6 */
 	{ { .masked = false },
@@ -152,17 +150,21 @@ static void complete(struct pulse_ws_conn *conn, uint8_t *data, size_t len)
 static void complete_msg(struct pulse_ws_conn *conn)
 {
 	struct pulse__ws_msg *msg = conn->msg;
+	size_t len = msg->len - msg->skip;
 
 	conn->msg = NULL;
+	if (conn->fragments == 1 && !conn->packed && len >= PULSE__WS_EXPECT &&
+	    len <= PULSE__WS_SPARE_MAX / 2)
+		conn->expect = (uint32_t)len;
 	if (unlikely(conn->loop->cfg->h.on_chunk))
 		pulse__ws_chunk(conn, msg->data, msg->len, true);
 	else
-		complete(conn, msg->data, msg->len);
+		complete(conn, msg->data + msg->skip, len);
 	pulse__ws_msg_free(conn->loop, msg);
 }
 
 /* Unmasks and checks the next bytes where they lie. */
-static bool decode(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
+bool pulse__ws_decode(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 {
 	conn->loop->codec->mask(p, n, conn->key);
 	conn->key = pulse__ws_key_after(conn->key, n);
@@ -175,7 +177,7 @@ static bool decode(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 }
 
 /* The end of a frame whose bytes lie in conn->msg. */
-static void frame_in_msg_done(struct pulse_ws_conn *conn)
+void pulse__ws_frame_done(struct pulse_ws_conn *conn)
 {
 	conn->in_frame = false;
 	if (conn->fin)
@@ -194,7 +196,7 @@ static size_t packed_payload(struct pulse_ws_conn *conn, uint8_t *p,
 		return take;
 	conn->left -= take;
 	if (!conn->left)
-		frame_in_msg_done(conn);
+		pulse__ws_frame_done(conn);
 	return take;
 }
 
@@ -211,7 +213,7 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n,
 	}
 	if (unlikely(conn->packed))
 		return packed_payload(conn, p, take);
-	if (unlikely(!decode(conn, p, take)))
+	if (unlikely(!pulse__ws_decode(conn, p, take)))
 		return take;
 	if (likely(take == conn->left && conn->fin && !conn->msg &&
 		   !pulse__ws_in_chunks(conn))) {
@@ -242,14 +244,14 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n,
 	conn->msg->len += take;
 	conn->left -= take;
 	if (!conn->left)
-		frame_in_msg_done(conn);
+		pulse__ws_frame_done(conn);
 	return take;
 }
 
 /* ---- headers ------------------------------------------------------------- */
 
-static void begin_frame(struct pulse_ws_conn *conn,
-			const struct pulse__ws_frame *f)
+void pulse__ws_begin_frame(struct pulse_ws_conn *conn,
+			   const struct pulse__ws_frame *f)
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 	uint64_t before = conn->msg ? conn->msg->len :
@@ -298,8 +300,7 @@ static void begin_frame(struct pulse_ws_conn *conn,
 /* Returns how many bytes it took; in_frame tells whether that was a header. */
 static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 {
-	const struct pulse__ws_rules *rules = &all_rules[conn->client]
-							 [conn->pmd != NULL];
+	const struct pulse__ws_rules *rules = pulse__ws_rules_of(conn);
 	struct pulse__ws_frame f;
 	const char *why = NULL;
 	size_t used = 0;
@@ -322,7 +323,7 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 			conn->hdr_len = 0;
 	}
 	if (likely(r > 0))
-		begin_frame(conn, &f);
+		pulse__ws_begin_frame(conn, &f);
 	else if (r < 0)
 		pulse__ws_fail(conn, PULSE_WS_PROTOCOL_ERROR, why);
 	return used;
@@ -331,10 +332,11 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 /*
  * A whole text or binary message of less than PULSE__WS_REF bytes, which most
  * are that a server gets: as header() and data_payload() would, without keeping
- * anything on the way. Returns its bytes; 0: it is something else.
+ * anything on the way. Returns its bytes; 0: it is something else. @ordinary: the
+ * connection is known to be.
  */
-static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
-				   size_t n)
+static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
+					  size_t n, bool ordinary)
 {
 	struct pulse__ws_loop *loop = conn->loop;
 	size_t len, head = 6;
@@ -342,7 +344,8 @@ static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
 
 	/* Final, without reserved bits, text or binary; masked. */
 	op = p[0] - PULSE__WS_FIN;
-	if (n < 6 || (uint8_t)(op - PULSE__WS_TEXT) > 1 || conn->client)
+	if (n < 6 || (uint8_t)(op - PULSE__WS_TEXT) > 1 ||
+	    (!ordinary && conn->client))
 		return 0;
 	len = p[1] - 0x80U;	/* without a mask it wraps to a large number */
 	if (len == 126) {
@@ -354,12 +357,12 @@ static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
 		return 0;
 	}
 	if (n < head + len || len > loop->cfg->max_message || conn->msg_op ||
-	    pulse__ws_state(conn) != PULSE__WS_OPEN)
+	    (!ordinary && pulse__ws_state(conn) != PULSE__WS_OPEN))
 		return 0;
 	p += head;
-	if (!pulse__ws_mask_short(p, len, pulse__ws_key(p - 4)))
+	if (unlikely(!pulse__ws_mask_short(p, len, pulse__ws_key(p - 4))))
 		loop->codec->mask(p, len, pulse__ws_key(p - 4));
-	if (op == PULSE__WS_TEXT) {
+	if (op == PULSE__WS_TEXT && unlikely(!pulse__ws_ascii_short(p, len))) {
 		uint32_t utf8 = 0;
 
 		if (unlikely(!loop->codec->utf8(&utf8, p, len))) {
@@ -373,7 +376,10 @@ static inline size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
 	}
 	pulse__ws_count(loop, messages_in, 1);
 	pulse__ws_count(loop, bytes_in, len);
-	pulse__ws_deliver(conn, op, p, len);
+	if (likely(loop->cfg->h.on_message && !loop->cfg->pool))
+		loop->cfg->h.on_message(conn, op, p, len, loop->cfg->arg);
+	else
+		pulse__ws_deliver(conn, op, p, len);
 	return len + head;
 }
 
@@ -444,7 +450,8 @@ static size_t handle(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		if (unlikely(state == PULSE__WS_HEAD))
 			at += request_head(conn, p + at, n - at);
 		else if (!conn->in_frame && !conn->hdr_len &&
-			 likely((used = short_message(conn, p + at, n - at))))
+			 likely((used = short_message(conn, p + at, n - at,
+						       false))))
 			at += used;
 		else if (!conn->in_frame)
 			at += header(conn, p + at, n - at);
@@ -481,52 +488,22 @@ void pulse__ws_resume(struct pulse_ws_conn *conn)
 
 /* ---- the transport ------------------------------------------------------- */
 
-static bool straight(const struct pulse_ws_conn *conn)
+static inline void begin_view(struct pulse_ws_conn *conn)
 {
-	return conn->in_frame && conn->left >= STRAIGHT && conn->msg &&
-	       !pulse__ws_is_control(conn->op) && !conn->packed &&
-	       conn->msg->room - conn->msg->len >= conn->left &&
-	       pulse__ws_state(conn) == PULSE__WS_OPEN;
+	conn->loop->view_conn = conn;
+	conn->loop->quick = conn->pmd || conn->more ? NULL : conn;
 }
 
 /* Handles what a read brought; what is sent back of it may lie in it until then. */
-static void rx_view(struct pulse_ws_conn *conn, uint8_t *data, size_t n)
+void pulse__ws_rx_view(struct pulse_ws_conn *conn, uint8_t *data, size_t n)
 {
 	struct pulse__ws_loop *loop = conn->loop;
 
-	loop->view_conn = conn;
+	begin_view(conn);
 	pulse__ws_rx(conn, data, n);
 	if (loop->nr_refs)
 		pulse__ws_flush_refs(conn);
-	loop->view_conn = NULL;
-}
-
-/* The rest of a large frame into its message, what follows into the loop's buffer. */
-static ssize_t receive_straight(struct pulse_ws_conn *conn)
-{
-	struct pulse__ws_msg *msg = conn->msg;
-	uint8_t *at = msg->data + msg->len;
-	struct iovec iov[2];
-	size_t first;
-	ssize_t n;
-
-	iov[0].iov_base = at;
-	iov[0].iov_len = (size_t)conn->left;
-	iov[1].iov_base = pulse_poller_buffer(conn->loop->poller,
-					      &iov[1].iov_len);
-	n = pulse_transport_recv(conn->t, iov, iov[1].iov_base ? 2 : 1);
-	if (n <= 0)
-		return n;
-	first = (size_t)n < conn->left ? (size_t)n : (size_t)conn->left;
-	msg->len += first;
-	conn->left -= first;
-	if (!decode(conn, at, first))
-		return n;
-	if (!conn->left)
-		frame_in_msg_done(conn);
-	if ((size_t)n > first)
-		rx_view(conn, iov[1].iov_base, (size_t)n - first);
-	return n;
+	loop->view_conn = loop->quick = NULL;
 }
 
 static void peer_ended(struct pulse_ws_conn *conn)
@@ -538,6 +515,48 @@ static void peer_ended(struct pulse_ws_conn *conn)
 		pulse__ws_end(conn, conn->end);
 }
 
+/* Nothing was received: the end, an error, or a false alarm. */
+static void not_received(struct pulse_ws_conn *conn, ssize_t n)
+{
+	if (n == 0)
+		peer_ended(conn);
+	else if (n != -EAGAIN)
+		pulse__ws_doom(conn, conn->end);
+}
+
+/*
+ * What most events are: whole short messages, to a handler that answers at once.
+ * As pulse__ws_readable() and pulse__ws_after() would, and the latter is left out
+ * where the connection is as ordinary as it was.
+ */
+void pulse__ws_read_ordinary(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_loop *loop = conn->loop;
+	uint8_t *data;
+	ssize_t n;
+
+	conn->in_rx = true;
+	pulse__ws_count(loop, reads, 1);
+	n = conn->t->ops->view(conn->t, (void **)&data);
+	if (likely(n > 0)) {
+		size_t used;
+
+		begin_view(conn);
+		used = short_message(conn, data, (size_t)n, true);
+		if (used < (size_t)n)
+			pulse__ws_rx(conn, data + used, (size_t)n - used);
+		if (unlikely(loop->nr_refs))
+			pulse__ws_flush_refs(conn);
+		loop->view_conn = loop->quick = NULL;
+		conn->heard_tick = pulse__ws_tick(loop);
+	} else {
+		not_received(conn, n);
+	}
+	conn->in_rx = false;
+	if (unlikely(!pulse__ws_out(conn)))
+		pulse__ws_after(conn);
+}
+
 void pulse__ws_readable(struct pulse_ws_conn *conn)
 {
 	uint8_t *data;
@@ -545,12 +564,15 @@ void pulse__ws_readable(struct pulse_ws_conn *conn)
 
 	conn->in_rx = true;
 	pulse__ws_count(conn->loop, reads, 1);
-	if (unlikely(straight(conn))) {
-		n = receive_straight(conn);
+	if (unlikely(pulse__ws_is_straight(conn))) {
+		n = pulse__ws_receive_straight(conn);
+	} else if (unlikely(conn->expect) && pulse__ws_is_ordinary(conn) &&
+		   !conn->msg_op) {
+		n = pulse__ws_receive_expected(conn);
 	} else {
 		n = pulse_transport_view(conn->t, (void **)&data);
 		if (likely(n > 0))
-			rx_view(conn, data, (size_t)n);
+			pulse__ws_rx_view(conn, data, (size_t)n);
 	}
 	if (likely(n > 0)) {
 		if (likely(pulse__ws_state(conn) == PULSE__WS_OPEN)) {
@@ -561,10 +583,8 @@ void pulse__ws_readable(struct pulse_ws_conn *conn)
 				pulse__ws_arm(conn);
 			}
 		}
-	} else if (n == 0) {
-		peer_ended(conn);
-	} else if (n != -EAGAIN) {
-		pulse__ws_doom(conn, conn->end);
+	} else {
+		not_received(conn, n);
 	}
 	conn->in_rx = false;
 }

@@ -15,12 +15,9 @@
  * lower count and then looks at want_drain, so one of the two sees the other:
  * no sleeper waits for an on_drain that has been.
  */
-#include "ws/ws_int.h"
+#include "ws/tx_quick.h"
 
 #include <sys/random.h>
-
-#define MAX_PIECES	16
-#define MAX_SPARE	4
 
 /* ---- buffers ------------------------------------------------------------- */
 
@@ -45,23 +42,13 @@ static struct pulse__ws_obuf *obuf_new(struct pulse__ws_loop *loop,
 	return buf;
 }
 
-static struct pulse__ws_ref *shared_of(struct pulse__ws_obuf *buf)
-{
-	return (struct pulse__ws_ref *)(void *)buf->data;
-}
-
 static void obuf_free(struct pulse__ws_loop *loop, struct pulse__ws_obuf *buf)
 {
-	if (unlikely(buf->is_shared)) {
-		pulse_ws_prepared_put(shared_of(buf)->msg);
-		pulse__free(buf);
-	} else if (buf->room == PULSE__WS_OBUF && loop->nr_spare < MAX_SPARE) {
-		buf->next = loop->spare;
-		loop->spare = buf;
-		loop->nr_spare++;
-	} else {
-		pulse__free(buf);
-	}
+	if (unlikely(buf->is_shared))
+		pulse_ws_prepared_put(pulse__ws_shared_of(buf)->msg);
+	else if (pulse__ws_obuf_keep(loop, buf))
+		return;
+	pulse__free(buf);
 }
 
 /*
@@ -125,11 +112,12 @@ static void commit(struct pulse_ws_conn *conn, size_t bytes)
 
 void pulse__ws_marks_changed(struct pulse_ws_conn *conn)
 {
+	conn->loop->quick = NULL;
 	look_at_high(conn);
 	pulse__ws_mark_dirty(conn);	/* looks at the low one */
 }
 
-static void consume(struct pulse_ws_conn *conn, size_t bytes)
+void pulse__ws_consume(struct pulse_ws_conn *conn, size_t bytes)
 {
 	WRITE_ONCE(conn->out_bytes, conn->out_bytes - bytes);
 	while (conn->out_first) {
@@ -201,7 +189,7 @@ int pulse__ws_put_shared(struct pulse_ws_conn *conn,
 		return -ENOMEM;
 	*buf = (struct pulse__ws_obuf){ .room = (uint32_t)len,
 					.is_shared = true };
-	*shared_of(buf) = (struct pulse__ws_ref){
+	*pulse__ws_shared_of(buf) = (struct pulse__ws_ref){
 		pulse_ws_prepared_get(msg), bytes };
 	append(conn, buf);
 	commit(conn, len);	/* full: nothing is put behind it */
@@ -262,16 +250,16 @@ int pulse__ws_put_frame(struct pulse_ws_conn *conn, uint8_t op,
 
 /* ---- the transport ------------------------------------------------------- */
 
-static int gather(const struct pulse_ws_conn *conn, struct iovec *iov,
-		  size_t *bytes)
+int pulse__ws_gather(const struct pulse_ws_conn *conn, struct iovec *iov,
+		     size_t *bytes)
 {
 	int n = 0;
 
 	*bytes = 0;
 	for (struct pulse__ws_obuf *buf = conn->out_first;
-	     buf && n < MAX_PIECES; buf = buf->next, n++) {
+	     buf && n < PULSE__WS_PIECES; buf = buf->next, n++) {
 		iov[n].iov_base = (uint8_t *)(uintptr_t)(buf->is_shared ?
-				  shared_of(buf)->bytes : buf->data) + buf->head;
+				  pulse__ws_shared_of(buf)->bytes : buf->data) + buf->head;
 		iov[n].iov_len = buf->tail - buf->head;
 		*bytes += iov[n].iov_len;
 	}
@@ -288,7 +276,7 @@ uint32_t pulse__ws_moved_bytes(const struct pulse_ws_conn *conn, bool *more)
 	return (uint32_t)(s.tx_bytes - s.unsent);
 }
 
-static void block(struct pulse_ws_conn *conn)
+void pulse__ws_block(struct pulse_ws_conn *conn)
 {
 	conn->blocked = true;
 	conn->moved_tick = pulse__ws_tick(conn->loop);
@@ -307,33 +295,38 @@ static void lowered(struct pulse_ws_conn *conn)
 	__atomic_store_n(&conn->out_bytes, conn->out_bytes, __ATOMIC_SEQ_CST);
 }
 
+bool pulse__ws_taken(struct pulse_ws_conn *conn, ssize_t n, size_t bytes)
+{
+	if (likely(n > 0)) {
+		pulse__ws_consume(conn, (size_t)n);
+		if (unlikely((size_t)n < bytes))
+			pulse__ws_block(conn);
+	} else if (n == -EINPROGRESS) {
+		conn->in_flight = true;
+		conn->flight_bytes = bytes;
+		conn->moved_tick = pulse__ws_tick(conn->loop);
+		pulse__ws_arm(conn);
+	} else if (n == -EAGAIN) {
+		pulse__ws_block(conn);
+	} else {
+		pulse__ws_doom(conn, conn->end);
+		return false;
+	}
+	return true;
+}
+
 void pulse__ws_flush(struct pulse_ws_conn *conn)
 {
-	struct iovec iov[MAX_PIECES];
+	struct iovec iov[PULSE__WS_PIECES];
 
 	while (conn->out_first && !conn->blocked && !conn->in_flight) {
 		size_t bytes;
-		int nr = gather(conn, iov, &bytes);
-		ssize_t n;
+		int nr = pulse__ws_gather(conn, iov, &bytes);
 
 		/* Before, so that who has the answer finds it counted. */
 		pulse__ws_count(conn->loop, sends, 1);
-		n = pulse_transport_send(conn->t, iov, nr);
-		if (likely(n > 0)) {
-			consume(conn, (size_t)n);
-			if (unlikely((size_t)n < bytes))
-				block(conn);
-		} else if (n == -EINPROGRESS) {
-			conn->in_flight = true;
-			conn->flight_bytes = bytes;
-			conn->moved_tick = pulse__ws_tick(conn->loop);
-			pulse__ws_arm(conn);
-		} else if (n == -EAGAIN) {
-			block(conn);
-		} else {
-			pulse__ws_doom(conn, conn->end);
+		if (!pulse__ws_taken(conn, pulse_transport_send(conn->t, iov, nr), bytes))
 			return;
-		}
 	}
 	lowered(conn);
 }
@@ -343,7 +336,7 @@ void pulse__ws_sent(struct pulse_ws_conn *conn)
 	if (!conn->in_flight)
 		return;
 	conn->in_flight = false;
-	consume(conn, conn->flight_bytes);
+	pulse__ws_consume(conn, conn->flight_bytes);
 	lowered(conn);
 }
 
@@ -393,104 +386,6 @@ static bool refuse_now(struct pulse_ws_conn *conn)
 }
 
 /*
- * Sends what is queued and the pieces behind it, without copying them. What the
- * transport leaves is copied behind.
- */
-static int send_pieces(struct pulse_ws_conn *conn, const struct iovec *pieces,
-		       int nr_pieces)
-{
-	struct iovec iov[MAX_PIECES + PULSE__WS_REFS];
-	size_t queued, skip;
-	int nr = gather(conn, iov, &queued), err = 0;
-	ssize_t n;
-
-	memcpy(iov + nr, pieces, (size_t)nr_pieces * sizeof(*pieces));
-	pulse__ws_count(conn->loop, sends, 1);
-	n = pulse_transport_send(conn->t, iov, nr + nr_pieces);
-	if (n == -EAGAIN)
-		n = 0;
-	if (n < 0) {
-		pulse__ws_doom(conn, conn->end);
-		return -EPIPE;
-	}
-	skip = (size_t)n > queued ? (size_t)n - queued : 0;
-	consume(conn, (size_t)n - skip);
-	for (nr = 0; nr < nr_pieces && skip >= pieces[nr].iov_len; nr++)
-		skip -= pieces[nr].iov_len;
-	if (nr == nr_pieces)
-		return 0;
-	for (; nr < nr_pieces && !err; nr++, skip = 0)
-		err = pulse__ws_put_raw(conn, (uint8_t *)pieces[nr].iov_base + skip,
-					pieces[nr].iov_len - skip);
-	if (err)	/* half a frame is out */
-		pulse__ws_doom(conn, conn->end);
-	else
-		block(conn);
-	return err;
-}
-
-static int send_direct(struct pulse_ws_conn *conn, uint8_t op, const void *data,
-		       size_t len)
-{
-	uint8_t hdr[PULSE__WS_HEADER_MAX];
-	struct iovec pieces[2] = { { hdr, 0 }, { (void *)data, len } };
-
-	pieces[0].iov_len = pulse__ws_frame_write(hdr, PULSE__WS_FIN ^ op, len);
-	return send_pieces(conn, pieces, 2);
-}
-
-void pulse__ws_flush_refs(struct pulse_ws_conn *conn)
-{
-	struct pulse__ws_loop *loop = conn->loop;
-	uint32_t nr = loop->nr_refs;
-
-	loop->nr_refs = 0;
-	if (likely(!conn->doomed))
-		(void)send_pieces(conn, loop->ref, (int)nr);
-}
-
-/* The message in hand back to where it came from: it need not be moved. */
-static bool send_by_ref(struct pulse_ws_conn *conn, uint8_t op,
-			const void *data, size_t len)
-{
-	struct pulse__ws_loop *loop = conn->loop;
-	uint8_t *hdr = (uint8_t *)data - (len < 65536 ? 4 : 10);
-	uint32_t n = 0;
-
-	if (data != loop->view_msg || len != loop->view_len ||
-	    conn != loop->view_conn)
-		return false;
-	if (loop->nr_refs == PULSE__WS_REFS)
-		pulse__ws_flush_refs(conn);
-	if (conn->client || conn->blocked || conn->in_flight || conn->doomed ||
-	    pulse_transport_features(conn->t) & PULSE_TRANSPORT_ASYNC_SEND)
-		return false;
-	for (struct pulse__ws_obuf *b = conn->out_first; b; b = b->next)
-		if (++n > MAX_PIECES)
-			return false;
-	loop->view_msg = NULL;
-	pulse__ws_frame_write(hdr, PULSE__WS_FIN | op, len);
-	loop->ref[loop->nr_refs++] = (struct iovec){
-		hdr, len + (size_t)((const uint8_t *)data - hdr),
-	};
-	return true;
-}
-
-static bool direct(const struct pulse_ws_conn *conn, size_t len)
-{
-	int pieces = 0;
-
-	if (likely(len < PULSE__WS_DIRECT) || conn->client || conn->blocked ||
-	    conn->in_flight ||
-	    pulse_transport_features(conn->t) & PULSE_TRANSPORT_ASYNC_SEND)
-		return false;
-	for (struct pulse__ws_obuf *b = conn->out_first; b; b = b->next)
-		if (++pieces > MAX_PIECES)
-			return false;
-	return true;
-}
-
-/*
  * Puts the compressed message in the place of the message, where that pays. The
  * peer's stream has then seen it: it must go out.
  */
@@ -525,8 +420,8 @@ int pulse__ws_put(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 	/* What is to go out by reference came first. */
 	if (unlikely(conn->loop->nr_refs) && conn->loop->view_conn == conn)
 		pulse__ws_flush_refs(conn);
-	if (unlikely(direct(conn, len)))
-		err = send_direct(conn, op, data, len);
+	if (unlikely(pulse__ws_direct(conn, len)))
+		err = pulse__ws_send_direct(conn, op, data, len);
 	else
 		err = pulse__ws_put_frame(conn, op, data, len);
 	if (likely(!err))
@@ -563,7 +458,7 @@ int pulse__ws_send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 		if (err)
 			return err;
 	}
-	if (unlikely(len >= PULSE__WS_REF) && send_by_ref(conn, op, data, len))
+	if (unlikely(len >= PULSE__WS_REF) && pulse__ws_send_back(conn, op, data, len))
 		return 0;
 	err = pulse__ws_put(conn, op, data, len);
 	/* Its window has moved, the peer's not. */
@@ -638,58 +533,53 @@ int pulse__ws_may_send(struct pulse_ws_conn *conn, bool *on_loop)
 
 /*
  * A short answer by a handler, into the batch that is being gathered: what
- * pulse_ws_send() does in that case, in one piece. False: it is another case.
+ * send_slowly() does in that case, in one piece. False: it is another case.
  */
 static inline bool send_quickly(struct pulse_ws_conn *conn, int opcode,
 				const void *data, size_t len)
 {
 	struct pulse__ws_loop *loop = pulse__ws_loop_of(conn);
 	struct pulse__ws_obuf *buf;
-	uint8_t *to;
-	size_t n;
+	uint8_t *at, *to;
 
-	if (pulse__poller_current != loop->poller || !conn->in_rx)
-		return false;
-	if (loop->nr_refs || conn->tx_stream ||
-	    (unsigned int)opcode - PULSE_WS_TEXT > 1 ||
-	    len - 1 >= PULSE__WS_REF - 1 || !data || conn->pmd ||
-	    conn->client || conn->doomed ||
-	    pulse__ws_state(conn) != PULSE__WS_OPEN ||
-	    conn->out_bytes + len + 4 + READ_ONCE(conn->posted_bytes) >=
-	    pulse__ws_high(conn))
+	if (unlikely(pulse__poller_current != loop->poller ||
+		     loop->quick != conn ||
+		     conn->ordinary != PULSE__WS_ORDINARY ||
+		     (unsigned int)opcode - PULSE_WS_TEXT > 1 ||
+		     len - 1 >= PULSE__WS_REF - 1 || !data ||
+		     conn->out_bytes + len + 4 +
+		     READ_ONCE(conn->posted_bytes) >= READ_ONCE(loop->cfg->high)))
 		return false;
 	buf = conn->out_last;
-	if (!buf && loop->spare) {	/* the first of the batch */
-		buf = obuf_new(loop, PULSE__WS_OBUF);
-		append(conn, buf);
-	} else if (!buf || buf->room - buf->tail < len + 4) {
+	if (!buf) {		/* the first of the batch */
+		buf = loop->spare;
+		if (unlikely(!buf))
+			return false;
+		loop->spare = buf->next;
+		loop->nr_spare--;
+		buf->next = NULL;
+		conn->out_first = conn->out_last = buf;
+	} else if (unlikely(buf->room - buf->tail < len + 4)) {
 		return false;
 	}
-	to = buf->data + buf->tail;
-	n = pulse__ws_frame_write(to, (uint8_t)(PULSE__WS_FIN |
-						(unsigned int)opcode), len);
-	if (len - 16 <= 16) {
-		memcpy(to + n, data, 16);
-		memcpy(to + n + len - 16, (const uint8_t *)data + len - 16, 16);
-	} else {
-		memcpy(to + n, data, len);
-	}
-	n += len;
-	buf->tail += (uint32_t)n;
-	WRITE_ONCE(conn->out_bytes, conn->out_bytes + n);
 	pulse__ws_count(loop, messages_out, 1);
 	pulse__ws_count(loop, bytes_out, len);
+	at = buf->data + buf->tail;
+	to = at + pulse__ws_frame_write(at, (uint8_t)(PULSE__WS_FIN |
+						      (unsigned int)opcode), len);
+	len += (size_t)(to - at);
+	buf->tail += (uint32_t)len;
+	WRITE_ONCE(conn->out_bytes, conn->out_bytes + len);
+	pulse__ws_copy_short(to, data, len - (size_t)(to - at));
 	return true;
 }
 
-int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
-		  size_t len)
+static PULSE__NOINLINE int send_slowly(struct pulse_ws_conn *conn, int opcode,
+				       const void *data, size_t len)
 {
 	bool on_loop;
 	int err;
 
-	if (likely(conn && send_quickly(conn, opcode, data, len)))
-		return 0;
 	if (!conn || (!data && len) ||
 	    (opcode != PULSE_WS_TEXT && opcode != PULSE_WS_BINARY &&
 	     opcode != PULSE_WS_PING && opcode != PULSE_WS_PONG))
@@ -710,6 +600,14 @@ int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
 	if (unlikely(conn->doomed))
 		return -EPIPE;
 	return pulse__ws_send_now(conn, (uint8_t)opcode, data, len);
+}
+
+int pulse_ws_send(struct pulse_ws_conn *conn, int opcode, const void *data,
+		  size_t len)
+{
+	if (likely(conn && send_quickly(conn, opcode, data, len)))
+		return 0;
+	return send_slowly(conn, opcode, data, len);
 }
 
 int pulse_ws_close(struct pulse_ws_conn *conn, int code, const char *reason,

@@ -9,8 +9,10 @@
  *	server.c  options, threads, drain, figures
  *	loop.c    a loop's thread: accepting, turns, the end
  *	conn.c    a connection's life: states, timers, closing, references
- *	rx.c      from the transport to messages; msg.c their buffers
- *	tx.c      from messages to the transport; the send API
+ *	rx.c      from the transport to messages, rx_large.c into buffers of
+ *	their size; msg.c these
+ *	tx.c      from messages to the transport; the send API; tx_ref.c from
+ *	where they lie
  *	upgrade.c the opening handshake; http.c plain answers; offer.c the words
  *	of permessage-deflate, deflate.c its streams
  *	strand.c  handlers on a pool, in order
@@ -165,7 +167,8 @@ struct pulse__ws_ref {
 struct pulse__ws_msg {
 	struct pulse__ws_msg *next;	/* loop->spare_msgs */
 	uint64_t len, room;
-	uint8_t data[];
+	uint32_t skip;			/* bytes before it, counted in len */
+	uint8_t data[] __attribute__((aligned(8)));
 };
 
 struct pulse__ws_figures {
@@ -194,6 +197,11 @@ struct pulse__ws_loop {
 	 * the message's own. They are out, or copied, before the next read.
 	 */
 	struct pulse_ws_conn *view_conn;
+	/*
+	 * The same, as long as it answers in short messages, not compressed and
+	 * not masked, to the server's own marks; NULL: pulse_ws_send() has to ask.
+	 */
+	struct pulse_ws_conn *quick;
 	const uint8_t *view_msg;	/* NULL: it has no room before it */
 	size_t view_len;
 	uint32_t nr_refs;
@@ -234,7 +242,7 @@ void pulse__ws_loop_end(struct pulse__ws_loop *loop);
 
 static inline uint32_t pulse__ws_tick(const struct pulse__ws_loop *loop)
 {
-	return (uint32_t)((uint64_t)pulse_poller_now(loop->poller) >>
+	return (uint32_t)((uint64_t)loop->poller->now_ns >>
 			  PULSE__WS_TICK_SHIFT);
 }
 
@@ -319,44 +327,59 @@ struct pulse_ws_conn {
 	struct pulse_poller_timer timer;
 	struct pulse_ws_conn *next;	/* loop->dirty */
 	uint32_t refs;			/* any thread */
-	uint8_t state;			/* enum pulse__ws_state; any thread reads */
-	uint8_t stop;			/* enum pulse__ws_stop */
+	uint32_t expect;		/* the next message is as long; 0: unknown */
+	/*
+	 * Two words that tell at once whether anything is out of the ordinary;
+	 * only the loop reads them as such.
+	 */
+	union {
+		struct {
+			uint8_t state;	/* enum pulse__ws_state; any thread reads */
+			uint8_t stop;	/* enum pulse__ws_stop */
+			bool in_frame;	/* a header is read, its frame's end is not */
+			bool doomed;	/* to be torn down */
+			bool moving;	/* between two loops; any thread reads */
+			bool client;	/* we are; set once */
+			uint8_t tx_stream;	/* PULSE__WS_STREAM | opcode of its next frame */
+			uint8_t hdr_len;	/* of hdr, below */
+		};
+		uint64_t ordinary;	/* PULSE__WS_ORDINARY: open, and no more */
+	};
+	union {
+		struct {
+			bool is_dirty : 1;
+			bool blocked : 1;	/* the transport takes no more now */
+			bool in_flight : 1;	/* ... until it says so (asynchronous) */
+			bool shut : 1;		/* our side has ended */
+			bool eof : 1;		/* the peer's side has ended */
+			bool pinged : 1;	/* since the peer was last heard of */
+			bool over : 1;		/* out_bytes has reached the high mark */
+			bool drain : 1;		/* close when the strand is empty */
+		};
+		uint8_t odd;		/* any of them */
+	};
 	uint8_t end;			/* enum pulse_ws_end, if it ended now */
 	bool in_rx;			/* rx flushes when it is through */
-	bool in_frame;			/* a frame's header is read, its end is not */
-	bool doomed;			/* to be torn down */
 	bool deflates;			/* as agreed; any thread reads */
-	bool client;			/* we are; set once */
-	bool moving;			/* between two loops; any thread reads */
-	uint8_t tx_stream;		/* PULSE__WS_STREAM | opcode of its next frame */
-	bool is_dirty : 1;
-	bool blocked : 1;		/* the transport takes no more now */
-	bool in_flight : 1;		/* ... until it says so (asynchronous) */
-	bool shut : 1;			/* our side has ended */
-	bool eof : 1;			/* the peer's side has ended */
 	bool opened : 1;		/* on_close is owed */
-	bool pinged : 1;		/* since the peer was last heard of */
-	bool over : 1;			/* out_bytes has reached the high mark */
 	bool head_only : 1;		/* HEAD: leave the body out */
 	bool in_http : 1;		/* may be answered with a page */
-	bool drain : 1;			/* close when the strand is empty */
 	bool guest : 1;			/* counted by guest.c */
 	bool packed : 1;		/* the message under way is compressed */
 	uint8_t watched;		/* what the transport was told */
 
 	/* receiving: the frame under way */
 	uint8_t hdr[PULSE__WS_HEADER_MAX];
-	uint8_t hdr_len;
 	uint8_t op;			/* of the frame */
-	uint32_t fragments;		/* of the message so far */
+	uint8_t msg_op;			/* of the message, 0: none under way */
+	bool fin;
+	bool streaming;			/* any thread: pulse_ws_send_begin() */
 	uint64_t left;			/* bytes of its payload to come */
 	uint32_t key;			/* as it stands at the next byte */
 	uint32_t utf8;			/* as it stands at the next byte */
-	uint8_t msg_op;			/* of the message, 0: none under way */
-	bool fin;
+	uint32_t fragments;		/* of the message so far */
 	uint16_t close_code;		/* as on_close will be told */
 	uint16_t subprotocol;		/* index + 1 */
-	bool streaming;			/* any thread: pulse_ws_send_begin() */
 	struct pulse__ws_msg *msg;	/* message so far; control frame: ctl */
 	struct pulse__ws_msg *ctl;
 	struct pulse__ws_stash *stash;
@@ -378,6 +401,21 @@ struct pulse_ws_conn {
 	uint32_t moved_tick;		/* when it last took something */
 	uint32_t moved_bytes;		/* how much it had taken by then */
 };
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define PULSE__WS_ORDINARY	((uint64_t)PULSE__WS_OPEN)
+#else
+#define PULSE__WS_ORDINARY	((uint64_t)PULSE__WS_OPEN << 56)
+#endif
+
+/*
+ * Open, being read between two frames, and nothing is asked of it or owed by it
+ * but what a message needs. On the loop.
+ */
+static inline bool pulse__ws_is_ordinary(const struct pulse_ws_conn *conn)
+{
+	return conn->ordinary == PULSE__WS_ORDINARY && !conn->odd;
+}
 
 /* Has the message under way begun to be handed out in pieces? */
 static inline bool pulse__ws_in_chunks(const struct pulse_ws_conn *conn)
@@ -462,6 +500,8 @@ void pulse__ws_note_close(struct pulse_ws_conn *conn, int code,
 void pulse__ws_mark_dirty(struct pulse_ws_conn *conn);
 
 /* rx.c */
+/* Where a connection is ordinary and has something to be received: all of it. */
+void pulse__ws_read_ordinary(struct pulse_ws_conn *conn);
 void pulse__ws_readable(struct pulse_ws_conn *conn);
 /* Handles bytes in any state; they may be changed. */
 void pulse__ws_rx(struct pulse_ws_conn *conn, uint8_t *data, size_t bytes);
