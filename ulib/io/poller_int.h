@@ -32,12 +32,15 @@ struct pulse__poller_ops {
 	/* Or NULL: the caller is going to run the poller. */
 	int (*begin)(struct pulse_poller *p);
 	/*
-	 * Wait until an event, a wake or @deadline_ns, and give each event to
+	 * Wait until an event, a wake or @deadline_ns, call
+	 * pulse__poller_awake(), and give each event to
 	 * pulse__poller_event(). Returns how many, not counting wakes.
 	 */
 	int (*wait)(struct pulse_poller *p, int64_t deadline_ns);
 	/* End a wait from any thread; once for each call. */
 	void (*wake)(struct pulse_poller *p);
+	/* The eventfd that does that. */
+	int (*bell)(struct pulse_poller *p);
 	/* What becomes readable when there is an event, all being armed. */
 	int (*fd)(struct pulse_poller *p);
 	/* Or NULL: the run ends, nothing may stay prepared. */
@@ -97,8 +100,34 @@ struct pulse_poller {
 	uint64_t n_wakes;
 	/* The loop thread's: who is told that the loop goes. */
 	struct pulse__list ends PULSE__PAIR_ALIGNED;
+	struct pulse__poller_worker *worker;	/* worker.c; NULL: nobody's */
 	struct pulse__shm_loop *shm;	/* shm_loop.c; NULL: none yet */
 };
+
+/* ---- worker.c: pollers of a pool's workers ------------------------------- */
+
+/* The wait is over; @events: some that are handlers' came. */
+void pulse__poller_worker_awake(struct pulse_poller *p, bool events);
+
+/* For ops->wait, between the wait and the events. */
+static inline void pulse__poller_awake(struct pulse_poller *p, bool events)
+{
+	WRITE_ONCE(p->asleep, 0);
+	p->now_ns = pulse_now_ns();
+	if (unlikely(p->worker))
+		pulse__poller_worker_awake(p, events);
+}
+
+/* ---- loop.c -------------------------------------------------------------- */
+
+/* The calling thread runs this poller, and no other. 0 or -errno. */
+int pulse__poller_enter(struct pulse_poller *p);
+void pulse__poller_leave(struct pulse_poller *p);
+void pulse__poller_hooks(struct pulse_poller *p);
+/* One turn, by who entered; how much was handled. A worker's: without hooks. */
+unsigned int pulse__poller_turn(struct pulse_poller *p, int64_t deadline_ns);
+/* Is there something to do that no descriptor tells of? */
+bool pulse__poller_posted(const struct pulse_poller *p);
 
 /* Called when the poller is destroyed, after the last posted function. */
 struct pulse__poller_end {

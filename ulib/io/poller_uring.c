@@ -591,6 +591,13 @@ static int enter(struct pulse_poller *p, int64_t deadline_ns)
 	return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &ts, NULL);
 }
 
+/* The one completion that is there is the bell's. */
+static bool only_woken(const struct pulse__uring *u)
+{
+	return (u->ring.cq.cqes[*u->ring.cq.khead & *u->ring.cq.kring_mask]
+		.user_data & PULSE__URING_TAGS) == PULSE__URING_WAKE;
+}
+
 static int uring_wait(struct pulse_poller *p, int64_t deadline_ns)
 {
 	struct pulse__uring *u = pulse__uring_of(p);
@@ -605,11 +612,11 @@ static int uring_wait(struct pulse_poller *p, int64_t deadline_ns)
 	u->last_sender = NULL;
 	arm_due(p);
 	err = enter(p, deadline_ns);
-	WRITE_ONCE(p->asleep, 0);
-	p->now_ns = pulse_now_ns();
+	n = io_uring_cq_ready(&u->ring);
+	pulse__poller_awake(p, n > 1 || !pulse__list_empty(&u->ready) ||
+			    (n == 1 && !only_woken(u)));
 	if (u->has_sends)
 		look_for_failed_sends(u);
-	n = io_uring_cq_ready(&u->ring);
 	if (n > p->max_events)
 		n = p->max_events;
 	handled = pulse__uring_call_ready(p);
@@ -634,6 +641,11 @@ static void uring_wake(struct pulse_poller *p)
 	while (write(pulse__uring_of(p)->wakefd, &one, sizeof(one)) < 0 &&
 	       errno == EINTR)
 		;
+}
+
+static int uring_bell(struct pulse_poller *p)
+{
+	return pulse__uring_of(p)->wakefd;
 }
 
 /* The run ends: what its last turn has prepared must not wait for the next. */
@@ -665,6 +677,7 @@ const struct pulse__poller_ops pulse__poller_uring = {
 	.begin = uring_begin,
 	.wait = uring_wait,
 	.wake = uring_wake,
+	.bell = uring_bell,
 	.fd = uring_fd,
 	.leave = uring_leave,
 	.adopt = pulse__uring_adopt,
