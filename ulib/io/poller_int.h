@@ -13,9 +13,14 @@
 #include "base/list.h"
 #include "io/wheel.h"
 
+#include <sys/socket.h>
+
 #include <pulse-u/poller.h>
 
 struct pulse_transport;
+
+/* What an operation has come to: a descriptor, 0, or a negative errno. */
+typedef void (*pulse__poller_op_fn)(void *arg, int res);
 
 struct pulse__poller_ops {
 	const char *name;
@@ -48,6 +53,20 @@ struct pulse__poller_ops {
 	/* Or NULL: a transport of a connected socket, in a way of its own. */
 	int (*adopt)(struct pulse_poller *p, int fd,
 		     struct pulse_transport **out);
+	/*
+	 * These four or none. Accepts on a socket that listens: tells of each
+	 * connection, and of each failure, until the operation is ended.
+	 */
+	int (*accept)(struct pulse_poller *p, int fd, pulse__poller_op_fn fn,
+		      void *arg, void **op);
+	/* Connects: tells once, 0 or why not, and is ended then. */
+	int (*dial)(struct pulse_poller *p, int fd, const struct sockaddr *sa,
+		    socklen_t len, int64_t deadline_ns, pulse__poller_op_fn fn,
+		    void *arg, void **op);
+	/* Accept none for now, or again. What was accepted already is told. */
+	void (*op_hold)(void *op, bool on);
+	/* Tells nothing any more; the caller closes the socket. */
+	void (*op_end)(void *op);
 };
 
 /* ops->wait: something happened that was of nobody's interest. */
