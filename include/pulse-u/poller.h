@@ -83,6 +83,38 @@ PULSE_API int pulse_poller_create(const struct pulse_poller_opts *opts,
 				  struct pulse_poller **out);
 
 /**
+ * pulse_poller_of_worker() - the poller of the pool's worker that calls
+ * @opts: for the first call, which makes it; or NULL. No ctx, cookie or spin_us:
+ *	the loop is the worker's, and spins as long as its pool says
+ * @out: the poller; the worker's
+ *
+ * From inside a task, or the pool's on_worker_start. From then on the worker has
+ * one sleep for both: without a task it waits for the poller's descriptors,
+ * timers and posted functions, and a task that is submitted ends that wait as it
+ * ends any worker's. With tasks at hand it looks at the poller between two of
+ * them, at least once in 64 tasks, or after the task in which 100 us were over;
+ * a task that takes long keeps the poller waiting. Hooks are called before each
+ * look.
+ *
+ * Handlers run outside of tasks: what they submit goes to the queue of the node,
+ * and waiting in them keeps a worker from its work. The worker's tasks use the
+ * poller as the thread that runs it; other threads post. It cannot be run,
+ * prepared for another loop, or destroyed (-EBUSY), and the worker's tasks run
+ * no other one (-EDEADLK).
+ *
+ * It ends with the worker, when on_worker_stop has returned: that is the place
+ * to close what it serves, and to keep others from posting. A worker that ends
+ * inside a task (pthread_exit()) leaves with its poller; its successor has none.
+ * Adaptive sizing lets no worker go that has one; pulse_pool_resize() does.
+ *
+ * Return: 0; -ESRCH the caller is no pool's worker; -EDEADLK it runs another
+ * poller; -EOPNOTSUPP the pool's context is shared with other processes, or the
+ * pool is deterministic; or as pulse_poller_create().
+ */
+PULSE_API int pulse_poller_of_worker(const struct pulse_poller_opts *opts,
+				     struct pulse_poller **out);
+
+/**
  * pulse_poller_destroy() - end an event loop
  * @poller: the poller; nobody runs it
  *

@@ -395,7 +395,9 @@ typedef void (*pulse_accept_fn)(struct pulse_listener *listener,
  * @address: where
  * @backlog: connections that may wait to be accepted; default 4096, cut by
  *	net.core.somaxconn
- * @accept_batch: connections accepted a turn, at most; default 64
+ * @accept_batch: connections accepted a turn, at most; default 64. With io_uring
+ *	the system accepts as they come, and max_events of the poller limits how
+ *	many are told a turn
  * @reuse_port: enum pulse_switch: share the port with other listeners of this
  *	user; the system deals connections out to them; default off
  * @nodelay: enum pulse_switch: send small pieces at once; default on

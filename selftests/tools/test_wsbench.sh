@@ -90,7 +90,7 @@ all="j['verified'] == 3000 and j['messages'] == 3000 and not j['why'] and
 	j['mismatched'] + j['broken'] + j['lost'] + j['refused'] == 0 and
 	0 < j['latency_us']['min'] <= j['latency_us']['p50'] <= j['latency_us']['p99'] <= j['latency_us']['max']"
 for how in "" "-c 7 -d 3" "-c 10 -T 3 -d 16" "--text" "--text --deflate -s 512" \
-	"--deflate -s 0" "-s 0" "-s 125" "-s 126 -d 5" "-s 65535" "-s 65536 -d 3" "-r 20000 -c 3"; do
+	"--deflate -s 0" "-s 0" "-s 125" "-s 126 -d 5" "-s 65535" "-s 65536 -d 3" "-r 20000 -c 3" "--spin -c 3"; do
 	# shellcheck disable=SC2086
 	bench 0 -j -n 3000 $how "ws://$where/" && json "$(echo $all)"
 	point "3000 messages and each is verified: ${how:-the defaults}"

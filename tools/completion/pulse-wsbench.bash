@@ -5,7 +5,7 @@ _pulse_wsbench()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} words
 	words='--connections --size --depth --rate --duration --warmup --messages --threads --text
-		--deflate --no-verify --idle --timeout --json --help --version ws:// tcp://'
+		--deflate --no-verify --idle --spin --timeout --json --help --version ws:// tcp://'
 
 	case ${COMP_WORDS[COMP_CWORD - 1]} in
 	-c|--connections) words='1 100 1000 10000' ;;

@@ -34,6 +34,7 @@ static void usage(FILE *to)
 	      "                        context takeover)\n"
 	      "      --no-verify       do not compare what comes back\n"
 	      "      --idle            open the connections and only hold them\n"
+	      "      --spin            look for answers without sleeping: a core is busy\n"
 	      "      --timeout SEC     to connect all, and for the last answers; default 30\n"
 	      "  -j, --json            one JSON object instead of text\n"
 	      "      --help, --version\n"
@@ -207,6 +208,9 @@ static int option(struct args *a, int c)
 	case 'i':
 		a->idle = true;
 		return 0;
+	case 'S':
+		a->spin = true;
+		return 0;
 	case 'j':
 		a->json = true;
 		return 0;
@@ -238,6 +242,7 @@ int args_parse(struct args *a, int argc, char **argv)
 		{ "deflate", no_argument, NULL, 'z' },
 		{ "no-verify", no_argument, NULL, 'V' },
 		{ "idle", no_argument, NULL, 'i' },
+		{ "spin", no_argument, NULL, 'S' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },

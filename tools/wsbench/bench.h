@@ -39,7 +39,7 @@ struct args {
 	struct sockaddr_storage sa;
 	socklen_t sa_len;
 	bool raw;		/* tcp: without WebSocket */
-	bool text, deflate, verify, json, idle;
+	bool text, deflate, verify, json, idle, spin;
 	uint32_t connections, depth, threads;
 	uint64_t size, messages;
 	double rate;		/* messages a second in all; 0: as fast as can be */

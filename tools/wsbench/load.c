@@ -82,7 +82,7 @@ static void turn(struct thread *t, int64_t until)
 	struct timespec ts = { 0 };
 	int n;
 
-	if (left > 0) {
+	if (left > 0 && !t->plan->args->spin) {
 		ts.tv_sec = left / NSEC_PER_SEC;
 		ts.tv_nsec = left % NSEC_PER_SEC;
 	}

@@ -40,6 +40,8 @@ struct pulse__slot {
 	struct pulse__slot *next;	/* of the same thread; owner only */
 	uint32_t index;
 	uint32_t epoch;			/* of the park word; owner only */
+	bool outside;			/* parks at its bell; park.c */
+	int bell;			/* descriptor + 1; 0: none; owner writes */
 	uint32_t row;			/* home node, as a row of the idle bitmap */
 	int32_t tid;
 	uint32_t incarnation;		/* of KSTATE when it registered */
@@ -65,6 +67,7 @@ struct pulse_ctx {
 	int fd;
 	uint32_t futex_only;	/* kernel backend that lost its descriptor */
 	bool shared;		/* workers of other processes: see salvage.c */
+	uint32_t has_bells;	/* some slot has one; never 0 again */
 	struct pulse__slot *slots;
 	uint32_t magic;		/* past what free() writes over */
 	uint32_t fork_gen;
@@ -123,6 +126,8 @@ struct pulse_watch_opts;
  * @handoff: @wake of @target, whose word the caller moved, then @park
  * @yield_to: let that thread run in place of the caller
  * @wake: give a permit to each; the caller moved their words to NOTIFIED
+ * @outside: the calling worker sleeps at its bell from now on, or no more; or
+ *	NULL: the backend sees that by itself
  * @wake_node: as pulse_worker_wake_node(), or NULL: it is done with the idle
  *	bitmap and @wake. Somebody is idle, barrier (A) is done.
  * @state: fill in @out, all zero but its sz
@@ -147,6 +152,7 @@ struct pulse__backend_ops {
 	int (*yield_to)(struct pulse_ctx *ctx, uint32_t index);
 	void (*wake)(struct pulse_ctx *ctx, const uint32_t *indices,
 		     unsigned int nr);
+	void (*outside)(struct pulse_ctx *ctx, uint32_t index, bool begins);
 	int (*wake_node)(struct pulse_ctx *ctx, uint32_t row, unsigned int nr,
 			 bool spill);
 	int (*state)(struct pulse_ctx *ctx, const struct pulse__slot *slot,
@@ -263,6 +269,35 @@ bool pulse__any_idle(const struct pulse_ctx *ctx, const uint64_t *set);
  * Nobody can notify this word any more, and its idle bit is clear.
  */
 void pulse__park_retire(struct pulse_ctx *ctx, struct pulse__slot *slot);
+
+/**
+ * pulse__worker_bell() - the calling worker may sleep elsewhere from now on
+ * @ctx: the context
+ * @index: the calling worker
+ * @fd: an eventfd, which stays the caller's: the context keeps a duplicate
+ *
+ * Called again, the new eventfd takes the place of the old one.
+ *
+ * Return: 0; -EOPNOTSUPP a shared context; -EMFILE; -ESRCH; -EPERM.
+ */
+int pulse__worker_bell(struct pulse_ctx *ctx, int index, int fd);
+void pulse__bells_close(struct pulse_ctx *ctx);
+
+/**
+ * pulse__park_begin() - pulse_worker_park() up to the sleep
+ * @ctx: the context
+ * @index: the calling worker, which has a bell
+ * @recheck: as for pulse_worker_park()
+ * @arg: for @recheck
+ *
+ * Return: 1 @recheck found work: it does not park; 0 it does: the caller sleeps
+ * until its bell is readable, or something else of its own is there, and calls
+ * pulse__park_end(); -ESRCH; -EPERM.
+ */
+int pulse__park_begin(struct pulse_ctx *ctx, int index, pulse_recheck_fn recheck,
+		      void *arg);
+/* True: somebody woke it, and may rely on that. A full barrier. */
+bool pulse__park_end(struct pulse_ctx *ctx, int index);
 
 /**
  * pulse__park_pass_on() - wake one more, in place of a worker that left

@@ -52,6 +52,7 @@ int pulse__ctx_row(const struct pulse_ctx *ctx, int node)
 static void pulse__ctx_free(struct pulse_ctx *ctx, bool forked)
 {
 	pulse__events_close(ctx, forked);
+	pulse__bells_close(ctx);
 	ctx->ops->close(ctx, forked);
 	pthread_mutex_destroy(&ctx->lock);
 	pulse__free(ctx->slots);

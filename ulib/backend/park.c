@@ -33,11 +33,23 @@
  * bucket's lock). A waker that moved the word before is seen as a word that
  * moved, one that moves it later finds the sleeper.
  *
+ * A worker may also sleep where more can wake it than a waker: outside of the
+ * backend, in a wait of its own for descriptors, one of which is its *bell*
+ * (pulse__park_begin(), pulse__park_end()). Then a permit is a ring of the bell
+ * in place of ops->wake(), and an eventfd keeps it as the kernel keeps its. How
+ * it sleeps stands in slot->outside, which its owner writes before (B): the
+ * waker that wins the word reads it after that, and so finds what belongs to
+ * this announcement, or to a later one, and then nobody sleeps who was owed
+ * something: a permit that goes the wrong way is a spurious one. The descriptor
+ * of a bell, once made, stays open as long as the context, so that who pays late
+ * rings no other file. Model: selftests/spin/park_bell.pml.
+ *
  * The word is untrusted only in that a wild writer in this process (or, in a
  * shared context, another) makes workers sleep or wake wrongly; nothing is
  * indexed by it.
  */
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/usdt.h"
@@ -65,6 +77,41 @@ static bool pulse__notify(struct pulse_ctx *ctx, uint32_t index)
 			  PULSE_PARK_WORD(PULSE_PARK_EPOCH(word),
 					  PULSE_PARK_NOTIFIED),
 			  __ATOMIC_SEQ_CST, PULSE__FENCED(__ATOMIC_RELAXED));
+}
+
+/* Does it sleep at its bell? Of the announcement that the caller has won. */
+static bool pulse__outside(const struct pulse_ctx *ctx, uint32_t index)
+{
+	return READ_ONCE(ctx->has_bells) && READ_ONCE(ctx->slots[index].outside);
+}
+
+static void pulse__ring(const struct pulse_ctx *ctx, uint32_t index)
+{
+	int saved = errno;
+
+	/* A counter that is full wakes as well. */
+	while (eventfd_write(READ_ONCE(ctx->slots[index].bell) - 1, 1) &&
+	       errno == EINTR)
+		;
+	errno = saved;
+}
+
+/* A permit to each: the caller has won their words. Sorts @won. */
+static void pulse__pay(struct pulse_ctx *ctx, uint32_t *won, unsigned int nr)
+{
+	unsigned int n = 0;
+
+	if (unlikely(READ_ONCE(ctx->has_bells))) {
+		for (unsigned int i = 0; i < nr; i++) {
+			if (pulse__outside(ctx, won[i]))
+				pulse__ring(ctx, won[i]);
+			else
+				won[n++] = won[i];
+		}
+		nr = n;
+	}
+	if (nr)
+		ctx->ops->wake(ctx, won, nr);
 }
 
 static void pulse__idle_set(struct pulse_ctx *ctx,
@@ -115,6 +162,55 @@ static int pulse__park_result(struct pulse_ctx *ctx, int err, bool notified)
 /* Nobody is to be woken: no worker has that index. */
 #define PULSE__NOBODY	UINT32_MAX
 
+/* The parker's side up to (B); the word it parks with. */
+static uint32_t pulse__announce(struct pulse_ctx *ctx, struct pulse__slot *slot,
+				bool outside)
+{
+	uint32_t word;
+
+	slot->epoch++;
+	word = PULSE_PARK_WORD(slot->epoch, PULSE_PARK_PARKING);
+	WRITE_ONCE(slot->outside, outside);
+	pulse__idle_set(ctx, slot);
+	/* (B): pairs with (A), litmus: park_wake, park_wake_c11 */
+	__atomic_exchange_n(&ctx->uwork[slot->index].park, word,
+			    __ATOMIC_SEQ_CST);
+	pulse__full_barrier();
+	return word;
+}
+
+/* It parks no more. True: a waker took it for woken. */
+static bool pulse__park_over(struct pulse_ctx *ctx, struct pulse__slot *slot)
+{
+	uint32_t seen;
+
+	/* Acquire: pairs with the release in pulse__notify(). */
+	seen = __atomic_exchange_n(&ctx->uwork[slot->index].park,
+				   PULSE_PARK_WORD(slot->epoch,
+						   PULSE_PARK_RUNNING),
+				   __ATOMIC_ACQ_REL);
+	/*
+	 * RUNNING before the caller's next look at the queues: a waker that
+	 * still saw PARKING relied on that look. litmus: pass_on
+	 */
+	pulse__full_barrier();
+	pulse__idle_clear(ctx, slot);
+	return PULSE_PARK_STATE(seen) == PULSE_PARK_NOTIFIED;
+}
+
+/* There was work. False: a waker owes a permit; go and take it, no sleep. */
+static bool pulse__withdraw(struct pulse_ctx *ctx, struct pulse__slot *slot,
+			    uint32_t word)
+{
+	if (!pulse__cas(&ctx->uwork[slot->index].park, &word,
+			PULSE_PARK_WORD(slot->epoch, PULSE_PARK_RUNNING),
+			__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return false;
+	pulse__full_barrier();	/* as in pulse__park_over() */
+	pulse__idle_clear(ctx, slot);
+	return true;
+}
+
 /*
  * The parker's side, and that of a waker before it. @target: to be woken on the
  * way, or PULSE__NOBODY. Barrier (B) is (A) for the target as well: it comes
@@ -124,50 +220,30 @@ static int pulse__park(struct pulse_ctx *ctx, struct pulse__slot *slot,
 		       uint32_t target, int64_t deadline_ns,
 		       pulse_recheck_fn recheck, void *arg)
 {
-	uint32_t *park = &ctx->uwork[slot->index].park;
-	uint32_t word, seen, running;
+	uint32_t word = pulse__announce(ctx, slot, false);
+	bool notified;
 	int err;
-
-	slot->epoch++;
-	word = PULSE_PARK_WORD(slot->epoch, PULSE_PARK_PARKING);
-	running = PULSE_PARK_WORD(slot->epoch, PULSE_PARK_RUNNING);
-
-	pulse__idle_set(ctx, slot);
-	/* (B): pairs with (A), litmus: park_wake, park_wake_c11 */
-	__atomic_exchange_n(park, word, __ATOMIC_SEQ_CST);
-	pulse__full_barrier();
 
 	/* Not parking, or another waker's: then there is nothing to hand off. */
 	if (target != PULSE__NOBODY && !pulse__notify(ctx, target))
 		target = PULSE__NOBODY;
 
-	if (recheck && recheck(arg)) {
-		seen = word;
-		if (pulse__cas(park, &seen, running, __ATOMIC_ACQ_REL,
-			       __ATOMIC_ACQUIRE)) {
-			pulse__full_barrier();	/* as below */
-			pulse__idle_clear(ctx, slot);
-			if (target != PULSE__NOBODY)
-				ctx->ops->wake(ctx, &target, 1);
-			return 1;
-		}
-		/* A waker owes us a permit. Go and take it: no sleep. */
+	if (recheck && recheck(arg) && pulse__withdraw(ctx, slot, word)) {
+		if (target != PULSE__NOBODY)
+			pulse__pay(ctx, &target, 1);
+		return 1;
+	}
+	if (target != PULSE__NOBODY && unlikely(pulse__outside(ctx, target))) {
+		pulse__ring(ctx, target);
+		target = PULSE__NOBODY;
 	}
 	PULSE__PROBE2(park, ctx, slot->index);
 	err = target == PULSE__NOBODY ?
 		ctx->ops->park(ctx, slot->index, word, deadline_ns) :
 		ctx->ops->handoff(ctx, slot->index, target, word, deadline_ns);
 	PULSE__PROBE3(unpark, ctx, slot->index, err);
-	/* Acquire: pairs with the release in pulse__notify(). */
-	seen = __atomic_exchange_n(park, running, __ATOMIC_ACQ_REL);
-	/*
-	 * RUNNING before the caller's next look at the queues: a waker that
-	 * still saw PARKING relied on that look. litmus: pass_on
-	 */
-	pulse__full_barrier();
-	pulse__idle_clear(ctx, slot);
-	return pulse__park_result(ctx, err, PULSE_PARK_STATE(seen) ==
-				  PULSE_PARK_NOTIFIED);
+	notified = pulse__park_over(ctx, slot);
+	return pulse__park_result(ctx, err, notified);
 }
 
 int pulse_worker_park(struct pulse_ctx *ctx, int index, int64_t deadline_ns,
@@ -182,6 +258,65 @@ int pulse_worker_park(struct pulse_ctx *ctx, int index, int64_t deadline_ns,
 	if (unlikely(deadline_ns < 0))
 		return -EINVAL;
 	return pulse__park(ctx, slot, PULSE__NOBODY, deadline_ns, recheck, arg);
+}
+
+int pulse__worker_bell(struct pulse_ctx *ctx, int index, int fd)
+{
+	struct pulse__slot *slot;
+	int err, bell;
+
+	slot = pulse__own_slot(ctx, index, &err);
+	if (!slot)
+		return err;
+	/* A waker in another process has no way to it. */
+	if (ctx->shared)
+		return -EOPNOTSUPP;
+	bell = slot->bell ? dup3(fd, slot->bell - 1, O_CLOEXEC) :
+			    fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (bell < 0)
+		return -errno;
+	WRITE_ONCE(slot->bell, bell + 1);
+	/* Before the first (B) of this slot; pairs with (A). */
+	__atomic_store_n(&ctx->has_bells, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+void pulse__bells_close(struct pulse_ctx *ctx)
+{
+	for (uint32_t i = 0; ctx->slots && i < ctx->max_workers; i++) {
+		if (ctx->slots[i].bell)
+			close(ctx->slots[i].bell - 1);
+	}
+}
+
+int pulse__park_begin(struct pulse_ctx *ctx, int index, pulse_recheck_fn recheck,
+		      void *arg)
+{
+	struct pulse__slot *slot;
+	uint32_t word;
+	int err;
+
+	slot = pulse__own_slot(ctx, index, &err);
+	if (unlikely(!slot))
+		return err;
+	word = pulse__announce(ctx, slot, true);
+	if (recheck(arg) && pulse__withdraw(ctx, slot, word))
+		return 1;
+	PULSE__PROBE2(park, ctx, slot->index);
+	if (ctx->ops->outside)
+		ctx->ops->outside(ctx, slot->index, true);
+	return 0;
+}
+
+bool pulse__park_end(struct pulse_ctx *ctx, int index)
+{
+	struct pulse__slot *slot = &ctx->slots[index];
+	bool notified = pulse__park_over(ctx, slot);
+
+	if (ctx->ops->outside)
+		ctx->ops->outside(ctx, slot->index, false);
+	PULSE__PROBE3(unpark, ctx, slot->index, notified ? 0 : -EINTR);
+	return notified;
 }
 
 int pulse_worker_handoff(struct pulse_ctx *ctx, int index, int target,
@@ -240,12 +375,12 @@ int pulse_worker_wake(struct pulse_ctx *ctx, const uint32_t *indices,
 		won[n++] = indices[i];
 		woken++;
 		if (n == PULSE__WAKE_BATCH) {
-			ctx->ops->wake(ctx, won, n);
+			pulse__pay(ctx, won, n);
 			n = 0;
 		}
 	}
 	if (n)
-		ctx->ops->wake(ctx, won, n);
+		pulse__pay(ctx, won, n);
 	if (woken)
 		return (int)woken;
 	for (unsigned int i = 0; i < nr && !live; i++)
@@ -300,14 +435,14 @@ unsigned int pulse__wake_set(struct pulse_ctx *ctx, const uint64_t *set,
 				won[n++] = index;
 				woken++;
 				if (n == PULSE__WAKE_BATCH) {
-					ctx->ops->wake(ctx, won, n);
+					pulse__pay(ctx, won, n);
 					n = 0;
 				}
 			}
 		}
 	}
 	if (n)
-		ctx->ops->wake(ctx, won, n);
+		pulse__pay(ctx, won, n);
 	return woken;
 }
 
@@ -326,7 +461,9 @@ int pulse_worker_wake_node(struct pulse_ctx *ctx, int node, unsigned int nr,
 	pulse__full_barrier();
 	if (!pulse__any_idle(ctx, NULL))
 		return 0;
-	if (ctx->ops->wake_node)
+	/* The module knows no bells; a bell after this look: see the recheck. */
+	if (ctx->ops->wake_node &&
+	    !__atomic_load_n(&ctx->has_bells, __ATOMIC_SEQ_CST))
 		return ctx->ops->wake_node(ctx, (uint32_t)row, nr, spill);
 	return (int)pulse__wake_set(ctx, NULL, (uint32_t)row, nr, spill);
 }

@@ -280,6 +280,16 @@ static int pulse__user_park(struct pulse_ctx *ctx, uint32_t index,
 	return err;
 }
 
+static void pulse__user_outside(struct pulse_ctx *ctx, uint32_t index,
+				bool begins)
+{
+	struct pulse_kstate *ks = &ctx->kstate[index];
+
+	WRITE_ONCE(ks->state, begins ? PULSE_STATE_PARKED : PULSE_STATE_RUNNING);
+	if (!begins)
+		WRITE_ONCE(ks->n_park, ks->n_park + 1);
+}
+
 static int pulse__user_handoff(struct pulse_ctx *ctx, uint32_t index,
 			       uint32_t target, uint32_t word,
 			       int64_t deadline_ns)
@@ -320,6 +330,7 @@ const struct pulse__backend_ops pulse__user_ops = {
 	.handoff	= pulse__user_handoff,
 	.yield_to	= pulse__user_yield_to,
 	.wake		= pulse__futex_unpark,
+	.outside	= pulse__user_outside,
 	.state		= pulse__proc_state,
 	.events_open	= pulse__user_events_open,
 	.events_close	= pulse__user_events_close,

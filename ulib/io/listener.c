@@ -24,7 +24,10 @@ static void pause_over(struct pulse_poller *poller,
 	struct pulse_listener *l = container_of(timer, struct pulse_listener,
 						pause);
 
-	pulse_poller_mod(poller, l->id, PULSE_POLLER_IN);
+	if (l->op)
+		poller->ops->op_hold(l->op, false);
+	else
+		pulse_poller_mod(poller, l->id, PULSE_POLLER_IN);
 }
 
 static void pause_accepting(struct pulse_listener *l, int err)
@@ -34,7 +37,10 @@ static void pause_accepting(struct pulse_listener *l, int err)
 			  "accept: %s; new connections wait until there is room",
 			  pulse_strerror(err));
 	WRITE_ONCE(l->n_pauses, l->n_pauses + 1);
-	pulse_poller_mod(l->poller, l->id, 0);
+	if (l->op)
+		l->poller->ops->op_hold(l->op, true);
+	else
+		pulse_poller_mod(l->poller, l->id, 0);
 	pulse_poller_timer_arm(l->poller, &l->pause,
 			       pulse_poller_now(l->poller) + PAUSE_NS);
 }
@@ -107,6 +113,30 @@ static void can_accept(struct pulse_poller *poller, int lfd, uint32_t events,
 		if (errno != EINTR)
 			pulse__listener_lost(l);
 	}
+}
+
+/* From a poller that accepts by itself. */
+static void accepted(void *arg, int res)
+{
+	struct pulse_listener *l = arg;
+
+	if (res >= 0)
+		got(l, res);
+	else if (is_shortage(-res))
+		pause_accepting(l, -res);
+	else if (res != -EINTR)
+		pulse__listener_lost(l);
+}
+
+static int watch(struct pulse_listener *l, int type, pulse_poller_fn event,
+		 void *event_arg)
+{
+	struct pulse_poller *p = l->poller;
+
+	if (type == SOCK_STREAM && p->ops->accept)
+		return p->ops->accept(p, l->fd, accepted, l, &l->op);
+	return pulse_poller_add(p, l->fd, PULSE_POLLER_IN, event, event_arg,
+				&l->id);
 }
 
 static int open_socket(struct pulse__addr *addr, int type)
@@ -265,8 +295,7 @@ static int begin(struct pulse_listener *l, struct pulse_poller *poller,
 	    listen(l->fd, o->backlog ? (int)o->backlog : 4096))
 		err = -errno;
 	if (!err)
-		err = pulse_poller_add(poller, l->fd, PULSE_POLLER_IN, event,
-				       event_arg, &l->id);
+		err = watch(l, type, event, event_arg);
 	if (!err)
 		return 0;
 	disown_path(l);
@@ -347,7 +376,10 @@ int pulse_listener_close(struct pulse_listener *l)
 		return -EINVAL;
 	if (!pulse__poller_mine(l->poller))
 		return -EPERM;
-	pulse_poller_del(l->poller, l->id);
+	if (l->op)
+		l->poller->ops->op_end(l->op);
+	else
+		pulse_poller_del(l->poller, l->id);
 	pulse_poller_timer_cancel(l->poller, &l->pause);
 	disown_path(l);
 	close(l->fd);

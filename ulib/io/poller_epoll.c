@@ -129,8 +129,8 @@ static int epoll_wait_turn(struct pulse_poller *p, int64_t deadline_ns)
 					  (int)p->max_events, ms);
 	else
 		n = epoll_wait(sys->epfd, sys->events, (int)p->max_events, ms);
-	WRITE_ONCE(p->asleep, 0);
-	p->now_ns = pulse_now_ns();
+	pulse__poller_awake(p, n > 1 || (n == 1 && sys->events[0].data.u64 !=
+						   PULSE__POLLER_WAKE));
 	for (int i = 0; i < n; i++) {
 		struct epoll_event *ev = &sys->events[i];
 		uint64_t count;
@@ -154,6 +154,13 @@ static void epoll_wake(struct pulse_poller *p)
 		;
 }
 
+static int epoll_bell(struct pulse_poller *p)
+{
+	struct epoll_sys *sys = p->sys;
+
+	return sys->wakefd;
+}
+
 static int epoll_fd(struct pulse_poller *p)
 {
 	struct epoll_sys *sys = p->sys;
@@ -170,5 +177,6 @@ const struct pulse__poller_ops pulse__poller_epoll = {
 	.del = epoll_del,
 	.wait = epoll_wait_turn,
 	.wake = epoll_wake,
+	.bell = epoll_bell,
 	.fd = epoll_fd,
 };

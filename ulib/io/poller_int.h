@@ -13,9 +13,14 @@
 #include "base/list.h"
 #include "io/wheel.h"
 
+#include <sys/socket.h>
+
 #include <pulse-u/poller.h>
 
 struct pulse_transport;
+
+/* What an operation has come to: a descriptor, 0, or a negative errno. */
+typedef void (*pulse__poller_op_fn)(void *arg, int res);
 
 struct pulse__poller_ops {
 	const char *name;
@@ -32,12 +37,15 @@ struct pulse__poller_ops {
 	/* Or NULL: the caller is going to run the poller. */
 	int (*begin)(struct pulse_poller *p);
 	/*
-	 * Wait until an event, a wake or @deadline_ns, and give each event to
+	 * Wait until an event, a wake or @deadline_ns, call
+	 * pulse__poller_awake(), and give each event to
 	 * pulse__poller_event(). Returns how many, not counting wakes.
 	 */
 	int (*wait)(struct pulse_poller *p, int64_t deadline_ns);
 	/* End a wait from any thread; once for each call. */
 	void (*wake)(struct pulse_poller *p);
+	/* The eventfd that does that. */
+	int (*bell)(struct pulse_poller *p);
 	/* What becomes readable when there is an event, all being armed. */
 	int (*fd)(struct pulse_poller *p);
 	/* Or NULL: the run ends, nothing may stay prepared. */
@@ -45,6 +53,20 @@ struct pulse__poller_ops {
 	/* Or NULL: a transport of a connected socket, in a way of its own. */
 	int (*adopt)(struct pulse_poller *p, int fd,
 		     struct pulse_transport **out);
+	/*
+	 * These four or none. Accepts on a socket that listens: tells of each
+	 * connection, and of each failure, until the operation is ended.
+	 */
+	int (*accept)(struct pulse_poller *p, int fd, pulse__poller_op_fn fn,
+		      void *arg, void **op);
+	/* Connects: tells once, 0 or why not, and is ended then. */
+	int (*dial)(struct pulse_poller *p, int fd, const struct sockaddr *sa,
+		    socklen_t len, int64_t deadline_ns, pulse__poller_op_fn fn,
+		    void *arg, void **op);
+	/* Accept none for now, or again. What was accepted already is told. */
+	void (*op_hold)(void *op, bool on);
+	/* Tells nothing any more; the caller closes the socket. */
+	void (*op_end)(void *op);
 };
 
 /* ops->wait: something happened that was of nobody's interest. */
@@ -99,8 +121,34 @@ struct pulse_poller {
 	uint64_t n_wakes;
 	/* The loop thread's: who is told that the loop goes. */
 	struct pulse__list ends PULSE__PAIR_ALIGNED;
+	struct pulse__poller_worker *worker;	/* worker.c; NULL: nobody's */
 	struct pulse__shm_loop *shm;	/* shm_loop.c; NULL: none yet */
 };
+
+/* ---- worker.c: pollers of a pool's workers ------------------------------- */
+
+/* The wait is over; @events: some that are handlers' came. */
+void pulse__poller_worker_awake(struct pulse_poller *p, bool events);
+
+/* For ops->wait, between the wait and the events. */
+static inline void pulse__poller_awake(struct pulse_poller *p, bool events)
+{
+	WRITE_ONCE(p->asleep, 0);
+	p->now_ns = pulse_now_ns();
+	if (unlikely(p->worker))
+		pulse__poller_worker_awake(p, events);
+}
+
+/* ---- loop.c -------------------------------------------------------------- */
+
+/* The calling thread runs this poller, and no other. 0 or -errno. */
+int pulse__poller_enter(struct pulse_poller *p);
+void pulse__poller_leave(struct pulse_poller *p);
+void pulse__poller_hooks(struct pulse_poller *p);
+/* One turn, by who entered; how much was handled. A worker's: without hooks. */
+unsigned int pulse__poller_turn(struct pulse_poller *p, int64_t deadline_ns);
+/* Is there something to do that no descriptor tells of? */
+bool pulse__poller_posted(const struct pulse_poller *p);
 
 /* Called when the poller is destroyed, after the last posted function. */
 struct pulse__poller_end {

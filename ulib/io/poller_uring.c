@@ -271,6 +271,7 @@ static void arm_all(struct pulse_poller *p)
 		if (slot_at(p, n)->fn)
 			arm(u, slot_at(p, n), n);
 	pulse__uring_arm_streams(p);
+	pulse__uring_arm_ops(p);
 }
 
 void pulse__uring_retire(struct pulse_poller *p)
@@ -281,7 +282,11 @@ void pulse__uring_retire(struct pulse_poller *p)
 	if (!u->live)
 		return;
 	while (!io_uring_peek_cqe(&u->ring, &cqe)) {
-		pulse__uring_keep(p, cqe->user_data, cqe->res, cqe->flags);
+		if ((cqe->user_data & PULSE__URING_TAGS) == PULSE__URING_OP)
+			pulse__uring_op_keep(cqe->user_data, cqe->res);
+		else
+			pulse__uring_keep(p, cqe->user_data, cqe->res,
+					  cqe->flags);
 		io_uring_cqe_seen(&u->ring, cqe);
 	}
 	io_uring_queue_exit(&u->ring);
@@ -294,6 +299,7 @@ void pulse__uring_retire(struct pulse_poller *p)
 	u->outbox_used = 0;
 	u->batch++;
 	pulse__uring_disarm_streams(p);
+	pulse__uring_disarm_ops(p);
 }
 
 /*
@@ -380,6 +386,7 @@ static int uring_open(struct pulse_poller *p)
 	u->stale = true;
 	u->batch = 1;
 	pulse__list_init(&u->streams);
+	pulse__list_init(&u->ops);
 	pulse__list_init(&u->ready);
 	u->wakefd = eventfd(0, EFD_CLOEXEC);
 	u->sparefd = u->wakefd < 0 ? -1 :
@@ -407,6 +414,7 @@ static void uring_close(struct pulse_poller *p)
 	pulse__uring_flush(u);
 	pulse__uring_retire(p);
 	pulse__uring_drop_streams(p);
+	pulse__uring_drop_ops(p);
 	bufs_free(u);
 	close(u->wakefd);
 	if (u->sparefd >= 0)
@@ -564,6 +572,8 @@ static bool completed(struct pulse_poller *p, const struct io_uring_cqe *cqe)
 		return false;
 	case PULSE__URING_POLL:
 		return polled(p, data, cqe->res);
+	case PULSE__URING_OP:
+		return pulse__uring_op_done(data, cqe->res, cqe->flags);
 	default:
 		return pulse__uring_completed(p, data, cqe->res, cqe->flags);
 	}
@@ -591,6 +601,13 @@ static int enter(struct pulse_poller *p, int64_t deadline_ns)
 	return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &ts, NULL);
 }
 
+/* The one completion that is there is the bell's. */
+static bool only_woken(const struct pulse__uring *u)
+{
+	return (u->ring.cq.cqes[*u->ring.cq.khead & *u->ring.cq.kring_mask]
+		.user_data & PULSE__URING_TAGS) == PULSE__URING_WAKE;
+}
+
 static int uring_wait(struct pulse_poller *p, int64_t deadline_ns)
 {
 	struct pulse__uring *u = pulse__uring_of(p);
@@ -599,20 +616,22 @@ static int uring_wait(struct pulse_poller *p, int64_t deadline_ns)
 
 	if (unlikely(u->stale))
 		arm_all(p);
-	if (!pulse__list_empty(&u->ready))
+	if (!pulse__list_empty(&u->ready) || unlikely(u->kept))
 		deadline_ns = 0;
 	u->woken = false;
 	u->last_sender = NULL;
 	arm_due(p);
 	err = enter(p, deadline_ns);
-	WRITE_ONCE(p->asleep, 0);
-	p->now_ns = pulse_now_ns();
+	n = io_uring_cq_ready(&u->ring);
+	pulse__poller_awake(p, n > 1 || !pulse__list_empty(&u->ready) || u->kept ||
+			    (n == 1 && !only_woken(u)));
 	if (u->has_sends)
 		look_for_failed_sends(u);
-	n = io_uring_cq_ready(&u->ring);
 	if (n > p->max_events)
 		n = p->max_events;
 	handled = pulse__uring_call_ready(p);
+	if (unlikely(u->kept))
+		handled += pulse__uring_call_kept(p);
 	while (n--) {
 		struct io_uring_cqe cqe =
 			u->ring.cq.cqes[*u->ring.cq.khead &
@@ -634,6 +653,11 @@ static void uring_wake(struct pulse_poller *p)
 	while (write(pulse__uring_of(p)->wakefd, &one, sizeof(one)) < 0 &&
 	       errno == EINTR)
 		;
+}
+
+static int uring_bell(struct pulse_poller *p)
+{
+	return pulse__uring_of(p)->wakefd;
 }
 
 /* The run ends: what its last turn has prepared must not wait for the next. */
@@ -665,7 +689,12 @@ const struct pulse__poller_ops pulse__poller_uring = {
 	.begin = uring_begin,
 	.wait = uring_wait,
 	.wake = uring_wake,
+	.bell = uring_bell,
 	.fd = uring_fd,
 	.leave = uring_leave,
 	.adopt = pulse__uring_adopt,
+	.accept = pulse__uring_accept,
+	.dial = pulse__uring_dial,
+	.op_hold = pulse__uring_op_hold,
+	.op_end = pulse__uring_op_end,
 };

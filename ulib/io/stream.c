@@ -22,6 +22,7 @@ struct dial {
 	struct stream *stream;
 	int64_t deadline_ns;
 	int err;
+	void *op;		/* the poller's, which connects by itself */
 	struct pulse__addr addr;
 };
 
@@ -134,6 +135,8 @@ static void drop_dial(struct stream *stream)
 	if (!stream->dial)
 		return;
 	pulse_poller_timer_cancel(stream->t.poller, &stream->dial->timer);
+	if (stream->dial->op)
+		stream->t.poller->ops->op_end(stream->dial->op);
 	pulse__free(stream->dial);
 	stream->dial = NULL;
 }
@@ -390,6 +393,23 @@ static int knock(struct dial *dial)
 				stream_event, stream, &stream->id);
 }
 
+static void dial_over(void *arg, int err)
+{
+	struct stream *stream = arg;
+
+	stream->dial->op = NULL;
+	if (!err)
+		err = pulse_poller_add(stream->t.poller, stream->fd,
+				       poller_events(stream->watched),
+				       stream_event, stream, &stream->id);
+	if (err) {
+		dial_failed(stream, err);
+		return;
+	}
+	drop_dial(stream);
+	stream->t.fn(&stream->t, PULSE_TRANSPORT_OPEN, stream->t.arg);
+}
+
 static int arm_dial(struct dial *dial)
 {
 	int64_t at = dial->deadline_ns;
@@ -433,6 +453,10 @@ static int start_dial(struct stream *stream, const struct pulse__addr *addr,
 	dial->addr = *addr;
 	dial->deadline_ns = deadline_ns;
 	dial->timer.fn = dial_late;
+	if (addr->sa.ss_family != AF_UNIX && stream->t.poller->ops->dial)
+		return stream->t.poller->ops->dial(stream->t.poller, stream->fd,
+			(const struct sockaddr *)&addr->sa, addr->len,
+			deadline_ns, dial_over, stream, &dial->op);
 	err = knock(dial);
 	if (err && (err != -EAGAIN || addr->sa.ss_family != AF_UNIX))
 		return err;

@@ -101,6 +101,7 @@ struct pulse_listener {
 	pulse_accept_fn fn;
 	void *arg;
 	uint64_t id;
+	void *op;		/* accepts in place of @id, where the poller can */
 	struct pulse_poller_timer pause;
 	char *path;		/* of a unix socket that is ours to unlink */
 	uint64_t inode;		/* and which file it is */

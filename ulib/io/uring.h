@@ -5,6 +5,7 @@
  *	poller_uring.c	the ring, descriptors that are watched, waiting
  *	tcp_uring.c	TCP streams: multishot receives
  *	tcp_uring_send.c	... and sends of a batch
+ *	uring_ops.c	accepting and connecting
  *
  * Whose is the ring? It was made for one thread (SINGLE_ISSUER), and only runs
  * its completions when that thread enters it (DEFER_TASKRUN). A poller may be
@@ -40,6 +41,7 @@ enum pulse__uring_tag {
 	PULSE__URING_RECV = 3,
 	PULSE__URING_SEND = 4,
 	PULSE__URING_WRITABLE = 5,
+	PULSE__URING_OP = 6,
 };
 #define PULSE__URING_TAGS	7ULL
 
@@ -60,6 +62,8 @@ struct pulse__uring {
 	int lent;		/* buffer that a handler may still look at, or -1 */
 	void *lent_spill;	/* likewise, of what was put aside */
 	struct pulse__list streams;
+	struct pulse__list ops;		/* uring_ops.c */
+	bool kept;			/* some of them were accepted in an old ring */
 	struct pulse__list ready;	/* streams to be called without a completion */
 	uint8_t *outbox;
 	size_t outbox_used;
@@ -112,5 +116,25 @@ void pulse__uring_keep(struct pulse_poller *p, uint64_t user_data, int res,
 		       uint32_t flags);
 void pulse__uring_disarm_streams(struct pulse_poller *p);
 void pulse__uring_drop_streams(struct pulse_poller *p);
+
+/* ---- uring_ops.c ---------------------------------------------------------- */
+
+/* ops->accept, ops->dial, ops->op_hold, ops->op_end */
+int pulse__uring_accept(struct pulse_poller *p, int fd, pulse__poller_op_fn fn,
+			void *arg, void **out);
+int pulse__uring_dial(struct pulse_poller *p, int fd, const struct sockaddr *sa,
+		      socklen_t len, int64_t deadline_ns, pulse__poller_op_fn fn,
+		      void *arg, void **out);
+void pulse__uring_op_hold(void *op, bool on);
+void pulse__uring_op_end(void *op);
+/* A completion; returns whether somebody was told. */
+bool pulse__uring_op_done(uint64_t user_data, int res, uint32_t flags);
+/* The ring is gone: as with the streams. */
+void pulse__uring_op_keep(uint64_t user_data, int res);
+void pulse__uring_arm_ops(struct pulse_poller *p);
+void pulse__uring_disarm_ops(struct pulse_poller *p);
+void pulse__uring_drop_ops(struct pulse_poller *p);
+/* Tells one of what the old ring had accepted; how many. */
+int pulse__uring_call_kept(struct pulse_poller *p);
 
 #endif /* PULSE__IO_URING_H */

@@ -251,6 +251,7 @@ static void pulse__pool_free(struct pulse_pool *pool)
 
 		if (!w)
 			continue;
+		pulse__sleeper_leave(w);
 		pulse__deque_fini(&w->deque);
 		pulse__free(w->victims);
 		pulse__free(w);

@@ -122,6 +122,31 @@ struct pulse__level {
 	struct pulse_job *tail, *shared, *first; /* of struct pulse_fork_self */
 };
 
+struct pulse__worker;
+
+/*
+ * What a worker waits for besides tasks, of a level above (io/worker.c); sleep.c
+ * says when each is called. The worker's thread alone, outside of tasks.
+ */
+struct pulse__sleeper {
+	/* Sees to what is there, and calls pulse__sleeper_awake() before that. */
+	bool (*look)(struct pulse__sleeper *s);
+	/* It may sleep next: what is to be done before that. */
+	void (*prepare)(struct pulse__sleeper *s);
+	/* Waits for something, for the bell, or until then; and likewise. */
+	void (*sleep)(struct pulse__sleeper *s, int64_t deadline_ns);
+	/* A task is next, which may take long. */
+	void (*busy)(struct pulse__sleeper *s);
+	/* The worker ends, or its pool does: gives itself back. */
+	void (*leave)(struct pulse__sleeper *s);
+	struct pulse__worker *worker;
+	int64_t looked_ns;
+	uint32_t tasks;			/* since then */
+	bool parked;
+	bool woken;			/* by a waker, when it parked last */
+	bool handled;			/* something, since it was asked last */
+};
+
 struct pulse__worker {
 	struct pulse__deque deque;
 
@@ -172,6 +197,7 @@ struct pulse__worker {
 	struct pulse__frame *frame;	/* where a failure leads, or NULL */
 	uint32_t helping;		/* tasks beneath the one in hand */
 	struct pulse_future *held;	/* what it waits for; its reference */
+	struct pulse__sleeper *sleeper;	/* or NULL */
 	struct pulse__level beneath[PULSE__HELP_DEPTH];
 
 	/* constant once it runs; index changes when a thread is replaced */
@@ -394,6 +420,8 @@ bool pulse__search_begin(struct pulse__worker *w);
 /* It does not search any more: it found something, or nothing. */
 void pulse__search_found(struct pulse__worker *w);
 void pulse__search_nothing(struct pulse__worker *w);
+/* It comes back from parking, one way or another: a searcher from now on. */
+void pulse__pool_unparked(struct pulse__worker *w);
 void pulse__pool_park(struct pulse__worker *w);
 /* In or out of the set of workers that one may wake. */
 void pulse__pool_member(const struct pulse__worker *w, uint64_t *set, bool in);
@@ -405,6 +433,35 @@ void pulse__pool_notify_job(struct pulse__worker *w);
 /* Is there a worker without work, and no work for it? */
 bool pulse__pool_hungry(const struct pulse_pool *pool);
 void pulse__pool_wake_all(struct pulse_pool *pool);
+
+/* ---- sleep.c: workers that wait for more than tasks ---------------------- */
+
+/*
+ * The calling worker sleeps there from now on; @bell: an eventfd that ends its
+ * sleep. 0; -EOPNOTSUPP the deterministic mode, a shared context; -EMFILE.
+ */
+int pulse__sleeper_set(struct pulse__worker *w, struct pulse__sleeper *s,
+		       int bell);
+void pulse__sleeper_leave(struct pulse__worker *w);
+/*
+ * The wait is over, before anything of it is handled; @something: there is
+ * something to handle.
+ */
+void pulse__sleeper_awake(struct pulse__sleeper *s, bool something);
+/* Between two tasks: is it time for a look? Then takes it. */
+void pulse__sleeper_between(struct pulse__worker *w);
+/* In place of parking; answers as pulse_worker_park(). */
+int pulse__sleeper_park(struct pulse__worker *w, int64_t deadline_ns,
+			pulse_recheck_fn recheck);
+/* Was something handled since the last call? Not where there is no sleeper. */
+static inline bool pulse__sleeper_handled(struct pulse__worker *w)
+{
+	bool handled = w->sleeper && w->sleeper->handled;
+
+	if (handled)
+		w->sleeper->handled = false;
+	return handled;
+}
 
 /* ---- submit.c ---------------------------------------------------------- */
 

@@ -190,9 +190,12 @@ void pulse__pool_member(const struct pulse__worker *w, uint64_t *set, bool in)
 }
 
 /* Those who are too many for an idle pool do not sleep for ever. */
-static int64_t pulse__park_until(const struct pulse_pool *pool)
+static int64_t pulse__park_until(const struct pulse__worker *w)
 {
-	if (likely(!pool->adaptive) ||
+	const struct pulse_pool *pool = w->pool;
+
+	/* Who waits for descriptors is not idle. */
+	if (likely(!pool->adaptive) || w->sleeper ||
 	    READ_ONCE(pool->live) <= READ_ONCE(pool->floor))
 		return PULSE_FOREVER;
 	return pulse__deadline_after(pulse_now_ns(), pool->keep_ns);
@@ -210,13 +213,27 @@ static void pulse__park_over(struct pulse__worker *w, int64_t rest,
 		w->idle_out = true;
 }
 
+void pulse__pool_unparked(struct pulse__worker *w)
+{
+	struct pulse_pool *pool = w->pool;
+
+	if (pool->warden) {
+		/* Our idle bit is clear; pairs with warden.c:pulse__all_idle */
+		pulse__full_barrier();
+		if (READ_ONCE(pool->warden_asleep))
+			pulse__warden_poke(pool);
+	}
+	pulse__search_enter(w);
+}
+
 void pulse__pool_park(struct pulse__worker *w)
 {
 	struct pulse_pool *pool = w->pool;
-	int64_t rest = pulse__fork_rest_at(w), idle = pulse__park_until(pool);
-	int ret = pulse_worker_park(pool->ctx, w->index,
-				    rest < idle ? rest : idle, pulse__recheck,
-				    w);
+	int64_t rest = pulse__fork_rest_at(w), idle = pulse__park_until(w);
+	int64_t until = rest < idle ? rest : idle;
+	int ret = w->sleeper ?
+		pulse__sleeper_park(w, until, pulse__recheck) :
+		pulse_worker_park(pool->ctx, w->index, until, pulse__recheck, w);
 
 	w->warm = 0;
 	if (ret != 1) {
@@ -228,13 +245,9 @@ void pulse__pool_park(struct pulse__worker *w)
 		else if (unlikely(ret != -EINTR))
 			pulse__ctx_lost_fd(pool->ctx);
 	}
-	if (pool->warden) {
-		/* Our idle bit is clear; pairs with warden.c:pulse__all_idle */
-		pulse__full_barrier();
-		if (READ_ONCE(pool->warden_asleep))
-			pulse__warden_poke(pool);
-	}
-	pulse__search_enter(w);
+	/* At its sleeper it is one already, and has perhaps found something. */
+	if (!w->sleeper || ret == 1)
+		pulse__pool_unparked(w);
 	pulse__drain_poll(w, NULL);
 }
 

@@ -156,6 +156,8 @@ static bool pulse__search(struct pulse__worker *w, struct pulse__job *job)
 			return true;
 		if (!spin_ns)
 			return false;
+		if (unlikely(w->sleeper) && w->sleeper->look(w->sleeper))
+			return false;
 		now = pulse_now_ns();
 		if (!until)
 			until = now + spin_ns;
@@ -187,6 +189,8 @@ static PULSE__NOINLINE bool pulse__worker_loop(struct pulse__worker *w)
 		if (unlikely(READ_ONCE(pool->odd) & PULSE__ODD_LEAVE) &&
 		    pulse__worker_quit(w))
 			return true;
+		if (unlikely(w->sleeper))
+			pulse__sleeper_between(w);
 		got = pulse__find_local(w, &job);
 		if (!got) {
 			pulse__drain_poll(w, NULL);
@@ -198,9 +202,14 @@ static PULSE__NOINLINE bool pulse__worker_loop(struct pulse__worker *w)
 				pulse__search_found(w);
 			}
 			pulse__drain_poll(w, &job);
+			if (unlikely(w->sleeper))
+				w->sleeper->busy(w->sleeper);
 			pulse__job_do(w, &job);
 			continue;
 		}
+		/* Handlers may have submitted, and taken their time. */
+		if (pulse__sleeper_handled(w))
+			continue;
 		if (w->searching)
 			pulse__search_nothing(w);
 		if (unlikely(w->idle_out) && pulse__worker_retire(w))
@@ -245,6 +254,7 @@ static void pulse__worker_leave(struct pulse__worker *w)
 
 	if (pool->on_worker_stop)
 		pool->on_worker_stop(pool->hook_arg, (int)w->number);
+	pulse__sleeper_leave(w);
 	pulse__fork_leave(w);
 	pulse__pool_member(w, pool->members, false);
 	WRITE_ONCE(w->index, -1);

@@ -255,6 +255,69 @@ KT_TEST(a_bad_handshake_is_nobodys_connection)
 	pulse_tls_destroy(srv);
 }
 
+/* ---- encrypted by the kernel ---------------------------------------------- */
+
+/* Sockets that the kernel encrypts for, ever; -1: it cannot. */
+static long kernel_senders(void)
+{
+	FILE *f = fopen("/proc/net/tls_stat", "re");
+	char line[128];
+	long n = f ? 0 : -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "TlsTxSw %ld", &n);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/*
+ * PULSE_TEST_KTLS (selftests/ulib/io/ktls): here it must be able to. The count is
+ * of the whole machine, and others may raise it too.
+ */
+KT_TEST(the_kernel_encrypts_where_it_can_and_may)
+{
+	PULSE_OPTS(pulse_tls_opts, o, .ktls = PULSE_OFF,
+		   .handshake_timeout_ms = 60000);
+	struct pulse_tls_info info = { .sz = sizeof(info) };
+	const long bytes = 3 << 20;
+	struct pulse_tls *srv, *cli, *off;
+	bool can = getenv("PULSE_TEST_KTLS");
+
+	NEED_TLS();
+	o.cert_file = certs_file("srv.pem");
+	o.key_file = certs_file("srv.key");
+	KT_EQ(pulse_tls_create(&o, &off), 0);
+	srv = make("srv", NULL, 0, NULL);
+	cli = make(NULL, "ca.pem", 0, NULL);
+	for (int i = 0; i < 2; i++) {
+		long before = kernel_senders(), a = 0, b = 0;
+
+		listen_tls(i ? off : srv, "tls:127.0.0.1:0");
+		how.tls = cli;
+		meet();
+		KT_EQ(pulse_tls_get_info(server.t, &info), 0);
+		if (i || before < 0)
+			KT_EQ(info.flags & PULSE_TLS_KERNEL_SENDS, 0);
+		else if (can || info.flags & PULSE_TLS_KERNEL_SENDS)
+			KT_CHECK(info.flags & PULSE_TLS_KERNEL_SENDS &&
+				 kernel_senders() > before);
+		/* Whoever encrypts: all of it, in its order, both ways. */
+		while ((a < bytes || b < bytes) && !client.broken && !server.broken) {
+			a += send_some(&client, a, bytes - a);
+			b += send_some(&server, b, bytes - b);
+			pulse_poller_run_once(poller, 0);
+		}
+		UNTIL(server.got == bytes && client.got == bytes);
+		KT_EQ(pulse_transport_shutdown(server.t), 0);
+		UNTIL(client.eof);
+		end();
+	}
+	pulse_tls_destroy(srv);
+	pulse_tls_destroy(off);
+	pulse_tls_destroy(cli);
+}
+
 /* ---- a byte at a time, and cut off ------------------------------------------ */
 
 /* Between the two: takes what one sends and gives it to the other, in bits. */
