@@ -5,7 +5,6 @@
  *	poller_uring.c	the ring, descriptors that are watched, waiting
  *	tcp_uring.c	TCP streams: multishot receives
  *	tcp_uring_send.c	... and sends of a batch
- *	tcp_uring_move.c	... and how one leaves for another poller
  *
  * Whose is the ring? It was made for one thread (SINGLE_ISSUER), and only runs
  * its completions when that thread enters it (DEFER_TASKRUN). A poller may be
@@ -50,6 +49,7 @@ struct pulse__uring {
 	bool enabled;		/* owner is set */
 	bool stale;		/* something is to be armed: look at all */
 	bool woken;
+	void *calling;		/* whose handler runs, unless it has moved */
 	pid_t owner;
 	int wakefd;
 	int sparefd;		/* kept for the ring, so that there is one left */
@@ -62,7 +62,6 @@ struct pulse__uring {
 	void *lent_spill;	/* likewise, of what was put aside */
 	struct pulse__list streams;
 	struct pulse__list ready;	/* streams to be called without a completion */
-	void *calling;			/* whose handler runs, unless it has moved */
 	uint8_t *outbox;
 	size_t outbox_used;
 	uint64_t batch;
