@@ -206,6 +206,11 @@ $(O)/lib/pkgconfig/libpulse-u.pc: ulib/libpulse-u.pc.in
 PLUGINS	 := $(if $(shell pkg-config --exists 'openssl >= 3' && echo y),tls) \
 	    $(if $(shell pkg-config --exists librdmacm libibverbs && echo y),rdma)
 PLUGIN_SO := $(PLUGINS:%=$(O)/lib/pulse-u/transport-%.so)
+# Debian 13 has libwasmedge-dev; $(WASMEDGE): the root that it is installed in.
+WASMEDGE ?=
+ifneq ($(wildcard $(WASMEDGE)/usr/include/wasmedge/wasmedge.h),)
+PLUGIN_SO += $(O)/lib/pulse-u/wasm-runtime.so
+endif
 PLUGIN_PKG_tls  := openssl
 PLUGIN_PKG_rdma := librdmacm libibverbs
 .PHONY: plugins
@@ -222,6 +227,11 @@ plugins: no-rdma
 no-rdma:
 	@echo '  SKIP    transport rdma: no librdmacm; fix: apt install librdmacm-dev libibverbs-dev'
 endif
+%/wasm-runtime.so: $(wildcard ulib/io/plugin/wasm_*.c ulib/io/plugin/was*.h) include/pulse-u/wasm.h $(O)/.flags
+	@mkdir -p $(@D)
+	@echo "  PLUGIN  $@"
+	@$(CC) $(CPPFLAGS) $(LIBCFLAGS) $(WASMEDGE:%=-idirafter %/usr/include) -shared -o $@ \
+	  $(filter %.c,$^) $(if $(WASMEDGE),$(wildcard $(WASMEDGE)/usr/lib/*/libwasmedge.so.0),-lwasmedge)
 $(O)/lib/pulse-u/transport-%.so: $(wildcard ulib/io/plugin/*.[ch]) $(O)/.flags
 	@mkdir -p $(@D)
 	@echo "  PLUGIN  $@"
@@ -399,7 +409,7 @@ install: lib tools
 	install -m 755 $(TOOL_BIN) $(WSB_BIN) $(if $(HAVE_NL),$(CTL_BIN)) \
 	  tools/wasm/pulse-wasm-cc $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/share/pulse-u/wasm
-	install -m 644 tools/wasm/rt.c $(DESTDIR)$(PREFIX)/share/pulse-u/wasm/
+	install -m 644 tools/wasm/rt.c ulib/io/plugin/wasi.h $(DESTDIR)$(PREFIX)/share/pulse-u/wasm/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man3 \
 	  $(DESTDIR)$(PREFIX)/share/man/man8 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions

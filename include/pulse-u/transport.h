@@ -53,6 +53,7 @@
 extern "C" {
 #endif
 
+struct pulse_batch;
 struct pulse_transport;
 struct pulse_transport_stats;
 struct pulse_listener;
@@ -77,6 +78,8 @@ enum pulse_transport_feature {
 	PULSE_TRANSPORT_ZERO_COPY = 1 << 5,
 	/* close() with reset is -ECONNRESET to the peer, elsewhere an end. */
 	PULSE_TRANSPORT_RESET = 1 << 6,
+	/* move() takes it to another loop. */
+	PULSE_TRANSPORT_MOVES = 1 << 7,
 };
 
 /* What a handler is told; the first two are asked for with watch(). */
@@ -231,6 +234,41 @@ PULSE_API ssize_t pulse_transport_view(struct pulse_transport *transport,
 				       void **data);
 
 /**
+ * pulse_transport_send_batch() - send a batch of buffers, in their order
+ * @transport: the transport
+ * @batch: one or more pointers to struct pulse_buffer (pulse_batch_append_ptr()).
+ *	Buffers that were taken whole are put, and leave it; the others move up
+ * @at: bytes of its first buffer that are out already; set to what is afterwards;
+ *	0 to begin with
+ *
+ * A carrier of messages (no PULSE_TRANSPORT_STREAM) sends each as one.
+ *
+ * Return: bytes taken; -EAGAIN none now; -EINPROGRESS of a carrier with
+ * PULSE_TRANSPORT_ASYNC_SEND: its first 64, or as many as there are, are taken and
+ * stay in the batch, to be put after PULSE_TRANSPORT_SENT; -EINVAL, for a batch of
+ * something else, too; others as pulse_transport_send(). What goes wrong behind
+ * something that was taken is told by the next call.
+ */
+PULSE_API ssize_t pulse_transport_send_batch(struct pulse_transport *transport,
+					     struct pulse_batch *batch, size_t *at);
+
+/**
+ * pulse_transport_recv_batch() - receive into a batch of buffers
+ * @transport: the transport
+ * @batch: one or more pointers to struct pulse_buffer that nobody else uses; what
+ *	they held is lost
+ * @filled: out: how many of them have got something, from the first on. Each is
+ *	filled up to its capacity before the next, or with one message of a carrier
+ *	of messages; its length says how far, 0 for the others
+ *
+ * Return: bytes received; 0 the peer has ended; -EAGAIN; -EINVAL, for buffers
+ * without any room, too; others: broken.
+ */
+PULSE_API ssize_t
+pulse_transport_recv_batch(struct pulse_transport *transport,
+			   const struct pulse_batch *batch, size_t *filled);
+
+/**
  * pulse_transport_watch() - choose what the handler is told of
  * @transport: the transport; its handler is set
  * @events: PULSE_TRANSPORT_READ, PULSE_TRANSPORT_WRITE, both, or 0
@@ -288,10 +326,13 @@ PULSE_API int pulse_transport_address(struct pulse_transport *transport,
  *
  * By the thread of its loop, from its own handler, too. What comes next, a
  * watch for one, is done by the thread of @to. Nothing that was sent or received
- * is lost.
+ * is lost or changes its place. "tcp", "unix", "tls" and "rdma" move; "shm" and
+ * "udp", whose loops have a part in their carrier, do not (PULSE_TRANSPORT_MOVES
+ * says so). What io_uring receives for moves between pollers of that kind.
  *
- * Return: 0; -EINVAL; -EPERM wrong thread; -EOPNOTSUPP; -EBUSY something is in
- * flight, try again later.
+ * Return: 0; -EINVAL; -EPERM wrong thread; -EOPNOTSUPP the carrier stays where it
+ * is, or @to is of another kind; -EBUSY something is in flight, a handshake for
+ * one: try again later; -ENOMEM. Unless 0 it stays, and is watched as before.
  */
 PULSE_API int pulse_transport_move(struct pulse_transport *transport,
 				   struct pulse_poller *to);

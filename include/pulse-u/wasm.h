@@ -10,6 +10,11 @@
  * event gets a fresh one. The shared object itself is trusted as any other: it is
  * the module that need not be.
  *
+ * A file of WebAssembly itself is run where there is a runtime for it (a plug-in,
+ * wasm-runtime.so, over WasmEdge as Debian 13 has it), in the same way: fuel is an
+ * instruction there, and the stack is bounded by the fuel. A time limit costs a
+ * thread a run, which the caller waits for; what the module calls is called by it.
+ *
  * A module exports its memory as "memory" and
  *
  *	pulse_handle(type: i32) -> i32		0: go on with the chain;
@@ -22,6 +27,12 @@
  *	message_len() -> i32
  *	message_read(to: i32, from: i32, len: i32) -> i32	bytes that were read
  *	reply(data: i32, len: i32) -> i32	0; -1: too long
+ *
+ * and of WASI (wasi_snapshot_preview1), as the C library of wasi-libc does: fd_write
+ * to standard output and error, which is logged by lines (PULSE_LOG_INFO, _WARN);
+ * clock_time_get, random_get, no arguments, no environment, no folders; proc_exit
+ * is a trap. The rest answers ENOSYS. "_initialize" is called when an instance is
+ * made (pulse-wasm-cc --wasi makes such modules).
  *
  * Its globals and memory last from one event to the next of the same instance;
  * which events share one is not defined.
@@ -52,20 +63,24 @@ enum pulse_wasm_trap {
 	PULSE_WASM_TRAP_FUEL = 9,
 	PULSE_WASM_TRAP_DEADLINE = 10,
 	PULSE_WASM_TRAP_MEMORY = 11,	/* it needs more than it may have */
+	PULSE_WASM_TRAP_EXIT = 12,	/* it called exit() */
 };
 
 /**
  * struct pulse_wasm_opts - options of pulse_wasm_open()
  * @sz: sizeof(struct pulse_wasm_opts)
- * @path: what pulse-wasm-cc made
- * @fuel: calls and turns of loops that a run may make; default 2^32
- * @timeout_ns: time that a run may take, looked at each 65536 units of fuel; default 1 s
+ * @path: what pulse-wasm-cc made, or WebAssembly where there is a runtime
+ * @fuel: calls and turns of loops that a run may make; default 2^32. Instructions of
+ *	a runtime, default 2^24; there a recursion without an end takes up to some 100
+ *	bytes of memory for each before it is stopped
+ * @timeout_ns: time that a run may take, looked at each 65536 units of fuel; default
+ *	1 s. A start function in a runtime has its fuel alone, 2^24 at most
  * @max_pages: of 64 KiB that an instance may have, its first ones included;
  *	growing beyond answers -1 in the module; up to 65535; default 1024
  * @max_reply_bytes: a longer reply is refused; default 1 MiB
  * @max_instances: that there are at once; up to 4096; default 64
  * @stack_bytes: of the thread's stack that a run may use; at least 16 KiB;
- *	default 256 KiB
+ *	default 256 KiB. Not of a runtime, which has its own
  * @on_reply: a run went well, and the module had replied: @data lasts during the
  *	call; or NULL
  * @on_log: the module logs; default: pulse_log() with its path in front
@@ -94,8 +109,9 @@ struct pulse_wasm_opts {
  * Makes an instance, so that what is wrong is told now, and in the log.
  *
  * Return: 0; -EINVAL; -E2BIG unknown options; -ENOENT and the like; -ENOEXEC it
- * is not what pulse-wasm-cc makes; -ENOPKG it is WebAssembly that was not
- * compiled, and no runtime is built in; -EPROTO made for another version;
+ * is not what pulse-wasm-cc makes, nor what a runtime takes; -ENOPKG it is
+ * WebAssembly that was not compiled, and there is no runtime; -EPROTO made for
+ * another version;
  * -EFAULT its start traps; -ENOMEM.
  */
 PULSE_API int pulse_wasm_open(const struct pulse_wasm_opts *opts,

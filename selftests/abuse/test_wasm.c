@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * WebAssembly modules as links: what they do right, and every way to misbehave.
- * The modules are compiled here, by tools/wasm/pulse-wasm-cc.
+ * The modules are wasm/NAME.wat, and are compiled here by tools/wasm/pulse-wasm-cc;
+ * or PULSE_TEST_WASM is a folder of NAME.wasm, which a runtime runs.
  */
 #include "base/base.h"
 #include "ktap.h"
+#include "plugins.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -13,70 +15,14 @@
 #include <pulse-u/handler.h>
 #include <pulse-u/wasm.h>
 
-/*
- * What it does is told by the event's type. It keeps a count from event to event.
- */
-static const char module_text[] =
-	"(module\n"
-	" (import \"pulse\" \"log\" (func $log (param i32 i32 i32)))\n"
-	" (import \"pulse\" \"message_len\" (func $len (result i32)))\n"
-	" (import \"pulse\" \"message_read\" (func $read (param i32 i32 i32) (result i32)))\n"
-	" (import \"pulse\" \"reply\" (func $reply (param i32 i32) (result i32)))\n"
-	" (memory (export \"memory\") 1 8)\n"
-	" (table 4 funcref)\n"
-	" (type $v (func)) (type $i (func (result i32)))\n"
-	" (func $nothing (type $v))\n"
-	" (elem (i32.const 1) $nothing)\n"
-	" (global $count (mut i32) (i32.const 0))\n"
-	" (data (i32.const 16) \"hello\")\n"
-	" (func $deep (param i32) (result i32)\n"
-	"  (i32.add (call $deep (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))\n"
-	" (func (export \"pulse_handle\") (param $t i32) (result i32)\n"
-	"  (local $n i32)\n"
-	"  (global.set $count (i32.add (global.get $count) (i32.const 1)))\n"
-	/* 1: log, and reply with the message and the count */
-	"  (if (i32.eq (local.get $t) (i32.const 1)) (then\n"
-	"   (call $log (i32.const 2) (i32.const 16) (i32.const 5))\n"
-	"   (local.set $n (call $read (i32.const 1024) (i32.const 0) (call $len)))\n"
-	"   (i32.store8 (i32.add (i32.const 1024) (local.get $n))\n"
-	"    (i32.add (i32.const 48) (global.get $count)))\n"
-	"   (drop (call $reply (i32.const 1024) (i32.add (local.get $n) (i32.const 1))))\n"
-	"   (return (i32.const 1))))\n"
-	/* 2: go on; 3: an error; 4: what is no errno */
-	"  (if (i32.eq (local.get $t) (i32.const 2)) (then (return (i32.const 0))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 3)) (then (return (i32.const -13))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 4)) (then (return (i32.const -100000))))\n"
-	/* 10: unreachable; 11: loads beyond the end; 12: stores; 13: an endless loop */
-	"  (if (i32.eq (local.get $t) (i32.const 10)) (then unreachable))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 11)) (then (return (i32.load (i32.const 65533)))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 12)) (then (i64.store offset=4294967290 (i32.const -1) (i64.const 1))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 13)) (then (loop $l (br $l))))\n"
-	/* 14: endless recursion; 15: division; 16: overflow; 17: conversion */
-	"  (if (i32.eq (local.get $t) (i32.const 14)) (then (return (call $deep (i32.const 0)))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 15)) (then (return (i32.div_u (i32.const 1) (i32.sub (local.get $t) (i32.const 15))))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 16)) (then (return (i32.div_s (i32.const -2147483648) (i32.sub (i32.const 15) (local.get $t))))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 17)) (then (return (i32.trunc_f32_s (f32.const nan)))))\n"
-	/* 18: an empty place of the table; 19: another type; 20: beyond the table */
-	"  (if (i32.eq (local.get $t) (i32.const 18)) (then (call_indirect (type $v) (i32.const 0))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 19)) (then (return (call_indirect (type $i) (i32.const 1)))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 20)) (then (call_indirect (type $v) (i32.const 99))))\n"
-	/* 21: text, 22: a message, 23: a reply beyond the end of its memory */
-	"  (if (i32.eq (local.get $t) (i32.const 21)) (then (call $log (i32.const 0) (i32.const 65530) (i32.const 7))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 22)) (then (return (call $read (i32.const -1) (i32.const 0) (i32.const 3)))))\n"
-	"  (if (i32.eq (local.get $t) (i32.const 23)) (then (return (call $reply (i32.const 0) (i32.const -1)))))\n"
-	/* 30: grow as far as it goes, and write to the last byte: answers the pages */
-	"  (if (i32.eq (local.get $t) (i32.const 30)) (then\n"
-	"   (loop $g (br_if $g (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))\n"
-	"   (i32.store8 (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 1)) (i32.const 7))\n"
-	"   (return (memory.size))))\n"
-	/* 31: grow by more than there can be */
-	"  (if (i32.eq (local.get $t) (i32.const 31)) (then (return (i32.add (i32.const 2) (memory.grow (i32.const 65536))))))\n"
-	/* 32: a reply of one page */
-	"  (if (i32.eq (local.get $t) (i32.const 32)) (then (return (i32.add (i32.const 2) (call $reply (i32.const 0) (i32.const 65536))))))\n"
-	"  (i32.const 1)))\n";
-
 static char dir[] = "/tmp/pulse-wasm-XXXXXX";
 static char module_path[PATH_MAX], why_not[128];
+
+/* The folder of the runtime's modules; NULL: they are compiled. */
+static const char *for_runtime(void)
+{
+	return getenv("PULSE_TEST_WASM");
+}
 
 static void clean_up(void)
 {
@@ -86,7 +32,8 @@ static void clean_up(void)
 	(void)!system(command);
 }
 
-static bool compiler(char *path, size_t len)
+/* The folder that tools/ and selftests/ are in. */
+static bool root(char *path, size_t len)
 {
 	char exe[PATH_MAX - 64];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -97,44 +44,65 @@ static bool compiler(char *path, size_t len)
 	for (char *slash; (slash = strrchr(exe, '/'));) {
 		*slash = 0;
 		snprintf(path, len, "%s/tools/wasm/pulse-wasm-cc", exe);
-		if (!access(path, X_OK))
+		if (!access(path, X_OK)) {
+			snprintf(path, len, "%s", exe);
 			return true;
+		}
 	}
 	return false;
 }
 
-/* Compiles a text; its exit code. */
-static int compile(const char *text, const char *name, const char *suffix)
+/* Compiles a file of the tree to dir/NAME.so; the compiler's exit code. */
+static int compile(const char *file, const char *name, const char *options)
 {
-	char cc[PATH_MAX], src[PATH_MAX], command[4 * PATH_MAX];
+	char top[PATH_MAX], command[4 * PATH_MAX];
 	int status;
-	FILE *f;
 
-	if (!compiler(cc, sizeof(cc)))
+	if (!root(top, sizeof(top)))
 		return 77;
-	snprintf(src, sizeof(src), "%s/%s.%s", dir, name, suffix);
-	f = fopen(src, "w");
-	fputs(text, f);
-	fclose(f);
-	snprintf(command, sizeof(command), "%s %s -o %s/%s.so >%s/out 2>&1", cc, src,
-		 dir, name, dir);
+	snprintf(command, sizeof(command),
+		 "%s/tools/wasm/pulse-wasm-cc %s %s/%s -o %s/%s.so >%s/out 2>&1", top,
+		 options, top, file, dir, name, dir);
 	status = system(command);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* Compiles the module of this file, once. */
+/* The module of wasm/NAME.wat: 0 and its path; or why there is none. */
+static int module_of(const char *name, char *path)
+{
+	char file[64];
+
+	if (for_runtime()) {
+		snprintf(path, PATH_MAX, "%s/%s.wasm", for_runtime(), name);
+		return 0;
+	}
+	snprintf(file, sizeof(file), "selftests/abuse/wasm/%s.wat", name);
+	snprintf(path, PATH_MAX, "%s/%s.so", dir, name);
+	return compile(file, name, "");
+}
+
+static bool have_folder(void)
+{
+	static bool made;
+
+	if (!made && mkdtemp(dir)) {
+		made = true;
+		atexit(clean_up);
+	}
+	return made;
+}
+
+/* The module of most tests, made once. */
 static bool have_module(void)
 {
 	static int state;
 
 	if (state)
 		return state > 0;
-	if (!mkdtemp(dir))
+	if (!have_folder())
 		return false;
-	atexit(clean_up);
-	switch (compile(module_text, "module", "wat")) {
+	switch (module_of("module", module_path)) {
 	case 0:
-		snprintf(module_path, sizeof(module_path), "%s/module.so", dir);
 		state = 1;
 		break;
 	case 77:
@@ -244,10 +212,15 @@ KT_TEST(each_trap_fails_its_event_alone)
 	NEED_MODULE();
 	w = open_module(0, 1000000, PULSE_FOREVER);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		int err = run(w, cases[i].type, "abcdef");
+		int err = run(w, cases[i].type, "abcdef"), want = cases[i].err;
+		int trap = cases[i].trap;
 
-		KT_CHECKF(err == cases[i].err &&
-			  (int)stats_of(w).last_trap == cases[i].trap,
+		/* The stack of a runtime is not the thread's: fuel ends it. */
+		if (for_runtime() && trap == PULSE_WASM_TRAP_STACK) {
+			trap = PULSE_WASM_TRAP_FUEL;
+			want = -ETIMEDOUT;
+		}
+		KT_CHECKF(err == want && (int)stats_of(w).last_trap == trap,
 			  "type %d: %d, %s", cases[i].type, err,
 			  pulse_wasm_trap_name((int)stats_of(w).last_trap));
 		/* The next event gets an instance that never ran before. */
@@ -255,7 +228,7 @@ KT_TEST(each_trap_fails_its_event_alone)
 		KT_STREQ(reply, "ok1");
 	}
 	KT_EQ(stats_of(w).traps, ARRAY_SIZE(cases));
-	KT_EQ(stats_of(w).timeouts, 1);
+	KT_EQ(stats_of(w).timeouts, for_runtime() ? 2 : 1);
 	pulse_wasm_close(w);
 }
 
@@ -381,45 +354,139 @@ KT_TEST(what_is_no_module_is_refused_and_the_fix_told)
 	f = fdopen(mkstemp(path), "w");
 	fwrite("\0asm\1\0\0\0", 1, 8, f);
 	fclose(f);
-	o.path = path;
-	KT_EQ(pulse_wasm_open(&o, &w), -ENOPKG);
+	o.path = path;		/* a runtime finds that it exports nothing */
+	KT_EQ(pulse_wasm_open(&o, &w), for_runtime() ? -ENOEXEC : -ENOPKG);
 	unlink(path);
 	o.stack_bytes = 100;
 	KT_EQ(pulse_wasm_open(&o, &w), -EINVAL);
 	KT_CHECK(!w);
 }
 
+/* It is told by the compiler, or by the runtime as it loads it. */
+static void refused(const char *name)
+{
+	PULSE_OPTS(pulse_wasm_opts, o);
+	char path[PATH_MAX];
+	struct pulse_wasm *w;
+	int err = module_of(name, path);
+
+	if (for_runtime()) {
+		o.path = path;
+		err = pulse_wasm_open(&o, &w);
+	}
+	KT_CHECKF(err == (for_runtime() ? -ENOEXEC : 1), "%s: %d", name, err);
+}
+
 KT_TEST(a_module_that_asks_for_too_much_is_told_when_it_is_made)
 {
-	PULSE_OPTS(pulse_wasm_opts, o, .path = module_path, .max_pages = 1);
+	PULSE_OPTS(pulse_wasm_opts, o, .max_pages = 1);
 	struct pulse_wasm *w;
-	char path[PATH_MAX + 32];
+	char path[PATH_MAX];
 
 	NEED_MODULE();
-	KT_EQ(compile("(module (import \"env\" \"f\" (func)) (memory (export \"memory\") 1)"
-		      "(func (export \"pulse_handle\") (param i32) (result i32) (i32.const 0)))",
-		      "imports", "wat"), 1);
-	KT_EQ(compile("(module (memory (export \"memory\") 1))", "empty", "wat"), 1);
-	KT_EQ(compile("(module (memory (export \"memory\") 1)"
-		      "(func (export \"pulse_handle\") (result i32) (i32.const 0)))",
-		      "type", "wat"), 1);
-	KT_EQ(compile("not a module", "none", "wat"), 1);
-	/* Starts with more memory than it may have; loops in its start function. */
-	KT_EQ(compile("(module (memory (export \"memory\") 2)"
-		      "(func (export \"pulse_handle\") (param i32) (result i32) (i32.const 0)))",
-		      "big", "wat"), 0);
-	snprintf(path, sizeof(path), "%s/big.so", dir);
+	refused("imports");
+	refused("empty");
+	refused("type");
+	if (!for_runtime())
+		KT_EQ(compile("CHANGES", "none", ""), 1);
 	o.path = path;
+	KT_EQ(module_of("big", path), 0);
 	KT_EQ(pulse_wasm_open(&o, &w), -ENOMEM);
 	o.max_pages = 2;
 	KT_EQ(pulse_wasm_open(&o, &w), 0);
 	KT_EQ(pulse_wasm_close(w), 0);
-	KT_EQ(compile("(module (memory (export \"memory\") 1) (func $s (loop $l (br $l))) (start $s)"
-		      "(func (export \"pulse_handle\") (param i32) (result i32) (i32.const 0)))",
-		      "start", "wat"), 0);
-	snprintf(path, sizeof(path), "%s/start.so", dir);
+	KT_EQ(module_of("start", path), 0);
 	o.fuel = 10000;
 	KT_EQ(pulse_wasm_open(&o, &w), -ETIMEDOUT);
+}
+
+/* ---- WASI ------------------------------------------------------------------------ */
+
+static char lines[8][64];
+static int levels[8], nr_lines;
+
+static void on_line(int level, const char *text, size_t len, void *arg)
+{
+	(void)arg;
+	if (nr_lines == 8)
+		return;
+	levels[nr_lines] = level;
+	snprintf(lines[nr_lines++], sizeof(lines[0]), "%.*s", (int)len, text);
+}
+
+KT_TEST(wasi_is_there_in_part_and_the_rest_says_so)
+{
+	static const struct {
+		int type, want;
+	} cases[] = {
+		{ 1, 15 }, { 2, 8 }, { 3, 21 }, { 4, 21 }, { 5, 1 }, { 6, 28 },
+		{ 7, 21 }, { 8, 1 }, { 9, 21 }, { 10, 0 }, { 11, 21 }, { 12, 2 },
+		{ 13, 8 }, { 14, 52 }, { 15, 52 }, { 20, -EFAULT }, { 5, 1 },
+	};
+	PULSE_OPTS(pulse_wasm_opts, o, .on_log = on_line);
+	struct pulse_wasm *w;
+	char path[PATH_MAX];
+
+	NEED_MODULE();
+	KT_EQ(module_of("wasi", path), 0);
+	o.path = path;
+	KT_REQUIRE(pulse_wasm_open(&o, &w) == 0);
+	nr_lines = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int n = run(w, cases[i].type, "");
+
+		KT_CHECKF(n == cases[i].want, "type %d: %d", cases[i].type, n);
+	}
+	KT_EQ(stats_of(w).traps, 1);
+	KT_EQ(stats_of(w).last_trap, PULSE_WASM_TRAP_EXIT);
+	/* By lines; what has no end of line is one at the end of the run. */
+	KT_STREQ(lines[0], "hello wasi");
+	KT_EQ(levels[0], PULSE_LOG_WARN);
+	KT_STREQ(lines[1], "more");
+	/* What was written before a piece that is not there. */
+	KT_STREQ(lines[2], "hello wasi");
+	KT_EQ(levels[2], PULSE_LOG_INFO);
+	KT_EQ(nr_lines, 4);
+	KT_EQ(pulse_wasm_close(w), 0);
+}
+
+/* examples/wasm/words.c, with the C library of wasi-libc. */
+KT_TEST(a_c_program_with_its_library)
+{
+	PULSE_OPTS(pulse_wasm_opts, o, .on_log = on_line, .on_reply = on_reply,
+		   .arg = reply);
+	struct pulse_wasm *w;
+	char path[PATH_MAX];
+
+	NEED_MODULE();
+	snprintf(path, sizeof(path), "%s/words.%s", for_runtime() ? for_runtime() : dir,
+		 for_runtime() ? "wasm" : "so");
+	if (!for_runtime()) {
+		int err = compile("examples/wasm/words.c", "words", "--wasi");
+
+		if (err == 77)
+			KT_SKIP("no wasi-libc, clang or lld (apt install them)");
+		KT_EQ(err, 0);
+	}
+	o.path = path;
+	KT_REQUIRE(pulse_wasm_open(&o, &w) == 0);
+	nr_lines = 0;
+	KT_EQ(run(w, 1, "the cat and the dog and the end"), 1);
+	KT_STREQ(reply, "the 3\nand 2\ncat 1\ndog 1\nend 1\n");
+	KT_EQ(nr_lines, 1);
+	KT_STREQ(lines[0], "5 words");
+	KT_EQ(run(w, 1, ""), 1);
+	KT_STREQ(reply, "");
+	/* It asks for memory until there is none, says so itself, and goes on. */
+	KT_EQ(run(w, 1, "!memory"), -ENOMEM);
+	KT_EQ(stats_of(w).traps, 0);
+	KT_EQ(run(w, 1, "!abort"), -EFAULT);
+	KT_EQ(stats_of(w).last_trap, PULSE_WASM_TRAP_UNREACHABLE);
+	KT_EQ(run(w, 1, "!exit"), -EFAULT);
+	KT_EQ(stats_of(w).last_trap, PULSE_WASM_TRAP_EXIT);
+	KT_EQ(run(w, 1, "a b a"), 1);
+	KT_STREQ(reply, "a 2\nb 1\n");
+	KT_EQ(pulse_wasm_close(w), 0);
 }
 
 KT_MAIN()

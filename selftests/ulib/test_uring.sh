@@ -15,8 +15,7 @@ if [ "$(cat /proc/sys/kernel/io_uring_disabled 2>/dev/null || echo 0)" = 2 ]; th
 fi
 echo "KTAP version 1"
 for t in "$O"/selftests/ulib/io/test_* "$O"/selftests/ulib/ws/test_*; do
-	# connections of io_uring stay on their loop
-	case $t in *.d|*/ws/test_migrate) continue ;; esac
+	case $t in *.d) continue ;; esac
 	PULSE_POLLER=io_uring selftests/run-one "$t" >"$tmp/out" 2>"$tmp/err"
 	point "${t##*/ulib/} with io_uring"
 done

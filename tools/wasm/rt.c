@@ -21,6 +21,8 @@
 
 #include <pulse-u/wasm.h>
 
+#include "wasi.h"
+
 #define SLICE	65536U		/* steps from one look at the clock to the next */
 #define PAGE	65536U
 #define TABLE_MAX 1000000U
@@ -35,10 +37,15 @@ struct run {
 	jmp_buf out;
 };
 
-/* What imports are given: the instance they belong to. */
+/* What imports are given: of the instance they belong to. */
+struct Z_wasi_snapshot_preview1_instance_t {
+	struct pulse__wasi wasi;
+};
+
 struct Z_pulse_instance_t {
 	MODULE_T module;
 	uint32_t max_pages;
+	struct Z_wasi_snapshot_preview1_instance_t wasi;
 };
 
 /* A word of static TLS: a step costs no call to find it. */
@@ -284,6 +291,62 @@ uint32_t Z_pulseZ_reply(struct Z_pulse_instance_t *self, uint32_t data,
 	return (uint32_t)now->call->reply(now->call->host, p, len);
 }
 
+/* ---- WASI: wasi.h ---------------------------------------------------------------- */
+
+static uint8_t *wasi_memory(void *arg, uint32_t at, uint32_t len)
+{
+	struct Z_pulse_instance_t *self = arg;
+	wasm_rt_memory_t *m = MODULE_MEMORY(&self->module);
+
+	return (uint64_t)at + len > m->size ? NULL : m->data + at;
+}
+
+static void wasi_log(void *arg, int level, const char *text, size_t len)
+{
+	(void)arg;
+	if (now->call->log)
+		now->call->log(now->call->host, level, text, len);
+}
+
+/* Those that a module does not import are thrown away by the linker. */
+#define WASI(name) Z_wasi_snapshot_preview1Z_##name
+#define WASI_DEF(name, params, answer)						\
+	uint32_t WASI(name)(struct Z_wasi_snapshot_preview1_instance_t *i,	\
+			    WASI_ARGS params);					\
+	uint32_t WASI(name)(struct Z_wasi_snapshot_preview1_instance_t *i,	\
+			    WASI_ARGS params)					\
+	{									\
+		return answer;							\
+	}
+#define WASI_ARGS(...) __VA_ARGS__
+
+WASI_DEF(fd_write, (uint32_t fd, uint32_t iovs, uint32_t nr, uint32_t out),
+	 pulse__wasi_fd_write(&i->wasi, fd, iovs, nr, out))
+WASI_DEF(fd_fdstat_get, (uint32_t fd, uint32_t out),
+	 pulse__wasi_fd_fdstat_get(&i->wasi, fd, out))
+WASI_DEF(fd_prestat_get, (uint32_t fd, uint32_t out),
+	 ((void)i, (void)fd, (void)out, PULSE__WASI_NO_FOLDERS))
+WASI_DEF(clock_time_get, (uint32_t id, uint64_t precision, uint32_t out),
+	 pulse__wasi_clock_time_get(&i->wasi, id, precision, out))
+WASI_DEF(random_get, (uint32_t at, uint32_t len),
+	 pulse__wasi_random_get(&i->wasi, at, len))
+WASI_DEF(args_sizes_get, (uint32_t nr, uint32_t bytes),
+	 pulse__wasi_none(&i->wasi, nr, bytes))
+WASI_DEF(args_get, (uint32_t at, uint32_t text),
+	 ((void)i, (void)at, (void)text, PULSE__WASI_OK))
+WASI_DEF(environ_sizes_get, (uint32_t nr, uint32_t bytes),
+	 pulse__wasi_none(&i->wasi, nr, bytes))
+WASI_DEF(environ_get, (uint32_t at, uint32_t text),
+	 ((void)i, (void)at, (void)text, PULSE__WASI_OK))
+
+void WASI(proc_exit)(struct Z_wasi_snapshot_preview1_instance_t *i, uint32_t code);
+void WASI(proc_exit)(struct Z_wasi_snapshot_preview1_instance_t *i, uint32_t code)
+{
+	(void)i;
+	(void)code;
+	trap(PULSE_WASM_TRAP_EXIT);
+}
+
 /* ---- runs ---------------------------------------------------------------------- */
 
 static void begin(struct run *r, struct pulse_wasm_call *call, char *here)
@@ -296,8 +359,9 @@ static void begin(struct run *r, struct pulse_wasm_call *call, char *here)
 	now = r;
 }
 
-static void finish(struct run *r, struct run *outer)
+static void finish(struct run *r, struct run *outer, struct pulse__wasi *wasi)
 {
+	pulse__wasi_flush(wasi);
 	r->call->fuel = r->used + slice(r) - r->left;
 	now = outer;
 }
@@ -318,6 +382,9 @@ static void *make(struct pulse_wasm_call *call, uint32_t max_pages)
 
 	if (!self)
 		return NULL;
+	self->wasi.wasi.arg = self;
+	self->wasi.wasi.memory = wasi_memory;
+	self->wasi.wasi.log = wasi_log;
 	begin(&r, call, &here);
 	if (!setjmp(r.out)) {
 		MODULE_INSTANTIATE(&self->module, self);
@@ -325,7 +392,7 @@ static void *make(struct pulse_wasm_call *call, uint32_t max_pages)
 		MODULE_INITIALIZE(&self->module);
 #endif
 	}
-	finish(&r, outer);
+	finish(&r, outer, &self->wasi.wasi);
 	if (!call->trap)
 		return self;
 	end(self);
@@ -342,7 +409,7 @@ static void run(void *instance, struct pulse_wasm_call *call)
 	if (!setjmp(r.out))
 		call->result = (int32_t)MODULE_HANDLE(&self->module,
 						      (uint32_t)call->type);
-	finish(&r, outer);
+	finish(&r, outer, &self->wasi.wasi);
 }
 
 __attribute__((constructor)) static void loaded(void)

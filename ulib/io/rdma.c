@@ -2,6 +2,10 @@
 /*
  * rdma.c - RDMA connections as transports: slots, credits, messages. rdma.h has
  * the protocol.
+ *
+ * Each has queues and descriptors of its own, so that it moves to another loop by
+ * being watched there: by the first watch() or close() after the move, which is
+ * that loop's thread's. What was done meanwhile is still in the queues.
  */
 #include "io/rdma.h"
 
@@ -227,7 +231,7 @@ static uint32_t due(const struct pulse__rdma *r)
 static void post(struct pulse__rdma *r)
 {
 	if (!r->posted && (due(r) || (r->more && r->end)) &&
-	    !pulse_poller_post_task(r->t.poller, &r->again))
+	    !pulse_poller_post_task(r->t.poller, &r->again->task))
 		r->posted = true;
 }
 
@@ -257,8 +261,10 @@ static void drop(struct pulse__rdma *r)
 
 static void maybe_free(struct pulse__rdma *r)
 {
-	if (r->closed && !r->end && !r->calls && !r->posted)
+	if (r->closed && !r->end && !r->calls && !r->posted) {
+		pulse__free(r->again);
 		pulse__free(r);
+	}
 }
 
 /* Closed, and still there: what comes next? */
@@ -281,8 +287,14 @@ void pulse__rdma_tell(struct pulse__rdma *r, uint32_t more)
 	if (events & PULSE_TRANSPORT_ERROR)
 		r->err_told = true;
 	if (events) {
+		bool moved = false;
+
 		r->calls++;
+		r->moved = &moved;
 		r->t.fn(&r->t, events, r->t.arg);
+		if (moved)
+			return;		/* another thread's by now */
+		r->moved = NULL;
 		r->calls--;
 	}
 	settle(r);
@@ -293,9 +305,15 @@ void pulse__rdma_tell(struct pulse__rdma *r, uint32_t more)
 static void run_again(struct pulse_poller *poller,
 		      struct pulse_poller_task *task)
 {
-	struct pulse__rdma *r = container_of(task, struct pulse__rdma, again);
+	struct pulse__rdma_again *again =
+		container_of(task, struct pulse__rdma_again, task);
+	struct pulse__rdma *r = again->rdma;
 
 	(void)poller;
+	if (!r) {		/* it has moved without this task */
+		pulse__free(again);
+		return;
+	}
 	r->posted = false;
 	if (r->more && r->end)
 		pulse__rdma_pull(r);
@@ -455,12 +473,83 @@ static ssize_t rdma_recv(struct pulse_transport *t, const struct iovec *iov,
 	return err < 0 ? err : total;
 }
 
+static int watch_end(struct pulse__rdma *r)
+{
+	int err = 0;
+
+	if (!r->news_id)
+		err = pulse_poller_add(r->t.poller, r->news_fd, PULSE_POLLER_IN,
+				       pulse__rdma_news, r, &r->news_id);
+	if (!err && !r->done_id)
+		err = pulse_poller_add(r->t.poller, r->done_fd, PULSE_POLLER_IN,
+				       was_done_event, r, &r->done_id);
+	return err;
+}
+
+/* The loop it has moved to takes it up. */
+static int arrive(struct pulse__rdma *r)
+{
+	int err = r->away ? watch_end(r) : 0;
+
+	if (err || !r->away)
+		return err;
+	r->away = false;
+	pulse__poller_end_add(r->t.poller, &r->loop_end, loop_goes);
+	pulse__rdma_pull(r);
+	return 0;
+}
+
 static int rdma_watch(struct pulse_transport *t, uint32_t events)
 {
 	struct pulse__rdma *r = to_rdma(t);
+	int err = arrive(r);
 
+	if (err)
+		return err;
 	r->watched = events;
 	post(r);
+	return 0;
+}
+
+static struct pulse__rdma_again *again_of(struct pulse__rdma *r)
+{
+	struct pulse__rdma_again *again = pulse__malloc(sizeof(*again));
+
+	if (again)
+		*again = (struct pulse__rdma_again){ .task.fn = run_again,
+						     .rdma = r };
+	return again;
+}
+
+static int rdma_move(struct pulse_transport *t, struct pulse_poller *to)
+{
+	struct pulse__rdma *r = to_rdma(t);
+	struct pulse__rdma_again *fresh;
+
+	if (!r->open)
+		return -EBUSY;
+	if (r->posted) {
+		fresh = again_of(r);
+		if (!fresh)
+			return -ENOMEM;
+		r->again->rdma = NULL;
+		r->again = fresh;
+		r->posted = false;
+	}
+	if (r->news_id)
+		pulse_poller_del(t->poller, r->news_id);
+	if (r->done_id)
+		pulse_poller_del(t->poller, r->done_id);
+	r->news_id = 0;
+	r->done_id = 0;
+	pulse__poller_end_del(&r->loop_end);
+	if (r->moved)
+		*r->moved = true;
+	r->moved = NULL;
+	r->calls = 0;
+	r->watched = 0;
+	r->away = true;
+	t->poller = to;
 	return 0;
 }
 
@@ -481,6 +570,7 @@ static int rdma_shutdown(struct pulse_transport *t)
 static void rdma_close(struct pulse_transport *t, bool reset)
 {
 	struct pulse__rdma *r = to_rdma(t);
+	bool lost = arrive(r);
 
 	pulse__list_del(&r->link);
 	pulse__list_init(&r->link);
@@ -496,8 +586,9 @@ static void rdma_close(struct pulse_transport *t, bool reset)
 		r->leaving = true;
 		r->engine->disconnect(r->end);
 	}
-	if (!r->open || pulse_poller_timer_arm(t->poller, &r->timer,
-					       pulse_now_ns() + LINGER_NS))
+	if (!r->open || lost ||
+	    pulse_poller_timer_arm(t->poller, &r->timer,
+				   pulse_now_ns() + LINGER_NS))
 		drop(r);
 	settle(r);
 	maybe_free(r);
@@ -526,12 +617,27 @@ static int rdma_address(struct pulse_transport *t, bool peer, char *buf,
 	return err ? err : pulse__addr_rename(text, "", "rdma:", buf, len);
 }
 
+/* What the device has not said yet that the peer's side has: of whole slots. */
+static void rdma_stats(const struct pulse_transport *t,
+		       struct pulse_transport_stats *out)
+{
+	const struct pulse__rdma *r = container_of(t, struct pulse__rdma, t);
+
+	for (uint32_t n = r->done; r->memory && n != r->sent; n++) {
+		const struct pulse__rdma_head *head = (const void *)
+			slot(r, r->slots + n % r->slots);
+
+		out->unsent += le32toh(head->bytes);
+	}
+}
+
 static const struct pulse_transport_ops ops = {
 	.sz = sizeof(struct pulse_transport_ops),
 	.name = "rdma",
 	.features = PULSE_TRANSPORT_STREAM | PULSE_TRANSPORT_RELIABLE |
 		    PULSE_TRANSPORT_ORDERED | PULSE_TRANSPORT_HALF_CLOSE |
-		    PULSE_TRANSPORT_ZERO_COPY | PULSE_TRANSPORT_RESET,
+		    PULSE_TRANSPORT_ZERO_COPY | PULSE_TRANSPORT_RESET |
+		    PULSE_TRANSPORT_MOVES,
 	.send = rdma_send,
 	.recv = rdma_recv,
 	.view = rdma_view,
@@ -540,6 +646,8 @@ static const struct pulse_transport_ops ops = {
 	.close = rdma_close,
 	.error = rdma_error,
 	.address = rdma_address,
+	.move = rdma_move,
+	.stats = rdma_stats,
 };
 
 /* ---- making one --------------------------------------------------------------- */
@@ -554,7 +662,11 @@ struct pulse__rdma *pulse__rdma_new(struct pulse_poller *poller,
 	r->t.ops = &ops;
 	r->t.poller = poller;
 	r->engine = engine;
-	r->again.fn = run_again;
+	r->again = again_of(r);
+	if (!r->again) {
+		pulse__free(r);
+		return NULL;
+	}
 	r->timer.fn = too_late;
 	pulse__list_init(&r->link);
 	pulse__poller_end_add(poller, &r->loop_end, loop_goes);
@@ -583,7 +695,7 @@ static unsigned char *map(size_t bytes)
 
 int pulse__rdma_prepare(struct pulse__rdma *r, uint32_t ring_bytes)
 {
-	int err, news_fd, done_fd;
+	int err;
 
 	divide(r, ring_bytes);
 	r->memory = map(memory_bytes(r));
@@ -591,16 +703,10 @@ int pulse__rdma_prepare(struct pulse__rdma *r, uint32_t ring_bytes)
 	if (!r->memory || !r->inbox)
 		return -ENOMEM;
 	err = r->engine->prepare(r->end, r->memory, memory_bytes(r), r->slots,
-				 r->slots, &news_fd, &done_fd);
+				 r->slots, &r->news_fd, &r->done_fd);
 	for (uint32_t i = 0; !err && i < r->slots; i++)
 		err = r->engine->post_recv(r->end, slot(r, i), r->slot_bytes, i);
-	if (!err && !r->news_id)
-		err = pulse_poller_add(r->t.poller, news_fd, PULSE_POLLER_IN,
-				       pulse__rdma_news, r, &r->news_id);
-	if (!err)
-		err = pulse_poller_add(r->t.poller, done_fd, PULSE_POLLER_IN,
-				       was_done_event, r, &r->done_id);
-	return err;
+	return err ? err : watch_end(r);
 }
 
 void pulse__rdma_hello(const struct pulse__rdma *r,

@@ -47,13 +47,22 @@ struct pulse__rdma_message {
 	uint32_t slot, bytes;
 };
 
+struct pulse__rdma;
+
+/* A task of the poller; of nobody once what posted it has moved. */
+struct pulse__rdma_again {
+	struct pulse_poller_task task;
+	struct pulse__rdma *rdma;
+};
+
 struct pulse__rdma {
 	struct pulse_transport t;
 	const struct pulse__rdma_engine *engine;
 	void *end;		/* of the engine; NULL: given up */
+	int news_fd, done_fd;
 	uint64_t news_id, done_id;
 	struct pulse_poller_timer timer; /* to connect, or to be through with all */
-	struct pulse_poller_task again;
+	struct pulse__rdma_again *again;
 	struct pulse__poller_end loop_end;
 	struct pulse__list link;	/* of its listener, until it is handed out */
 	struct pulse_listener *of;
@@ -71,9 +80,11 @@ struct pulse__rdma {
 	uint32_t sent, done;	/* sends that were posted, that are through */
 
 	uint32_t watched, calls;
+	bool *moved;		/* of the handler that is under way */
 	int err;
 	bool posted, open, ended, shut, end_due, gone, leaving;
 	bool closed, err_told, err_taken, more;
+	bool away;		/* moved, and not watched yet */
 };
 
 /* rdma_meet.c: the engine has news. */

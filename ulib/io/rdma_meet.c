@@ -28,7 +28,7 @@ static const struct pulse__rdma_engine *load_engine(void)
 
 	e = __atomic_load_n(&used, __ATOMIC_ACQUIRE);
 	if (!e)
-		e = pulse__plugin_symbol("rdma", "pulse__rdma_engine");
+		e = pulse__plugin_symbol("transport", "rdma", "pulse__rdma_engine");
 	if (e && e->abi != PULSE__RDMA_ABI) {
 		pulse__warn_once("transport-rdma.so is of another version of the library");
 		return NULL;

@@ -305,6 +305,16 @@ static int shm_address(struct pulse_transport *t, bool peer, char *buf,
 	return pulse__addr_rename(text, "unix:", "shm:", buf, len);
 }
 
+/* What the peer has not taken out of its ring; its word, so within reason. */
+static void shm_stats(const struct pulse_transport *t,
+		      struct pulse_transport_stats *out)
+{
+	const struct pulse__shm *shm = container_of(t, struct pulse__shm, t);
+	uint64_t used = shm->tx_tail - READ_ONCE(shm->tx->head);
+
+	out->unsent = used > shm->size ? 0 : used;
+}
+
 static const struct pulse_transport_ops shm_ops = {
 	.sz = sizeof(shm_ops),
 	.name = "shm",
@@ -319,6 +329,7 @@ static const struct pulse_transport_ops shm_ops = {
 	.close = shm_close,
 	.error = shm_error,
 	.address = shm_address,
+	.stats = shm_stats,
 };
 
 int pulse__shm_adopt(struct pulse_poller *poller, int fd,

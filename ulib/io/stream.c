@@ -312,7 +312,8 @@ static void stream_stats(const struct pulse_transport *t,
 		.features = PULSE_TRANSPORT_STREAM |			\
 			    PULSE_TRANSPORT_RELIABLE |			\
 			    PULSE_TRANSPORT_ORDERED |			\
-			    PULSE_TRANSPORT_HALF_CLOSE | (more),	\
+			    PULSE_TRANSPORT_HALF_CLOSE |		\
+			    PULSE_TRANSPORT_MOVES | (more),		\
 		.send = stream_send,					\
 		.recv = stream_recv,					\
 		.view = stream_view,					\

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * tcp_uring.c - the TCP carrier on an io_uring poller; sending stands in
- * tcp_uring_send.c.
+ * tcp_uring_send.c, going to another poller in tcp_uring_move.c.
  *
  * One multishot request a stream puts what comes into buffers that all streams
  * share; view() hands such a buffer out as it is. What a handler does not take, or
@@ -163,12 +163,23 @@ void pulse__uring_drop_streams(struct pulse_poller *p)
 
 /* ---- calls ---------------------------------------------------------------- */
 
-static void call(struct pulse__uring_stream *s, uint32_t events)
+/* False: its handler has moved it, and it is another thread's from then on. */
+static bool call(struct pulse__uring_stream *s, uint32_t events)
 {
+	struct pulse__uring *u = pulse__uring_owner(s);
+
+	u->calling = s;
+	s->in_call = true;
 	s->t.fn(&s->t, events, s->t.arg);
+	if (unlikely(u->calling != s))
+		return false;
+	u->calling = NULL;
+	s->in_call = false;
+	return true;
 }
 
-static void put_aside(struct pulse__uring_stream *s, const uint8_t *p, size_t n)
+void pulse__uring_put_aside(struct pulse__uring_stream *s, const uint8_t *p,
+			    size_t n)
 {
 	struct pulse__spill *spill = pulse__malloc(sizeof(*spill) + n);
 
@@ -187,24 +198,24 @@ static void put_aside(struct pulse__uring_stream *s, const uint8_t *p, size_t n)
 	s->spill_last = &spill->next;
 }
 
-/* Something is there to be taken: the handler, as long as it wants to hear. */
-static bool tell_read(struct pulse__uring_stream *s)
+/*
+ * Something is there to be taken: the handler, as long as it wants to hear.
+ * False: it has moved the stream.
+ */
+static bool tell_read(struct pulse__uring_stream *s, bool *told)
 {
 	uint32_t events = (s->watched & PULSE_TRANSPORT_READ) |
 			  (s->err ? PULSE_TRANSPORT_ERROR : 0U);
-	bool told = events && !s->closed;
 
-	if (told) {
-		s->in_call = true;
-		call(s, events);
-		s->in_call = false;
-	}
+	*told = events && !s->closed;
+	if (*told && unlikely(!call(s, events)))
+		return false;
 	if (s->now_bytes && !s->closed)
-		put_aside(s, s->now, s->now_bytes);
+		pulse__uring_put_aside(s, s->now, s->now_bytes);
 	s->now_bytes = 0;
 	if (s->spill || s->err || s->eof)
 		pulse__uring_make_ready(s);
-	return told;
+	return true;
 }
 
 static bool received(struct pulse_poller *p, struct pulse__uring_stream *s,
@@ -224,19 +235,21 @@ static bool received(struct pulse_poller *p, struct pulse__uring_stream *s,
 			uint8_t *at = u->mem + (size_t)u->lent * u->buf_bytes;
 
 			if (unlikely(s->spill)) {
-				put_aside(s, at, (size_t)res);
+				pulse__uring_put_aside(s, at, (size_t)res);
 				pulse__uring_make_ready(s);
 			} else {
 				s->now = at;
 				s->now_bytes = (size_t)res;
-				told = tell_read(s);
+				if (unlikely(!tell_read(s, &told)))
+					return true;
 			}
 		} else if (res == -ENOBUFS) {
 			pulse__uring_more_bufs(u);
 		} else if (res != -ECANCELED && res != -EINTR) {
 			s->eof = !res;
 			s->err = res;
-			told = tell_read(s);
+			if (!tell_read(s, &told))
+				return true;
 		}
 	}
 	if (unlikely(!s->receiving)) {
@@ -254,16 +267,14 @@ static bool writable(struct pulse__uring_stream *s, int res)
 
 	s->polling = false;
 	if (res != -ECANCELED) {
-		s->in_call = true;
 		if (s->backlog && !pulse__uring_send_backlog(s))
 			res &= ~POLLOUT;
 		if (res < 0 || res & (POLLERR | POLLHUP))
 			events |= PULSE_TRANSPORT_ERROR;
 		if (res > 0 && res & POLLOUT)
 			events |= s->watched & PULSE_TRANSPORT_WRITE;
-		if (events && !s->closed)
-			call(s, events);
-		s->in_call = false;
+		if (events && !s->closed && unlikely(!call(s, events)))
+			return true;
 	}
 	pulse__uring_arm(s);
 	maybe_free(s);
@@ -298,9 +309,9 @@ void pulse__uring_keep(struct pulse_poller *p, uint64_t data, int res,
 		if (s->closed)
 			break;
 		if (res > 0)
-			put_aside(s, pulse__uring_of(p)->mem +
-				  (size_t)(flags >> IORING_CQE_BUFFER_SHIFT) *
-				  pulse__uring_of(p)->buf_bytes, (size_t)res);
+			pulse__uring_put_aside(s, pulse__uring_of(p)->mem +
+				(size_t)(flags >> IORING_CQE_BUFFER_SHIFT) *
+				pulse__uring_of(p)->buf_bytes, (size_t)res);
 		else if (!res)
 			s->eof = true;
 		else if (res != -ECANCELED && res != -ENOBUFS && res != -EINTR)
@@ -328,8 +339,13 @@ int pulse__uring_call_ready(struct pulse_poller *p)
 						ready);
 
 		unlist(&s->ready);
-		if (s->watched & PULSE_TRANSPORT_READ || s->err)
-			n += tell_read(s);
+		if (s->watched & PULSE_TRANSPORT_READ || s->err) {
+			bool told, here = tell_read(s, &told);
+
+			n += told;
+			if (unlikely(!here))
+				continue;
+		}
 		/* It is armed again when all that was put aside is taken. */
 		pulse__uring_arm(s);
 		maybe_free(s);
@@ -499,11 +515,28 @@ static int stream_shutdown(struct pulse_transport *t)
 	return shutdown(s->fd, SHUT_WR) ? -errno : 0;
 }
 
+/* What is unsent is thrown away. */
+static void cut(struct pulse__uring_stream *s)
+{
+	struct linger now = { .l_onoff = 1 };
+
+	pulse__free(s->backlog);
+	s->backlog = NULL;
+	setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+void pulse__uring_drop(struct pulse__uring_stream *s, bool reset)
+{
+	if (reset)
+		cut(s);
+	s->closed = true;
+	maybe_free(s);
+}
+
 static void stream_close(struct pulse_transport *t, bool reset)
 {
 	struct pulse__uring_stream *s = pulse__uring_to_stream(t);
 	struct pulse__uring *u = pulse__uring_owner(s);
-	struct linger now = { .l_onoff = 1 };
 	bool was_in_call = s->in_call;
 
 	s->now_bytes = 0;
@@ -512,11 +545,8 @@ static void stream_close(struct pulse_transport *t, bool reset)
 		pulse__uring_flush(u);
 	s->closed = true;
 	s->watched = 0;
-	if (reset) {
-		pulse__free(s->backlog);
-		s->backlog = NULL;
-		setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	}
+	if (reset)
+		cut(s);
 	/* They hold the file: it is to be closed when close() returns. */
 	if (pulse__uring_mine(u)) {
 		if (s->receiving)
@@ -567,13 +597,10 @@ static void stream_stats(const struct pulse_transport *t,
 		out->unsent += s->backlog->len - s->backlog->at;
 }
 
-static const struct pulse_transport_ops uring_ops = {
-	.sz = sizeof(uring_ops),
+const struct pulse_transport_ops pulse__uring_ops = {
+	.sz = sizeof(pulse__uring_ops),
 	.name = "tcp",
-	.features = PULSE_TRANSPORT_STREAM | PULSE_TRANSPORT_RELIABLE |
-		    PULSE_TRANSPORT_RESET |
-		    PULSE_TRANSPORT_ORDERED | PULSE_TRANSPORT_HALF_CLOSE |
-		    PULSE_TRANSPORT_ZERO_COPY,
+	.features = PULSE__URING_FEATURES,
 	.send = pulse__uring_send,
 	.recv = stream_recv,
 	.view = stream_view,
@@ -582,6 +609,7 @@ static const struct pulse_transport_ops uring_ops = {
 	.close = stream_close,
 	.error = stream_error,
 	.address = stream_address,
+	.move = pulse__uring_move,
 	.stats = stream_stats,
 };
 
@@ -592,7 +620,7 @@ int pulse__uring_adopt(struct pulse_poller *p, int fd,
 
 	if (!s)
 		return -ENOMEM;
-	s->t.ops = &uring_ops;
+	s->t.ops = &pulse__uring_ops;
 	s->t.poller = p;
 	s->fd = fd;
 	s->spill_last = &s->spill;

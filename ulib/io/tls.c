@@ -13,7 +13,12 @@
  * close() leaves the queue to be sent: the object lingers without its owner
  * until it is empty, for some seconds, or until the loop goes. It is freed when
  * nobody is in it: no handler (calls), no posted task, no lingering.
+ *
+ * move() takes the session and the queue along as they are, and moves the lower
+ * transport. A task that is posted stays behind without us. When the handler is
+ * back that did it the object is another thread's: tell() says so.
  */
+#include "io/chunks.h"
 #include "io/tls.h"
 
 #include <stdio.h>
@@ -23,10 +28,12 @@
 /* Plain bytes that a send takes at most. */
 #define SEND_MAX	(4 * RECORD_MAX)
 
-struct chunk {
-	struct chunk *next;
-	size_t at, len, room;
-	unsigned char data[];
+struct tls;
+
+/* A task of the poller; of nobody once what posted it has moved. */
+struct again {
+	struct pulse_poller_task task;
+	struct tls *tls;
 };
 
 struct tls {
@@ -34,13 +41,14 @@ struct tls {
 	struct pulse_transport *lower;
 	struct pulse_tls *ctx;
 	void *session;
-	struct chunk *first, **last;
-	struct pulse_poller_task again;
+	struct pulse__chunks out;
+	struct again *again;
 	struct pulse_poller_timer timer;	/* handshake, then lingering */
 	struct pulse__list link;		/* of the listener */
 	struct pulse__poller_end end;
 	uint32_t watched;
 	uint32_t calls;		/* handlers and lower calls under way */
+	bool *moved;		/* of the handler that is under way */
 	int err;		/* why it is broken; as it was told */
 	bool connecting, shaking, told_err;
 	bool flying;		/* the lower transport has our memory */
@@ -64,17 +72,6 @@ static void lower_event(struct pulse_transport *lower, uint32_t events,
 			void *arg);
 
 /* ---- life ----------------------------------------------------------------- */
-
-static void free_chunks(struct tls *tls)
-{
-	while (tls->first) {
-		struct chunk *c = tls->first;
-
-		tls->first = c->next;
-		pulse__free(c);
-	}
-	tls->last = &tls->first;
-}
 
 /* A socket that is closed with bytes unread is reset, and so is what it sent. */
 static void drain(struct tls *tls)
@@ -107,18 +104,27 @@ static void maybe_free(struct tls *tls)
 	pulse__poller_end_del(&tls->end);
 	if (tls->session)
 		engine(tls)->session_free(tls->session);
-	free_chunks(tls);
+	pulse__chunks_free(&tls->out);
 	pulse__tls_put(tls->ctx);
+	pulse__free(tls->again);
 	pulse__free(tls);
 }
 
-static void tell(struct tls *tls, uint32_t events)
+/* False: its handler has moved it, and nobody here may touch it any more. */
+static bool tell(struct tls *tls, uint32_t events)
 {
+	bool moved = false;
+
 	if (tls->closed || !events)
-		return;
+		return true;
 	tls->calls++;
+	tls->moved = &moved;
 	tls->t.fn(&tls->t, events, tls->t.arg);
+	if (moved)
+		return false;
+	tls->moved = NULL;
 	tls->calls--;
+	return true;
 }
 
 /* ---- out ------------------------------------------------------------------ */
@@ -126,43 +132,15 @@ static void tell(struct tls *tls, uint32_t events)
 static int put(void *arg, const void *data, size_t len)
 {
 	struct tls *tls = arg;
-	struct chunk *c = tls->first ?
-			  container_of(tls->last, struct chunk, next) : NULL;
 
-	/* What is in flight must not be touched, nor grow. */
-	if (!c || (tls->flying && c == tls->first) || c->room - c->len < len) {
-		size_t room = len > 4096 ? len : 4096;
-
-		c = pulse__malloc(sizeof(*c) + room);
-		if (!c)
-			return -ENOMEM;
-		*c = (struct chunk){ .room = room };
-		*tls->last = c;
-		tls->last = &c->next;
-	}
-	memcpy(c->data + c->len, data, len);
-	c->len += len;
-	return 0;
-}
-
-static void chunk_sent(struct tls *tls, size_t n)
-{
-	struct chunk *c = tls->first;
-
-	c->at += n;
-	if (c->at < c->len)
-		return;
-	tls->first = c->next;
-	if (!tls->first)
-		tls->last = &tls->first;
-	pulse__free(c);
+	return pulse__chunks_put(&tls->out, tls->flying, data, len);
 }
 
 /* 0 all is out; -EAGAIN; broken. */
 static int flush(struct tls *tls)
 {
-	while (tls->first && !tls->flying) {
-		struct chunk *c = tls->first;
+	while (tls->out.first && !tls->flying) {
+		struct pulse__chunk *c = tls->out.first;
 		struct iovec iov = { c->data + c->at, c->len - c->at };
 		ssize_t n = pulse_transport_send(tls->lower, &iov, 1);
 
@@ -171,9 +149,9 @@ static int flush(struct tls *tls)
 		else if (n < 0)
 			return (int)n;
 		else
-			chunk_sent(tls, (size_t)n);
+			pulse__chunks_sent(&tls->out, (size_t)n);
 	}
-	if (tls->first)
+	if (tls->out.first)
 		return -EAGAIN;
 	if (tls->shut && !tls->shut_done) {
 		tls->shut_done = true;
@@ -219,7 +197,7 @@ static bool has_more(const struct tls *tls)
 static void post_again(struct tls *tls)
 {
 	if (!tls->posted &&
-	    !pulse_poller_post_task(tls->t.poller, &tls->again))
+	    !pulse_poller_post_task(tls->t.poller, &tls->again->task))
 		tls->posted = true;
 }
 
@@ -232,8 +210,8 @@ static void settle(struct tls *tls)
 		return;
 	if (tls->shaking || tls->watched & PULSE_TRANSPORT_READ)
 		want |= PULSE_TRANSPORT_READ;
-	if ((tls->first && !tls->flying) ||
-	    (!tls->first && tls->watched & PULSE_TRANSPORT_WRITE))
+	if ((tls->out.first && !tls->flying) ||
+	    (!tls->out.first && tls->watched & PULSE_TRANSPORT_WRITE))
 		want |= PULSE_TRANSPORT_WRITE;
 	if (tls->err)
 		want = 0;
@@ -246,10 +224,15 @@ static void settle(struct tls *tls)
 static void run_again(struct pulse_poller *poller,
 		      struct pulse_poller_task *task)
 {
-	struct tls *tls = container_of(task, struct tls, again);
+	struct again *again = container_of(task, struct again, task);
+	struct tls *tls = again->tls;
 	uint32_t told = 0;
 
 	(void)poller;
+	if (!tls) {
+		pulse__free(again);
+		return;
+	}
 	tls->posted = false;
 	tls->calls++;
 	if (tls->err && !tls->told_err) {
@@ -260,7 +243,8 @@ static void run_again(struct pulse_poller *poller,
 	} else if (tls->session && has_more(tls)) {
 		told = tls->watched & PULSE_TRANSPORT_READ;
 	}
-	tell(tls, told);
+	if (!tell(tls, told))
+		return;
 	if (!tls->closed && !tls->err)
 		settle(tls);
 	tls->calls--;
@@ -281,7 +265,7 @@ static void broken(struct tls *tls, int err)
 
 /* ---- handshake ------------------------------------------------------------ */
 
-static void shaken(struct tls *tls)
+static bool shaken(struct tls *tls)
 {
 	struct pulse_tls_info info = { 0 };
 
@@ -289,10 +273,17 @@ static void shaken(struct tls *tls)
 	pulse_poller_timer_cancel(tls->t.poller, &tls->timer);
 	engine(tls)->info(tls->session, &info);
 	tls->kernel_sends = info.flags & PULSE_TLS_KERNEL_SENDS;
-	tell(tls, PULSE_TRANSPORT_OPEN);
+	return tell(tls, PULSE_TRANSPORT_OPEN);
 }
 
-static void shake(struct tls *tls)
+/* This and what else tells: false when the handler has moved it. */
+static bool tell_broken(struct tls *tls)
+{
+	tls->told_err = true;
+	return tell(tls, PULSE_TRANSPORT_ERROR);
+}
+
+static bool shake(struct tls *tls)
 {
 	char why[256] = "";
 	int err = engine(tls)->handshake(tls->session, why, sizeof(why));
@@ -301,16 +292,13 @@ static void shake(struct tls *tls)
 	if (!err && out && out != -EAGAIN)
 		err = out;
 	if (err == -EAGAIN)
-		return;
-	if (!err) {
-		shaken(tls);
-		return;
-	}
+		return true;
+	if (!err)
+		return shaken(tls);
 	if (*why)
 		pulse_log(PULSE_LOG_DEBUG, "tls: %s", why);
 	broken(tls, err);
-	tls->told_err = true;
-	tell(tls, PULSE_TRANSPORT_ERROR);
+	return tell_broken(tls);
 }
 
 static void too_late(struct pulse_poller *poller,
@@ -324,8 +312,8 @@ static void too_late(struct pulse_poller *poller,
 		drop_lower(tls, true);
 	} else {
 		broken(tls, -ETIMEDOUT);
-		tls->told_err = true;
-		tell(tls, PULSE_TRANSPORT_ERROR);
+		if (!tell_broken(tls))
+			return;
 	}
 	tls->calls--;
 	maybe_free(tls);
@@ -344,7 +332,7 @@ static void linger_on(struct tls *tls)
 		settle(tls);
 }
 
-static void open_event(struct tls *tls, uint32_t events)
+static bool open_event(struct tls *tls, uint32_t events)
 {
 	uint32_t told = 0;
 	int err = 0;
@@ -361,40 +349,38 @@ static void open_event(struct tls *tls, uint32_t events)
 		broken(tls, err);
 		told |= tls->watched;
 	}
-	tell(tls, told);
+	return tell(tls, told);
 }
 
-static void lower_error(struct tls *tls)
+static bool lower_error(struct tls *tls)
 {
 	int err = pulse_transport_error(tls->lower);
 
 	if (tls->connecting || tls->shaking) {
 		tls->connecting = false;
 		broken(tls, err ? err : -ECONNRESET);
-		tls->told_err = true;
-		tell(tls, PULSE_TRANSPORT_ERROR);
-		return;
+		return tell_broken(tls);
 	}
 	/* There may be records before it; a read finds out. */
 	tls->dry = false;
 	if (err)
 		broken(tls, err);
-	tls->told_err = true;
-	tell(tls, PULSE_TRANSPORT_ERROR);
+	return tell_broken(tls);
 }
 
 static void lower_event(struct pulse_transport *lower, uint32_t events,
 			void *arg)
 {
 	struct tls *tls = arg;
+	bool here = true;
 
 	(void)lower;
 	tls->calls++;
 	if (events & PULSE_TRANSPORT_SENT && tls->flying) {
-		struct chunk *c = tls->first;
+		struct pulse__chunk *c = tls->out.first;
 
 		tls->flying = false;
-		chunk_sent(tls, c->len - c->at);
+		pulse__chunks_sent(&tls->out, c->len - c->at);
 	}
 	if (events & PULSE_TRANSPORT_OPEN) {
 		tls->connecting = false;
@@ -403,11 +389,13 @@ static void lower_event(struct pulse_transport *lower, uint32_t events,
 	if (tls->closed)
 		linger_on(tls);
 	else if (events & PULSE_TRANSPORT_ERROR)
-		lower_error(tls);
+		here = lower_error(tls);
 	else if (tls->shaking)
-		shake(tls);
+		here = shake(tls);
 	else
-		open_event(tls, events);
+		here = open_event(tls, events);
+	if (!here)
+		return;
 	if (!tls->closed)
 		settle(tls);
 	tls->calls--;
@@ -513,10 +501,10 @@ static ssize_t tls_recv(struct pulse_transport *t, const struct iovec *iov,
 	}
 out:
 	tls->dry = n == -EAGAIN;
-	if (tls->first)		/* an answer to what was read */
+	if (tls->out.first)		/* an answer to what was read */
 		flush(tls);
 	/* Within an event this is seen to when the handler is back. */
-	if (tls->first || !tls->calls)
+	if (tls->out.first || !tls->calls)
 		settle(tls);
 	if (!got) {
 		if (n < 0 && n != -EAGAIN)
@@ -563,6 +551,16 @@ static int tls_shutdown(struct pulse_transport *t)
 	return err == -EAGAIN ? 0 : err;
 }
 
+/* Of one that lingers. */
+static void loop_goes(struct pulse__poller_end *end)
+{
+	struct tls *tls = container_of(end, struct tls, end);
+
+	if (tls->lingers)
+		drop_lower(tls, true);
+	maybe_free(tls);
+}
+
 static void tls_close(struct pulse_transport *t, bool reset)
 {
 	struct tls *tls = to_tls(t);
@@ -577,11 +575,54 @@ static void tls_close(struct pulse_transport *t, bool reset)
 	if (tls->lingers && pulse_poller_timer_arm(t->poller, &tls->timer,
 						   pulse_now_ns() + LINGER_NS))
 		tls->lingers = false;
-	if (tls->lingers)
+	if (tls->lingers) {
+		pulse__poller_end_add(t->poller, &tls->end, loop_goes);
 		settle(tls);
-	else
+	} else {
 		drop_lower(tls, reset);
+	}
 	maybe_free(tls);
+}
+
+static struct again *again_of(struct tls *tls)
+{
+	struct again *again = pulse__malloc(sizeof(*again));
+
+	if (again)
+		*again = (struct again){ .task.fn = run_again, .tls = tls };
+	return again;
+}
+
+static int tls_move(struct pulse_transport *t, struct pulse_poller *to)
+{
+	struct tls *tls = to_tls(t);
+	struct again *fresh = NULL;
+	int err;
+
+	if (tls->connecting || tls->shaking || tls->flying)
+		return -EBUSY;
+	if (tls->posted) {
+		fresh = again_of(tls);
+		if (!fresh)
+			return -ENOMEM;
+	}
+	err = pulse_transport_move(tls->lower, to);
+	if (err) {
+		pulse__free(fresh);
+		return err;
+	}
+	if (fresh) {
+		tls->again->tls = NULL;
+		tls->again = fresh;
+		tls->posted = false;
+	}
+	if (tls->moved)
+		*tls->moved = true;
+	tls->moved = NULL;
+	tls->calls = 0;
+	tls->watched = 0;
+	t->poller = to;
+	return 0;
 }
 
 static int tls_error(struct pulse_transport *t)
@@ -609,7 +650,7 @@ static void tls_stats(const struct pulse_transport *t,
 
 	if (tls->lower && !pulse_transport_stats(tls->lower, &lower))
 		out->unsent = lower.unsent;
-	for (const struct chunk *c = tls->first; c; c = c->next)
+	for (const struct pulse__chunk *c = tls->out.first; c; c = c->next)
 		out->unsent += c->len - c->at;
 }
 
@@ -620,7 +661,8 @@ static void tls_stats(const struct pulse_transport *t,
 		.features = PULSE_TRANSPORT_STREAM |			\
 			    PULSE_TRANSPORT_RELIABLE |			\
 			    PULSE_TRANSPORT_ORDERED |			\
-			    PULSE_TRANSPORT_HALF_CLOSE | (more),	\
+			    PULSE_TRANSPORT_HALF_CLOSE |		\
+			    PULSE_TRANSPORT_MOVES | (more),		\
 		.send = tls_send,					\
 		.recv = tls_recv,					\
 		.view = tls_view,					\
@@ -629,6 +671,7 @@ static void tls_stats(const struct pulse_transport *t,
 		.close = tls_close,					\
 		.error = tls_error,					\
 		.address = tls_address,					\
+		.move = tls_move,					\
 		.stats = tls_stats,					\
 	}
 
@@ -637,15 +680,6 @@ static const struct pulse_transport_ops over_tcp =
 static const struct pulse_transport_ops over_unix = TLS_OPS(0);
 
 /* ---- making one ----------------------------------------------------------- */
-
-static void loop_goes(struct pulse__poller_end *end)
-{
-	struct tls *tls = container_of(end, struct tls, end);
-
-	if (tls->lingers)
-		drop_lower(tls, true);
-	maybe_free(tls);
-}
 
 int pulse__tls_wrap(struct pulse_tls *ctx, struct pulse_transport *lower,
 		    bool open, const char *name, int64_t deadline_ns,
@@ -662,15 +696,18 @@ int pulse__tls_wrap(struct pulse_tls *ctx, struct pulse_transport *lower,
 	tls->t.poller = lower->poller;
 	tls->t.fn = fn;
 	tls->t.arg = arg;
-	tls->last = &tls->first;
-	tls->again.fn = run_again;
+	pulse__chunks_init(&tls->out);
 	tls->timer.fn = too_late;
 	tls->connecting = !open;
 	tls->shaking = open;
 	tls->ctx = pulse__tls_get(ctx);
 	pulse__list_init(&tls->link);
-	pulse__poller_end_add(lower->poller, &tls->end, loop_goes);
-	err = engine(tls)->session_new(ctx->ctx, name, &io, tls, &tls->session);
+	pulse__list_init(&tls->end.link);
+	tls->again = again_of(tls);
+	err = tls->again ? 0 : -ENOMEM;
+	if (!err)
+		err = engine(tls)->session_new(ctx->ctx, name, &io, tls,
+					       &tls->session);
 	if (!err)
 		err = pulse_poller_timer_arm(lower->poller, &tls->timer,
 					     deadline_ns);

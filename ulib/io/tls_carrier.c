@@ -30,7 +30,7 @@ static const struct pulse__tls_engine *load_engine(void)
 {
 	const struct pulse__tls_engine *e;
 
-	e = pulse__plugin_symbol("tls", "pulse__tls_engine");
+	e = pulse__plugin_symbol("transport", "tls", "pulse__tls_engine");
 	if (e && e->abi != PULSE__TLS_ABI) {
 		pulse__warn_once("transport-tls.so is of another version of the library");
 		return NULL;

@@ -51,6 +51,7 @@ struct pulse__uring {
 	bool enabled;		/* owner is set */
 	bool stale;		/* something is to be armed: look at all */
 	bool woken;
+	void *calling;		/* whose handler runs, unless it has moved */
 	pid_t owner;
 	int wakefd;
 	int sparefd;		/* kept for the ring, so that there is one left */

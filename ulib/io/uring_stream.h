@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * uring_stream.h - a TCP stream on an io_uring poller, between the files that it
- * is made of: tcp_uring.c, its life, what is armed, receiving; tcp_uring_send.c.
+ * is made of: tcp_uring.c, its life, what is armed, receiving; tcp_uring_send.c;
+ * tcp_uring_move.c.
  */
 #ifndef PULSE__IO_URING_STREAM_H
 #define PULSE__IO_URING_STREAM_H
@@ -72,6 +73,19 @@ pulse__uring_owner(const struct pulse__uring_stream *s)
 void pulse__uring_make_ready(struct pulse__uring_stream *s);
 /* Arms what it waits for: now, or when the ring is its caller's. */
 void pulse__uring_arm(struct pulse__uring_stream *s);
+/* Keeps bytes that were received, behind all that are kept. */
+void pulse__uring_put_aside(struct pulse__uring_stream *s, const uint8_t *p,
+			    size_t n);
+/* Closes a stream without a backlog of which nothing is armed. */
+void pulse__uring_drop(struct pulse__uring_stream *s, bool reset);
+
+extern const struct pulse_transport_ops pulse__uring_ops;
+
+#define PULSE__URING_FEATURES						\
+	(PULSE_TRANSPORT_STREAM | PULSE_TRANSPORT_RELIABLE |		\
+	 PULSE_TRANSPORT_RESET | PULSE_TRANSPORT_ORDERED |		\
+	 PULSE_TRANSPORT_HALF_CLOSE | PULSE_TRANSPORT_ZERO_COPY |	\
+	 PULSE_TRANSPORT_MOVES)
 
 /* ---- tcp_uring_send.c ----------------------------------------------------- */
 
@@ -82,5 +96,10 @@ ssize_t pulse__uring_send(struct pulse_transport *t, const struct iovec *iov,
 bool pulse__uring_send_backlog(struct pulse__uring_stream *s);
 /* Is a send of this stream prepared, and not tried yet? */
 bool pulse__uring_send_is_due(const struct pulse__uring_stream *s);
+
+/* ---- tcp_uring_move.c ----------------------------------------------------- */
+
+/* pulse_transport_ops.move */
+int pulse__uring_move(struct pulse_transport *t, struct pulse_poller *to);
 
 #endif /* PULSE__IO_URING_STREAM_H */

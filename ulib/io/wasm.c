@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * wasm.c - modules that pulse-wasm-cc compiled, loaded and run.
+ * wasm.c - modules that pulse-wasm-cc compiled, or WebAssembly itself where there
+ * is a runtime for it (plugin/wasm.h), loaded and run.
  *
  * Instances that nobody runs lie in a list behind a lock. A run takes one, or has
  * one made; after a trap it is thrown away, because its memory may be anything.
  */
 #include "base/base.h"
+#include "io/plugin.h"
+#include "io/plugin/wasm.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -15,6 +18,10 @@
 
 #include <pulse-u/wasm.h>
 
+/* A recursion without an end takes memory of a runtime until the fuel is used up. */
+#define COMPILED_FUEL	(1ULL << 32)
+#define RUNTIME_FUEL	(1ULL << 24)
+
 struct instance {
 	struct instance *next;
 	void *self;
@@ -23,8 +30,12 @@ struct instance {
 struct pulse_wasm {
 	struct pulse_wasm_opts o;
 	char *path;
-	void *lib;
+	void *lib;				/* one of these two, ... */
 	const struct pulse_wasm_module *module;
+	const struct pulse__wasm_runtime *runtime;
+	void *program;
+	void (*run)(void *instance, struct pulse_wasm_call *call); /* ... whose these are */
+	void (*end)(void *instance);
 	pthread_mutex_t lock;		/* the words below */
 	struct instance *idle;
 	uint32_t nr;			/* instances that there are */
@@ -56,6 +67,7 @@ const char *pulse_wasm_trap_name(int trap)
 		[PULSE_WASM_TRAP_FUEL] = "out of fuel",
 		[PULSE_WASM_TRAP_DEADLINE] = "out of time",
 		[PULSE_WASM_TRAP_MEMORY] = "out of memory",
+		[PULSE_WASM_TRAP_EXIT] = "it called exit()",
 	};
 
 	return trap >= 0 && (size_t)trap < ARRAY_SIZE(names) ? names[trap] :
@@ -149,7 +161,8 @@ static struct instance *instance_new(struct pulse_wasm *wasm, int *err)
 	*err = -ENOMEM;
 	if (!in)
 		return NULL;
-	in->self = wasm->module->make(&call, wasm->o.max_pages);
+	in->self = wasm->runtime ? wasm->runtime->make(wasm->program, &call) :
+		   wasm->module->make(&call, wasm->o.max_pages);
 	pulse__free(host.reply);
 	if (in->self) {
 		*err = 0;
@@ -198,7 +211,7 @@ static void give_back(struct pulse_wasm *wasm, struct instance *in, bool whole,
 		      uint64_t fuel)
 {
 	if (!whole)
-		wasm->module->end(in->self);
+		wasm->end(in->self);
 	pthread_mutex_lock(&wasm->lock);
 	wasm->running--;
 	wasm->n.runs++;
@@ -234,7 +247,7 @@ int pulse_wasm_run(struct pulse_wasm *wasm, struct pulse_chain_event *event)
 	call.message = event->data;
 	call.len = event->len;
 	call.type = event->type;
-	wasm->module->run(in->self, &call);
+	wasm->run(in->self, &call);
 	give_back(wasm, in, !call.trap, call.fuel);
 	if (call.trap) {
 		note_trap(wasm, call.trap);
@@ -275,7 +288,7 @@ int pulse_wasm_stats(struct pulse_wasm *wasm, struct pulse_wasm_stats *out)
 
 /* ---- loading ------------------------------------------------------------------- */
 
-/* What kind of file it is, so that the error can say what to do. */
+/* What kind of file it is: 0 a shared object, 1 WebAssembly; or an error. */
 static int look_at(const char *path)
 {
 	char magic[4] = "";
@@ -286,12 +299,8 @@ static int look_at(const char *path)
 		return -errno;
 	n = read(fd, magic, sizeof(magic));
 	close(fd);
-	if (n == 4 && !memcmp(magic, "\0asm", 4)) {
-		pulse_log(PULSE_LOG_ERROR,
-			  "wasm: %s is WebAssembly that was not compiled, and there is no runtime for that here; fix: pulse-wasm-cc %s -o module.so",
-			  path, path);
-		return -ENOPKG;
-	}
+	if (n == 4 && !memcmp(magic, "\0asm", 4))
+		return 1;
 	if (n == 4 && !memcmp(magic, "\177ELF", 4))
 		return 0;
 	pulse_log(PULSE_LOG_ERROR,
@@ -299,13 +308,10 @@ static int look_at(const char *path)
 	return -ENOEXEC;
 }
 
-static int load(struct pulse_wasm *wasm)
+static int load_compiled(struct pulse_wasm *wasm)
 {
 	char path[PATH_MAX];
-	int err = look_at(wasm->path);
 
-	if (err)
-		return err;
 	/* A name without a slash would be looked for elsewhere. */
 	if (snprintf(path, sizeof(path), "%s%s", strchr(wasm->path, '/') ? "" : "./",
 		     wasm->path) >= (int)sizeof(path))
@@ -328,7 +334,53 @@ static int load(struct pulse_wasm *wasm)
 			  wasm->path, wasm->module->abi, PULSE_WASM_ABI);
 		return -EPROTO;
 	}
+	wasm->run = wasm->module->run;
+	wasm->end = wasm->module->end;
 	return 0;
+}
+
+static int load_webassembly(struct pulse_wasm *wasm)
+{
+	const struct pulse__wasm_runtime *rt;
+	char why[256] = "";
+	int err;
+
+	rt = pulse__plugin_symbol("wasm", "runtime", "pulse__wasm_runtime");
+	if (rt && (rt->abi != PULSE__WASM_RUNTIME_ABI ||
+		   rt->call_bytes != sizeof(struct pulse_wasm_call))) {
+		pulse__warn_once("wasm-runtime.so is of another version of the library");
+		rt = NULL;
+	}
+	if (!rt) {
+		pulse_log(PULSE_LOG_ERROR,
+			  "wasm: %s is WebAssembly that was not compiled, and there is no runtime for that here; fix: pulse-wasm-cc %s -o module.so",
+			  wasm->path, wasm->path);
+		return -ENOPKG;
+	}
+	err = rt->load(wasm->path, wasm->o.max_pages, &wasm->program, why, sizeof(why));
+	if (err) {
+		pulse_log(PULSE_LOG_ERROR, "wasm: %s: %s", wasm->path, why);
+		return err;
+	}
+	wasm->runtime = rt;
+	wasm->run = rt->run;
+	wasm->end = rt->end;
+	if (!wasm->o.fuel)
+		wasm->o.fuel = RUNTIME_FUEL;
+	return 0;
+}
+
+static int load(struct pulse_wasm *wasm)
+{
+	int kind = look_at(wasm->path);
+
+	if (kind < 0)
+		return kind;
+	if (kind)
+		return load_webassembly(wasm);
+	if (!wasm->o.fuel)
+		wasm->o.fuel = COMPILED_FUEL;
+	return load_compiled(wasm);
 }
 
 static int load_opts(struct pulse_wasm_opts *o, const struct pulse_wasm_opts *opts)
@@ -338,8 +390,6 @@ static int load_opts(struct pulse_wasm_opts *o, const struct pulse_wasm_opts *op
 
 	if (err)
 		return err;
-	if (!o->fuel)
-		o->fuel = 1ULL << 32;
 	if (!o->timeout_ns)
 		o->timeout_ns = PULSE__NSEC_PER_SEC;
 	if (!o->max_pages)
@@ -361,9 +411,11 @@ static void unload(struct pulse_wasm *wasm)
 		struct instance *in = wasm->idle;
 
 		wasm->idle = in->next;
-		wasm->module->end(in->self);
+		wasm->end(in->self);
 		pulse__free(in);
 	}
+	if (wasm->program)
+		wasm->runtime->unload(wasm->program);
 	if (wasm->lib)
 		dlclose(wasm->lib);
 	pthread_mutex_destroy(&wasm->lock);

@@ -61,9 +61,12 @@ void pulse__ws_move(struct pulse_ws_conn *conn)
 	farewell = pulse__ws_pack_topics(conn, &none);
 	if (!farewell && !none)
 		return;
-	if (pulse_transport_move(conn->t, to->poller)) {
+	err = pulse_transport_move(conn->t, to->poller);
+	if (err) {		/* such a carrier stays, or goes the next time */
+		if (err == -EBUSY)
+			more->wanted = to->index + 1;
 		pulse__ws_farewell_free(farewell);
-		return;		/* such a carrier stays */
+		return;
 	}
 	conn->watched = 0;
 	pulse_poller_timer_cancel(from->poller, &conn->timer);
@@ -90,10 +93,10 @@ void pulse__ws_move(struct pulse_ws_conn *conn)
 	WRITE_ONCE(conn->moving, false);
 	__atomic_fetch_add(&from->refs, 1, __ATOMIC_RELAXED);
 	pulse__list_add_tail(&from->conns, &conn->link);
-	pulse__ws_loop_put(to);
 	conn->end = PULSE_WS_END_CUT;
 	conn->doomed = true;
 	pulse__ws_bury(conn);
+	pulse__ws_loop_put(to);		/* the transport named its poller */
 }
 
 /* ---- what programs ask for --------------------------------------------------- */

@@ -7,13 +7,13 @@
 
 static const struct kind tcp = {
 	.name = "tcp", .address = "127.0.0.1:0",
-	.features = STREAM | PULSE_TRANSPORT_RESET,
+	.features = STREAM | PULSE_TRANSPORT_RESET | PULSE_TRANSPORT_MOVES,
 };
 STREAM_TESTS(tcp)
 
 static const struct kind unix_path = {
 	.name = "unix", .address = "unix:/tmp/pulse-carriers-%d",
-	.features = STREAM,
+	.features = STREAM | PULSE_TRANSPORT_MOVES,
 };
 STREAM_TESTS(unix_path)
 
@@ -51,13 +51,14 @@ static const char *with_tls(struct pulse_listener_opts *lo,
 
 static const struct kind tls = {
 	.name = "tls", .address = "tls:127.0.0.1:0",
-	.features = STREAM | PULSE_TRANSPORT_RESET, .prepare = with_tls,
+	.features = STREAM | PULSE_TRANSPORT_RESET | PULSE_TRANSPORT_MOVES,
+	.prepare = with_tls,
 };
 STREAM_TESTS(tls)
 
 static const struct kind tls_unix = {
 	.name = "tls", .address = "tls:unix:@pulse-carriers-%d",
-	.features = STREAM, .prepare = with_tls,
+	.features = STREAM | PULSE_TRANSPORT_MOVES, .prepare = with_tls,
 };
 STREAM_TESTS(tls_unix)
 

@@ -47,17 +47,24 @@ static const char *narrowest(struct pulse_listener_opts *lo,
 	return without_device(lo, co);
 }
 
-#define RDMA	(STREAM | PULSE_TRANSPORT_ZERO_COPY | PULSE_TRANSPORT_RESET)
+static const char *ours_is_of_one_thread(void)
+{
+	return getenv("PULSE_TEST_RDMA") ? NULL :
+	       "the engine of this test is of one thread; PULSE_TEST_RDMA names a device";
+}
+
+#define RDMA	(STREAM | PULSE_TRANSPORT_ZERO_COPY | PULSE_TRANSPORT_RESET | \
+		 PULSE_TRANSPORT_MOVES)
 
 static const struct kind rdma = {
 	.name = "rdma", .address = "rdma:127.0.0.1:0", .features = RDMA,
-	.prepare = on_device,
+	.prepare = on_device, .one_thread = ours_is_of_one_thread,
 };
 STREAM_TESTS(rdma)
 
 static const struct kind rdma_narrow = {
 	.name = "rdma", .address = "rdma:[::1]:0", .features = RDMA,
-	.prepare = narrow,
+	.prepare = narrow, .one_thread = ours_is_of_one_thread,
 };
 STREAM_TESTS(rdma_narrow)
 
@@ -70,6 +77,22 @@ static const struct kind inside = {
 	.name = "rdma", .address = "rdma:127.0.0.1:0", .features = RDMA,
 	.prepare = without_device,
 };
+
+KT_TEST(what_the_device_has_is_unsent_until_it_is_through)
+{
+	struct pulse_transport_stats s = { .sz = sizeof(s) };
+
+	begin_kind(&inside);
+	meet();
+	KT_EQ(pulse_transport_watch(server.t, 0), 0);
+	KT_EQ(send_some(&client, 0, 100), 100);
+	KT_EQ(pulse_transport_stats(client.t, &s), 0);
+	KT_EQ(s.unsent, 100);
+	UNTIL(!pulse_transport_stats(client.t, &s) && !s.unsent);
+	KT_EQ(pulse_transport_watch(server.t, PULSE_TRANSPORT_READ), 0);
+	UNTIL(server.got == 100);
+	end();
+}
 
 /* All of the above: no message without a slot for it, whatever the order was. */
 KT_TEST(credits_have_always_been_kept)

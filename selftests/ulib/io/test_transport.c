@@ -215,6 +215,44 @@ KT_TEST(a_connect_that_nobody_answers_times_out)
 	end();
 }
 
+/* What io_uring receives for stays with its kind; a socket goes anywhere. */
+KT_TEST(a_move_to_another_kind_of_poller_is_refused_where_it_has_to_be)
+{
+	PULSE_OPTS(pulse_poller_opts, uo, .kind = PULSE_POLLER_IO_URING);
+	PULSE_OPTS(pulse_poller_opts, eo, .kind = PULSE_POLLER_EPOLL);
+	struct pulse_poller *uring, *epoll;
+	bool stays;
+
+	if (pulse_poller_create(&uo, &uring))
+		KT_SKIP("no io_uring");
+	KT_EQ(pulse_poller_create(&eo, &epoll), 0);
+	begin("127.0.0.1:0");
+	meet();
+	stays = !strcmp(pulse_poller_name(poller), "io_uring");
+	KT_EQ(send_some(&client, 0, 1000), 1000);
+	KT_EQ(pulse_transport_move(server.t, epoll), stays ? -EOPNOTSUPP : 0);
+	if (!stays)
+		KT_EQ(pulse_transport_move(server.t, poller), 0);
+	KT_EQ(pulse_transport_watch(server.t, PULSE_TRANSPORT_READ), 0);
+	UNTIL(server.got == 1000);
+	/* Twice at once: the first loop never sees it. */
+	KT_EQ(pulse_transport_move(server.t, stays ? uring : epoll), 0);
+	KT_EQ(pulse_transport_move(server.t, poller), 0);
+	KT_EQ(pulse_transport_watch(server.t, PULSE_TRANSPORT_READ), 0);
+	KT_EQ(send_some(&client, 1000, 1000), 1000);
+	UNTIL(server.got == 2000);
+	/* Closed where it has not arrived, the peer sees the end after all of it. */
+	KT_EQ(send_some(&server, 0, 100), 100);
+	KT_EQ(pulse_transport_move(server.t, stays ? uring : epoll), 0);
+	pulse_transport_close(server.t, false);
+	server.t = NULL;
+	UNTIL(client.eof);
+	KT_EQ(client.got, 100);
+	end();
+	KT_EQ(pulse_poller_destroy(uring), 0);
+	KT_EQ(pulse_poller_destroy(epoll), 0);
+}
+
 KT_TEST(null_and_nonsense_are_refused)
 {
 	struct pulse_transport_stats s = { .sz = 1 };

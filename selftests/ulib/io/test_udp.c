@@ -8,6 +8,8 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pulse-u/batch.h>
+#include <pulse-u/buffer.h>
 #include <pulse-u/transport.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -195,6 +197,57 @@ KT_TEST(a_datagram_is_one_message_each_way)
 		      stats(&server).corrupt, 0);
 		end();
 	}
+}
+
+KT_TEST(each_buffer_of_a_batch_is_a_datagram)
+{
+	struct pulse_buffer *outs[10], *ins[4];
+	struct pulse_batch out = PULSE_BATCH_ON(outs), in = PULSE_BATCH_ON(ins);
+	struct pulse_buffer_pool *pool;
+	size_t at = 0, filled = 0, got = 0;
+	struct pulse_buffer *b;
+	int64_t late;
+
+	begin(0);
+	dial(where, 0);
+	KT_EQ(send_number(&client, 1, 100), 100);
+	UNTIL(server.got == 1);
+	KT_EQ(pulse_buffer_pool_create(NULL, &pool), 0);
+	for (uint32_t i = 0; i < 10; i++) {
+		KT_EQ(pulse_buffer_pool_get(pool, 20 + i, PULSE_NODE_HERE, &b), 0);
+		make_message(pulse_buffer_data(b), i + 2, 20 + i);
+		KT_EQ(pulse_batch_append_ptr(&out, b), 0);
+	}
+	KT_EQ(pulse_transport_send_batch(client.t, &out, &at), 10 * 20 + 45);
+	KT_EQ(out.len, 0);
+	UNTIL(server.got == 11);
+	KT_EQ(server.last_len, 29);
+	KT_EQ(server.bad + server.repeated + server.backwards, 0);
+
+	KT_EQ(pulse_transport_watch(client.t, 0), 0);
+	for (uint32_t i = 0; i < 6; i++)
+		KT_EQ(send_number(&server, i + 1, 30 + i), 30 + i);
+	for (int i = 0; i < 4; i++) {
+		KT_EQ(pulse_buffer_pool_get(pool, 100, PULSE_NODE_HERE, &b), 0);
+		KT_EQ(pulse_batch_append_ptr(&in, b), 0);
+	}
+	late = pulse_now_ns() + 40 * PULSE__NSEC_PER_SEC;
+	while (got < 6 && pulse_now_ns() < late) {
+		ssize_t n = pulse_transport_recv_batch(client.t, &in, &filled);
+
+		KT_CHECK(n > 0 || n == -EAGAIN);
+		KT_CHECK(filled <= 4);
+		for (size_t i = 0; n > 0 && i < filled; i++)
+			KT_EQ(pulse_buffer_len(ins[i]), 30 + got++);
+		for (size_t i = filled; i < 4; i++)
+			KT_EQ(pulse_buffer_len(ins[i]), 0);
+		pulse_poller_run_once(poller, 0);
+	}
+	KT_EQ(got, 6);
+	for (int i = 0; i < 4; i++)
+		pulse_buffer_put(ins[i]);
+	KT_EQ(pulse_buffer_pool_destroy(pool), 0);
+	end();
 }
 
 KT_TEST(each_peer_has_its_own_transport)
