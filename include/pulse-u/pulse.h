@@ -51,6 +51,7 @@
 #include <pulse-u/bus.h>
 #include <pulse-u/actor.h>
 #include <pulse-u/actor_child.h>
+#include <pulse-u/actor_handle.h>
 #include <pulse-u/control.h>
 #include <pulse-u/metrics.h>
 #include <pulse-u/tracer.h>
