@@ -225,6 +225,7 @@ enum pulse_actor_routing {
 
 /* pulse_actor_type.flags */
 #define PULSE_ACTOR_TRAP_EXIT	(1U << 0) /* EXIT is a message, not an end */
+#define PULSE_ACTOR_SIGNALS_FIRST (1U << 1) /* DOWN and EXIT are urgent: actor_handle.h */
 
 /**
  * struct pulse_actor_type - a type of actors

@@ -49,8 +49,10 @@
 #include <pulse-u/ws_topic.h>
 #include <pulse-u/ws_live.h>
 #include <pulse-u/bus.h>
+#include <pulse-u/bus_log.h>
 #include <pulse-u/actor.h>
 #include <pulse-u/actor_child.h>
+#include <pulse-u/actor_handle.h>
 #include <pulse-u/control.h>
 #include <pulse-u/metrics.h>
 #include <pulse-u/tracer.h>

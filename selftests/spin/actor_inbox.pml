@@ -6,10 +6,14 @@
  * shows: no message and no stop is forgotten, and one thread at a time is inside
  * case stopped: one that stops it
  * case two_stops: two that stop it, one sender
+ * case urgent: two that have something urgent, one sender
+ * case urgent_stopped: one that has something urgent, one sender, one that stops it
  * twin no_kept: what is queued again does not say that it has messages left
  * twin no_second_look: who says that it rests does not look at stop again
  * twin no_claim: who finds it in a queue runs it, whatever its mailbox says
  * twin no_nudge: who stops it does not look at the mailbox
+ * twin no_urgent_look: who says that it rests does not look for urgent ones again
+ * twin no_urgent_nudge: who has something urgent does not look at the mailbox
  *
  * Workers take from a queue in which an actor may stand although somebody else
  * ran it meanwhile: a caller that waits for it (run_here). When nothing can move
@@ -21,9 +25,20 @@
 #elif defined(CASE_stopped) || defined(TWIN_no_second_look) || defined(TWIN_no_nudge)
 #define SENDERS		2
 #define STOPS		1
+#elif defined(CASE_urgent) || defined(TWIN_no_urgent_look) || defined(TWIN_no_urgent_nudge)
+#define SENDERS		1
+#define STOPS		0
+#define URGENTS		2
+#elif defined(CASE_urgent_stopped)
+#define SENDERS		1
+#define STOPS		1
+#define URGENTS		1
 #else
 #define SENDERS		3
 #define STOPS		0
+#endif
+#ifndef URGENTS
+#define URGENTS		0
 #endif
 #define WORKERS		2
 
@@ -36,6 +51,8 @@ byte inbox = RESTS, msgs;
 bool queued, kept;
 byte fetched;			/* fetched, not handled */
 byte queue;			/* times that the actor stands in the pool */
+byte urgent;			/* in the list beside it */
+bool shut;			/* ... which takes no more */
 bool stop, dead;
 byte inside, handled;
 
@@ -81,11 +98,16 @@ inline actor_run(ok, did)
 		assert(inside == 1 && !dead);
 		dead = true;
 		d_step { inbox = CLOSED; msgs = 0; fetched = 0 }
+		d_step { shut = true; urgent = 0 }
 		inside--;
 		break
 	:: else ->
 		assert(inside == 1 && !dead);
 		if
+#if URGENTS
+		:: urgent > 0 ->		/* pulse__actor_ahead */
+			d_step { fetched = fetched + urgent; urgent = 0 }
+#endif
 		:: fetched > 0 && did < 2 ->
 			fetched--;
 			handled++;
@@ -109,7 +131,11 @@ inline actor_run(ok, did)
 				break
 #else
 				if
+#ifdef TWIN_no_urgent_look
 				:: stop ->
+#else
+				:: stop || urgent > 0 ->
+#endif
 					d_step { ok = (inbox == RESTS); inbox = (ok -> LIST : inbox) }
 					if
 					:: ok -> inside++
@@ -191,6 +217,28 @@ proctype stopper()
 #endif
 }
 
+/* send.c:pulse__amsg_put_urgent */
+proctype urges()
+{
+	bool ok;
+
+	d_step {
+		urgent = (shut -> urgent : urgent + 1);
+		ok = false
+	}
+#ifndef TWIN_no_urgent_nudge
+	d_step {				/* A */
+		ok = (inbox == RESTS);
+		inbox = (ok -> LIST : inbox);
+		queued = (ok -> true : queued)
+	}
+	if
+	:: ok -> queue++
+	:: else
+	fi
+#endif
+}
+
 init
 {
 	byte i;
@@ -201,9 +249,14 @@ init
 #if STOPS
 		for (i : 1 .. STOPS) { run stopper() }
 #endif
+#if URGENTS
+		for (i : 1 .. URGENTS) { run urges() }
+#endif
 		run caller()
 	}
 	timeout;
 	assert(!inside && dead == (STOPS > 0));
-	assert(dead || (inbox == RESTS && !msgs && !fetched && handled == SENDERS))
+	assert(!dead || !urgent);
+	assert(dead || (inbox == RESTS && !msgs && !fetched && !urgent &&
+			handled == SENDERS + URGENTS))
 }

@@ -32,6 +32,11 @@
  *	it runs it			inbox: REST -> 0, then it goes on
  * All of these are seq_cst: A or B sees what the other one did before it.
  *
+ * urgent is a second list beside the mailbox, newest first, CLOSED where there is
+ * no actor; who puts a message there does then as who sets stop, and B looks at
+ * both. The runner takes all of it when none of the last lot is left, and puts it
+ * before what is in local, marked AHEAD; some of that goes in between.
+ *
  * A worker of the pool has a slot for one actor that it runs next, without the
  * pool: an actor that is sent to while another runs, which finds its message in
  * the cache. Those that had to make room, or have spent their budget, wait in
@@ -46,7 +51,7 @@
 
 #include <pthread.h>
 
-#include <pulse-u/actor.h>
+#include <pulse-u/actor_handle.h>
 #include <pulse-u/memory.h>
 #include <pulse-u/pool.h>
 #include <pulse-u/timer.h>
@@ -66,6 +71,10 @@
 #define PULSE__INBOX_CLOSED	((uintptr_t)2)
 #define PULSE__INBOX_QUEUED	((uintptr_t)4)
 #define PULSE__INBOX_KEPT	((uintptr_t)8)
+#define PULSE__URGENT_CLOSED	((struct pulse__amsg *)PULSE__INBOX_CLOSED)
+/* So many urgent ones in a row overtake those that wait. */
+#define PULSE__URGENT_ROW	8U
+#define PULSE__BECOME_MAX	32
 #define PULSE__INBOX_LIST(word)	((struct pulse__amsg *)((word) & ~(uintptr_t)15))
 
 /*
@@ -77,11 +86,14 @@
 /* Of each of the two small kinds a worker keeps so many for its next ones. */
 #define PULSE__MSG_SPARE	2048U
 
+#define PULSE__AMSG_COUNTED	1U	/* in queued */
+#define PULSE__AMSG_AHEAD	2U	/* before what is not */
+
 struct pulse__amsg {
 	struct pulse__amsg *next;
 	uint64_t target;
 	struct pulse__acall *call;	/* a reference, or NULL */
-	struct pulse_actor_msg view;	/* reserved: counted in queued */
+	struct pulse_actor_msg view;	/* reserved: PULSE__AMSG_* */
 	char data[];
 };
 
@@ -103,6 +115,12 @@ struct pulse__amem {
 	size_t bytes;
 } PULSE__ALIGNED(16);
 
+/* What an actor was before it became something else. */
+struct pulse__abehave {
+	struct pulse__abehave *under;
+	pulse_actor_fn receive;
+};
+
 struct pulse__atype;
 struct pulse__athread;
 struct pulse_child;
@@ -123,16 +141,20 @@ struct pulse_actor {
 	struct pulse__amsg *local;	/* oldest first */
 	struct pulse__amsg *now;	/* in its handler; NULL: nothing, or stashed */
 	uint64_t stop;		/* 0, or STOP | reason; anybody writes, once */
+	struct pulse__amsg *urgent;	/* anybody writes */
+	pulse_actor_fn receive;		/* the type's, or what it became */
 	void *state;
+	uint64_t handled;
+	struct pulse_actor *mute_on;	/* to be muted after this message */
+	/* ... and no more of this line for each message. */
 	void (*destroy)(void *state);
 	struct pulse__list mem;
 	size_t mem_bytes;
-	uint64_t handled;
-	struct pulse_actor *mute_on;	/* to be muted after this message */
 	struct pulse_actor *mute_next;	/* in its muted; dead: free list */
 	struct pulse__atimeout *timeout;
 	struct pulse_child *child;	/* to be told of its end, or NULL */
 	uint64_t calling;	/* whom it waits for; anybody reads */
+	struct pulse__abehave *under;
 
 	struct pulse__list bonds;	/* sys->bonds */
 	uint32_t place;			/* in type->ref; type->lock */
@@ -140,6 +162,8 @@ struct pulse_actor {
 	uint32_t generation;
 	int32_t node;
 	uint32_t stashed;
+	uint16_t overtook_at;		/* low bits of handled, after the last lot */
+	uint16_t overtook;		/* ... whose last so many were urgent */
 	struct pulse__amsg *stash;	/* newest first */
 	bool batch;			/* in receive_batch, which has the head of local */
 	bool listed;			/* by next; that list's lock */
@@ -307,10 +331,23 @@ void pulse__amsg_free(struct pulse_actors *sys, struct pulse__amsg *m, int err);
 /* Into the mailbox of its target. 0 or -ESRCH: it is still the caller's. */
 int pulse__amsg_push(struct pulse_actors *sys, struct pulse_actor *a,
 		     struct pulse__amsg *m);
+/* Likewise a DOWN or an EXIT; ahead of others where the type wants it so. */
+int pulse__amsg_signal(struct pulse_actor *a, struct pulse__amsg *m);
 /* As pulse_actor_send(), of any kind and with a call. */
 int pulse__actor_post(struct pulse_actors *sys, uint64_t ref,
 		      struct pulse__acall *call, uint64_t tag,
 		      const void *data, size_t bytes);
+/* As pulse_actor_send_urgent(), likewise. */
+int pulse__actor_post_urgent(struct pulse_actors *sys, uint64_t ref,
+			     struct pulse__acall *call, uint64_t tag,
+			     const void *data, size_t bytes);
+
+/* Somebody stops it, or has something urgent for it. A and B: see the head. */
+static inline bool pulse__actor_wanted(struct pulse_actor *a)
+{
+	return __atomic_load_n(&a->stop, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&a->urgent, __ATOMIC_SEQ_CST);
+}
 
 /* ---- call.c ---------------------------------------------------------------- */
 

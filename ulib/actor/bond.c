@@ -87,7 +87,7 @@ static void pulse__bond_tell(struct pulse_actors *sys, struct pulse__bond *b,
 	m->view.from = of;
 	m->view.tag = b->monitor;
 	m->view.reason = reason;
-	if (a && !pulse__amsg_push(sys, a, m))
+	if (a && !pulse__amsg_signal(a, m))
 		b->msg = NULL;
 }
 

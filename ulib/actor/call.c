@@ -143,7 +143,7 @@ static int pulse__acall_new(struct pulse_actors *sys, void *reply, size_t room,
 
 static int pulse__acall_do(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
 			   const void *data, size_t bytes, int64_t deadline_ns,
-			   void *reply, size_t *reply_bytes)
+			   void *reply, size_t *reply_bytes, bool urgent)
 {
 	struct pulse__acall *c;
 	int err;
@@ -153,7 +153,8 @@ static int pulse__acall_do(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
 		return err;
 	if (reply_bytes)
 		*reply_bytes = 0;
-	err = pulse__actor_post(sys, ref, c, tag, data, bytes);
+	err = urgent ? pulse__actor_post_urgent(sys, ref, c, tag, data, bytes) :
+		       pulse__actor_post(sys, ref, c, tag, data, bytes);
 	if (err) {
 		pulse_slab_free(sys->tiny, c);
 		return err;
@@ -170,9 +171,10 @@ static int pulse__acall_do(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
 	return err;
 }
 
-int pulse_actor_call(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
-		     const void *data, size_t bytes, int64_t deadline_ns,
-		     void *reply, size_t *reply_bytes)
+static int pulse__actor_call(struct pulse_actors *sys, uint64_t ref,
+			     uint64_t tag, const void *data, size_t bytes,
+			     int64_t deadline_ns, void *reply,
+			     size_t *reply_bytes, bool urgent)
 {
 	struct pulse_actor *self = pulse__actor_self;
 	int err = pulse__actors_check(sys);
@@ -185,15 +187,32 @@ int pulse_actor_call(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
 		return -EINVAL;
 	if (!self || self->sys != sys)
 		return pulse__acall_do(sys, ref, tag, data, bytes, deadline_ns,
-				       reply, reply_bytes);
+				       reply, reply_bytes, urgent);
 	before = self->calling;
 	__atomic_store_n(&self->calling, ref, __ATOMIC_SEQ_CST);
 	err = -EDEADLK;
 	if (!pulse__acall_circle(sys, self, ref))
 		err = pulse__acall_do(sys, ref, tag, data, bytes, deadline_ns,
-				      reply, reply_bytes);
+				      reply, reply_bytes, urgent);
 	__atomic_store_n(&self->calling, before, __ATOMIC_SEQ_CST);
 	return err;
+}
+
+int pulse_actor_call(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
+		     const void *data, size_t bytes, int64_t deadline_ns,
+		     void *reply, size_t *reply_bytes)
+{
+	return pulse__actor_call(sys, ref, tag, data, bytes, deadline_ns,
+				 reply, reply_bytes, false);
+}
+
+int pulse_actor_call_urgent(struct pulse_actors *sys, uint64_t ref,
+			    uint64_t tag, const void *data, size_t bytes,
+			    int64_t deadline_ns, void *reply,
+			    size_t *reply_bytes)
+{
+	return pulse__actor_call(sys, ref, tag, data, bytes, deadline_ns,
+				 reply, reply_bytes, true);
 }
 
 int pulse_actor_call_type(struct pulse_actors *sys, const char *type,

@@ -34,7 +34,7 @@ static void pulse__mesh_down(struct pulse_mesh *mesh, uint64_t watcher,
 		return;
 	m->view.from = PULSE_ACTOR_NONE;
 	m->view.reason = reason;
-	if (pulse__amsg_push(mesh->sys, a, m))
+	if (pulse__amsg_signal(a, m))
 		pulse__amsg_free(mesh->sys, m, -ESRCH);
 }
 

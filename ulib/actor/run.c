@@ -108,6 +108,41 @@ static bool pulse__actor_fetch(struct pulse_actor *a)
 	return a->local;
 }
 
+/*
+ * All urgent ones, in their order, go before the others; but after so many of
+ * them one of the others has its turn. The whole lot is AHEAD, and the next lot
+ * is not taken before this one is done: so they stay in their order.
+ */
+static PULSE__NOINLINE void pulse__actor_ahead(struct pulse_actor *a)
+{
+	struct pulse__amsg *u, *m, *first = NULL, **last = &first;
+	uint32_t row, nr = 0;
+
+	if (!a->local)
+		pulse__actor_fetch(a);
+	/* acquire: pairs with send.c:pulse__amsg_put_urgent */
+	u = pulse__turned(__atomic_exchange_n(&a->urgent, NULL,
+					      __ATOMIC_ACQUIRE));
+	row = (uint16_t)a->handled == a->overtook_at ? a->overtook : 0;
+	for (; u; nr++, last = &m->next) {
+		if (row >= PULSE__URGENT_ROW && a->local) {
+			m = a->local;
+			a->local = m->next;
+			row = 0;
+		} else {
+			m = u;
+			u = m->next;
+			row++;
+		}
+		m->view.reserved |= PULSE__AMSG_AHEAD;
+		*last = m;
+	}
+	*last = a->local;
+	a->local = first;
+	a->overtook_at = (uint16_t)(a->handled + nr);
+	a->overtook = (uint16_t)row;
+}
+
 /* Nothing to do. True: it rests, and is not the caller's any more. */
 static bool pulse__actor_rest(struct pulse_actor *a)
 {
@@ -118,7 +153,7 @@ static bool pulse__actor_rest(struct pulse_actor *a)
 			__ATOMIC_RELAXED))
 		return false;
 	/* B: pairs with A in pulse__actor_nudge */
-	return likely(!__atomic_load_n(&a->stop, __ATOMIC_SEQ_CST)) ||
+	return likely(!pulse__actor_wanted(a)) ||
 	       !pulse__cas(&a->inbox, &rest, 0, __ATOMIC_ACQ_REL,
 			   __ATOMIC_RELAXED);
 }
@@ -152,7 +187,7 @@ static uint32_t pulse__actor_batch(struct pulse_actor *a, uint32_t budget)
 	a->batch = false;
 	for (uint32_t i = 0; i < n; i++) {
 		next = a->local->next;
-		counted += a->local->view.reserved;
+		counted += a->local->view.reserved & PULSE__AMSG_COUNTED;
 		pulse__amsg_free(a->sys, a->local, 0);
 		a->local = next;
 	}
@@ -162,11 +197,10 @@ static uint32_t pulse__actor_batch(struct pulse_actor *a, uint32_t budget)
 
 static PULSE__INLINE void pulse__actor_one(struct pulse_actor *a,
 					   struct pulse_actors *sys,
-					   const struct pulse__atype *t,
 					   uint64_t ref)
 {
 	struct pulse__amsg *m = a->local;
-	uint32_t counted = m->view.reserved;
+	uint32_t counted = m->view.reserved & PULSE__AMSG_COUNTED;
 
 	a->local = m->next;
 	if (a->local)
@@ -181,7 +215,7 @@ static PULSE__INLINE void pulse__actor_one(struct pulse_actor *a,
 	} else {
 		a->now = m;
 		a->handled++;
-		t->opts.receive(a, &m->view);
+		a->receive(a, &m->view);
 		if (likely(a->now)) {
 			a->now = NULL;
 			pulse__amsg_free(sys, m, READ_ONCE(a->stop) ? -ESRCH :
@@ -227,6 +261,9 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 			pulse__actor_die(a, PULSE__STOP_REASON(stop));
 			break;
 		}
+		if (unlikely(READ_ONCE(a->urgent)) &&
+		    !(a->local && a->local->view.reserved & PULSE__AMSG_AHEAD))
+			pulse__actor_ahead(a);
 		if (unlikely(!left)) {
 			if (a->local && pulse__actor_more_time(&until)) {
 				left = t->opts.budget;
@@ -244,9 +281,10 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 				break;
 			continue;
 		}
-		got = t->opts.receive_batch ? pulse__actor_batch(a, left) : 0;
+		got = t->opts.receive_batch && a->receive == t->opts.receive ?
+		      pulse__actor_batch(a, left) : 0;
 		if (!got) {
-			pulse__actor_one(a, sys, t, ref);
+			pulse__actor_one(a, sys, ref);
 			got = 1;
 		}
 		left -= got;

@@ -70,7 +70,7 @@ int pulse_actor_stash(struct pulse_actor *self)
 	if (limit && self->stashed >= limit)
 		return -ENOSPC;
 	/* It has left the mailbox: who sends is not held back by it. */
-	m->view.reserved = 0;
+	m->view.reserved = 0;	/* neither counted nor ahead */
 	m->next = self->stash;
 	self->stash = m;
 	self->stashed++;
@@ -80,20 +80,72 @@ int pulse_actor_stash(struct pulse_actor *self)
 
 int pulse_actor_unstash(struct pulse_actor *self)
 {
-	struct pulse__amsg *m;
-	uint32_t nr;
+	struct pulse__amsg *m = self ? self->local : NULL;
+	uint32_t nr, ahead;
 
 	if (!self || self->batch)
 		return -EINVAL;
 	nr = self->stashed;
+	/* The next urgent ones do not go before those that were before them. */
+	ahead = m ? m->view.reserved & PULSE__AMSG_AHEAD : 0;
 	/* The newest first, so that the oldest is first in the end. */
 	while ((m = self->stash)) {
 		self->stash = m->next;
 		m->next = self->local;
+		m->view.reserved |= ahead;
 		self->local = m;
 	}
 	self->stashed = 0;
 	return (int)nr;
+}
+
+/* ---- what handles its messages ------------------------------------------- */
+
+int pulse_actor_become(struct pulse_actor *self, pulse_actor_fn receive)
+{
+	if (!self || !receive)
+		return -EINVAL;
+	self->receive = receive;
+	return 0;
+}
+
+int pulse_actor_become_over(struct pulse_actor *self, pulse_actor_fn receive)
+{
+	const struct pulse__abehave *at;
+	struct pulse__abehave *b;
+	int depth = 0;
+
+	if (!self || !receive)
+		return -EINVAL;
+	for (at = self->under; at; at = at->under)
+		depth++;
+	if (depth >= PULSE__BECOME_MAX)
+		return -ENOSPC;
+	b = pulse__malloc(sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	b->under = self->under;
+	b->receive = self->receive;
+	self->under = b;
+	self->receive = receive;
+	return 0;
+}
+
+int pulse_actor_unbecome(struct pulse_actor *self)
+{
+	struct pulse__abehave *b;
+	pulse_actor_fn own;
+
+	if (!self)
+		return -EINVAL;
+	b = self->under;
+	own = self->type->opts.receive;
+	if (!b && self->receive == own)
+		return -EALREADY;
+	self->receive = b ? b->receive : own;
+	self->under = b ? b->under : NULL;
+	pulse__free(b);
+	return 0;
 }
 
 void *pulse_actor_alloc(struct pulse_actor *self, size_t bytes)
@@ -133,6 +185,8 @@ void pulse__actor_forget(struct pulse_actor *a)
 
 	/* The state may lie in the memory. */
 	pulse_actor_reset_state(a);
+	while (a->under)
+		pulse_actor_unbecome(a);
 	while ((at = pulse__list_pop(&a->mem)))
 		pulse__free(container_of(at, struct pulse__amem, link));
 	WRITE_ONCE(a->mem_bytes, 0);

@@ -132,11 +132,33 @@ static PULSE__INLINE int pulse__amsg_put(struct pulse_actor *a,
 	return 0;
 }
 
+/* A of the head of actor.h: what it is put into, then a look at the mailbox. */
+static int pulse__amsg_put_urgent(struct pulse_actor *a, struct pulse__amsg *m)
+{
+	struct pulse__amsg *old = READ_ONCE(a->urgent);
+
+	do {
+		if (unlikely(old == PULSE__URGENT_CLOSED))
+			return -ESRCH;
+		m->next = old;
+		/* also a release: pairs with run.c:pulse__actor_ahead */
+	} while (!pulse__cas(&a->urgent, &old, m, __ATOMIC_SEQ_CST,
+			     __ATOMIC_RELAXED));
+	pulse__actor_nudge(a);
+	return 0;
+}
+
 int pulse__amsg_push(struct pulse_actors *sys, struct pulse_actor *a,
 		     struct pulse__amsg *m)
 {
 	(void)sys;
 	return pulse__amsg_put(a, m);
+}
+
+int pulse__amsg_signal(struct pulse_actor *a, struct pulse__amsg *m)
+{
+	return READ_ONCE(a->type)->opts.flags & PULSE_ACTOR_SIGNALS_FIRST ?
+	       pulse__amsg_put_urgent(a, m) : pulse__amsg_put(a, m);
 }
 
 /* The one it is from has to wait until half is done; see run.c. */
@@ -154,11 +176,12 @@ static PULSE__INLINE int pulse__actor_post_to(struct pulse_actors *sys,
 					      uint64_t ref,
 					      struct pulse__acall *call,
 					      uint64_t tag, const void *data,
-					      size_t bytes)
+					      size_t bytes, bool urgent)
 {
 	struct pulse_actor *a = pulse__actor_at(sys, ref);
 	struct pulse__atype *t;
 	struct pulse__amsg *m;
+	uint64_t limit;
 	uint32_t n;
 	int err;
 
@@ -176,10 +199,10 @@ static PULSE__INLINE int pulse__actor_post_to(struct pulse_actors *sys,
 	m->call = call;
 	t = READ_ONCE(a->type);
 	if (t->counts) {
-		m->view.reserved = 1;
+		m->view.reserved = PULSE__AMSG_COUNTED;
+		limit = (uint64_t)t->opts.mailbox_limit << urgent;
 		n = __atomic_add_fetch(&a->queued, 1, __ATOMIC_SEQ_CST);
-		if (unlikely(t->opts.mailbox_limit &&
-			     n > t->opts.mailbox_limit)) {
+		if (unlikely(limit && n > limit)) {
 			if (!pulse__actor_from(sys)) {
 				err = -EAGAIN;
 				goto out;
@@ -187,7 +210,7 @@ static PULSE__INLINE int pulse__actor_post_to(struct pulse_actors *sys,
 			pulse__actor_over(a);
 		}
 	}
-	err = pulse__amsg_put(a, m);
+	err = urgent ? pulse__amsg_put_urgent(a, m) : pulse__amsg_put(a, m);
 	if (likely(!err))
 		return 0;
 out:
@@ -202,7 +225,14 @@ int pulse__actor_post(struct pulse_actors *sys, uint64_t ref,
 		      struct pulse__acall *call, uint64_t tag,
 		      const void *data, size_t bytes)
 {
-	return pulse__actor_post_to(sys, ref, call, tag, data, bytes);
+	return pulse__actor_post_to(sys, ref, call, tag, data, bytes, false);
+}
+
+int pulse__actor_post_urgent(struct pulse_actors *sys, uint64_t ref,
+			     struct pulse__acall *call, uint64_t tag,
+			     const void *data, size_t bytes)
+{
+	return pulse__actor_post_to(sys, ref, call, tag, data, bytes, true);
 }
 
 int pulse_actor_send(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
@@ -211,7 +241,16 @@ int pulse_actor_send(struct pulse_actors *sys, uint64_t ref, uint64_t tag,
 	int err = pulse__actors_check(sys);
 
 	return unlikely(err) ? err :
-	       pulse__actor_post_to(sys, ref, NULL, tag, data, bytes);
+	       pulse__actor_post_to(sys, ref, NULL, tag, data, bytes, false);
+}
+
+int pulse_actor_send_urgent(struct pulse_actors *sys, uint64_t ref,
+			    uint64_t tag, const void *data, size_t bytes)
+{
+	int err = pulse__actors_check(sys);
+
+	return err ? err :
+	       pulse__actor_post_urgent(sys, ref, NULL, tag, data, bytes);
 }
 
 int pulse_actor_send_type(struct pulse_actors *sys, const char *type,
@@ -230,7 +269,6 @@ int pulse_actor_send_type(struct pulse_actors *sys, const char *type,
 			return err;
 	}
 }
-
 
 int pulse_actor_broadcast(struct pulse_actors *sys, const char *type,
 			  uint64_t tag, const void *data, size_t bytes)

@@ -19,6 +19,7 @@ static int pulse__actor_chunk(struct pulse_actors *sys, uint32_t n)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < PULSE__CHUNK; i++) {
 		chunk[i].inbox = PULSE__INBOX_CLOSED;
+		chunk[i].urgent = PULSE__URGENT_CLOSED;
 		chunk[i].number = n + i;
 		chunk[i].sys = sys;
 		pulse__list_init(&chunk[i].bonds);
@@ -88,7 +89,7 @@ static void pulse__actor_drain(struct pulse_actor *a, struct pulse__amsg *m)
 
 	for (; m; m = next, nr++) {
 		next = m->next;
-		counted += m->view.reserved;
+		counted += m->view.reserved & PULSE__AMSG_COUNTED;
 		pulse__amsg_free(a->sys, m, -ESRCH);
 	}
 	if (counted)
@@ -112,6 +113,9 @@ static void pulse__actor_close(struct pulse_actor *a)
 	a->stashed = 0;
 	if (inbox > PULSE__INBOX_CLOSED)
 		pulse__actor_drain(a, (struct pulse__amsg *)inbox);
+	pulse__actor_drain(a, __atomic_exchange_n(&a->urgent,
+						  PULSE__URGENT_CLOSED,
+						  __ATOMIC_SEQ_CST));
 	pulse__actor_unlist(a);
 	pulse__actor_unmute(a);
 	pulse__actor_forget(a);
@@ -162,6 +166,9 @@ static void pulse__actor_make(struct pulse_actor *a, struct pulse__atype *t,
 	a->handled = 0;
 	a->ending = 0;
 	WRITE_ONCE(a->bonded, 0);
+	a->receive = t->opts.receive;
+	a->overtook = 0;
+	pulse__store_release(&a->urgent, NULL);
 	/* From now on it takes messages; nobody runs it before it rests. */
 	pulse__store_release(&a->inbox, 0);
 	/* pairs with pulse__actor_of */
@@ -176,7 +183,7 @@ static void pulse__actor_release(struct pulse_actor *a)
 	if (pulse__cas(&a->inbox, &none, PULSE__INBOX_REST, __ATOMIC_SEQ_CST,
 		       __ATOMIC_RELAXED)) {
 		/* As B of run.c: pairs with A in pulse__actor_nudge */
-		if (__atomic_load_n(&a->stop, __ATOMIC_SEQ_CST))
+		if (pulse__actor_wanted(a))
 			pulse__actor_nudge(a);
 		return;
 	}

@@ -38,7 +38,7 @@ int pulse_actor_register(struct pulse_actors *sys,
 	if (err)
 		return err;
 	if (!o.name || !*o.name || !o.receive ||
-	    o.flags & ~PULSE_ACTOR_TRAP_EXIT || o.routing < 0 ||
+	    o.flags & ~(PULSE_ACTOR_TRAP_EXIT | PULSE_ACTOR_SIGNALS_FIRST) || o.routing < 0 ||
 	    o.routing > PULSE_ROUTE_NODE || o.mailbox_limit > INT_MAX)
 		return -EINVAL;
 	t = pulse__calloc(1, sizeof(*t));
