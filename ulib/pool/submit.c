@@ -65,7 +65,7 @@ static inline int pulse__route_to(struct pulse_pool *pool, uint32_t home,
 		r->row = node < pool->nr_near_row ? pool->near_row[node] : home;
 	}
 	r->own_deque = r->self && r->lane == PULSE__LANE_NORMAL &&
-		       r->row == home;
+		       r->row == home && !pool->locked;
 	return 0;
 }
 
