@@ -63,6 +63,15 @@ pulse__inject_at(const struct pulse__inject *q, uint64_t pos)
 	return &q->slots[pos * PULSE__STRIDE & q->mask];
 }
 
+/*
+ * The slot that a push comes to: who looks around for work has it in its cache.
+ * To be fetched while the push is counted.
+ */
+static inline void pulse__inject_aim(const struct pulse__inject *q)
+{
+	pulse__fetch_to_write(pulse__inject_at(q, READ_ONCE(q->enqueue)));
+}
+
 /* @entries: a power of two from 2. 0 or -ENOMEM. */
 static inline int pulse__inject_init(struct pulse__inject *q, uint64_t entries,
 				     bool locked)
