@@ -166,7 +166,9 @@ typedef void (*pulse_pool_stall_fn)(void *hook_arg,
  *	ends, and each worker that comes and goes; default off
  * @enable_predictive: learn how long each kind of task takes and run short ones
  *	in place, see pulse_pool_run_or_submit(); default off
- * @reserved2: 0
+ * @enable_lock_free: tasks lie in deques of the workers and queues without a lock;
+ *	default on. Off: in the queues alone, each under a mutex, first in
+ *	first out; what tasks fork is not concerned.
  * @seed: not 0: the deterministic mode, see <pulse-u/task.h>. Only one worker
  *	runs at a time, and the seed decides which, and what it takes.
  * @on_complete: called for each task with a handle that ends, or NULL
@@ -205,7 +207,7 @@ struct pulse_pool_opts {
 	int32_t enable_latency;
 	int32_t enable_trace;
 	int32_t enable_predictive;
-	uint32_t reserved2;
+	int32_t enable_lock_free;
 	uint64_t seed;
 	pulse_pool_complete_fn on_complete;
 	pulse_pool_error_fn on_error;

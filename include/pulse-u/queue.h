@@ -469,6 +469,14 @@ struct pulse_queue_rx_words {
 	extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
 #endif
 
+/* To be written soon; see ulib/base/base.h:pulse__fetch_to_write. */
+#ifdef __x86_64__
+#define PULSE__QUEUE_FETCH(p)						\
+	__asm__ __volatile__("prefetchw %0" : : "m" (*(p)))
+#else
+#define PULSE__QUEUE_FETCH(p) __builtin_prefetch(p, 1)
+#endif
+
 #define PULSE__QUEUE_RARE(cond) __builtin_expect(!!(cond), 0)
 
 /* The protocol, and what pairs with what: ulib/lockfree/lane_inline.h. */
@@ -484,6 +492,9 @@ PULSE__QUEUE_INLINE int pulse_queue_push_word(struct pulse_queue_tx *tx,
 	tail = t->tail;
 	if (PULSE__QUEUE_RARE(tail == t->stop))
 		return pulse_queue_push_word_slow(tx, word);
+	/* A line some lines on, which the receiver read a lap ago. */
+	if (!(tail & 7) && t->stop - tail > 32)
+		PULSE__QUEUE_FETCH(&t->slot[(tail + 32) & t->mask]);
 	__atomic_store_n(&t->slot[tail & t->mask], word, __ATOMIC_RELAXED);
 	t->tail = tail + 1;
 	__atomic_store_n(t->published, tail + 1, __ATOMIC_RELEASE);
@@ -514,6 +525,8 @@ PULSE__QUEUE_INLINE int pulse_queue_pop_word(struct pulse_queue_rx *rx,
 			goto slow;
 		l->tail_seen = tail;
 	}
+	if (!(head & 7) && l->tail_seen - head > 16)
+		__builtin_prefetch(&l->slot[(head + 16) & mask]);
 	*word = __atomic_load_n(&l->slot[head & mask], __ATOMIC_RELAXED);
 	l->head = head + 1;
 	__atomic_store_n(l->published + PULSE_CACHE_PAIR / sizeof(uint64_t),

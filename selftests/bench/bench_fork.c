@@ -15,7 +15,9 @@
  * rounds. oneTBB and libgomp come from the program peer_fork beside this one,
  * as far as they were there to build it with.
  *
- * usage: bench_fork [rounds]
+ * With a number of nodes the tree has so many, and only trees are measured.
+ *
+ * usage: bench_fork [rounds [nodes]]
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -43,6 +45,8 @@ struct sum {
 
 static struct pulse_pool *pools[THREADS + 1];	/* of so many workers */
 static struct node *big, *medium, *small;
+static long big_nodes = TREE_NODES;
+static int big_repeats = 30;
 
 /* ---- contenders ------------------------------------------------------------ */
 
@@ -150,11 +154,11 @@ static double pulse_fib_wide(int threads)
 static double pulse_tree(int threads)
 {
 	struct sum s = { big, 0 };
-	double ns = in_pool(threads, sum, &s, 30);
+	double ns = in_pool(threads, sum, &s, big_repeats);
 
 	if (s.result != tree_sum(big))
 		exit(1);
-	return ns / TREE_NODES;
+	return ns / (double)big_nodes;
 }
 
 static double pulse_tree_medium(int threads)
@@ -210,13 +214,13 @@ static double plain_tree(int threads)
 	double least = 1e18, t;
 
 	(void)threads;
-	for (int i = 0; i < 30; i++) {
+	for (int i = 0; i < big_repeats; i++) {
 		t = (double)pulse_now_ns();
 		sink = tree_sum(big);
 		t = (double)pulse_now_ns() - t;
 		least = t < least ? t : least;
 	}
-	return least / TREE_NODES;
+	return least / (double)big_nodes;
 }
 
 /* Some 20 ms of plain code: 200 beats. Its heart beats if it forked before. */
@@ -328,9 +332,9 @@ static struct contender all[] = {
 	[FIB_WIDE_1] = { "fib long, pulse 1", "ns a fork", pulse_fib_wide, 1, { 0 } },
 	[FIB_2] = { "fib long, pulse 2", "ns a fork", pulse_fib, 2, { 0 } },
 	[TBB_FIB_2] = { "fib, oneTBB 2", "ns a fork", tbb_fib, 2, { 0 } },
-	[PLAIN_TREE] = { "tree 1e7, plain", "ns a node", plain_tree, 1, { 0 } },
-	[TREE_1] = { "tree 1e7, pulse 1", "ns a node", pulse_tree, 1, { 0 } },
-	[TREE_2] = { "tree 1e7, pulse 2", "ns a node", pulse_tree, 2, { 0 } },
+	[PLAIN_TREE] = { "big tree, plain", "ns a node", plain_tree, 1, { 0 } },
+	[TREE_1] = { "big tree, pulse 1", "ns a node", pulse_tree, 1, { 0 } },
+	[TREE_2] = { "big tree, pulse 2", "ns a node", pulse_tree, 2, { 0 } },
 	[MEDIUM_1] = { "tree 1e5, pulse 1", "ns a node", pulse_tree_medium, 1, { 0 } },
 	[MEDIUM_2] = { "tree 1e5, pulse 2", "ns a node", pulse_tree_medium, 2, { 0 } },
 	[TBB_TREE_1] = { "tree 1e5, oneTBB 1", "ns a node", tbb_tree, 1, { 0 } },
@@ -389,7 +393,7 @@ static void report(int rounds, const char *backend)
 		const struct contender *b = &all[figures[i].theirs];
 		double x = a->v[rounds / 2], y = b->v[rounds / 2];
 
-		if (b->v[0] < 0)
+		if (a->v[0] < 0 || b->v[0] < 0)
 			continue;
 		printf("  %s / %s: %.4f (%.2f times as fast)\n", a->name,
 		       b->name, x / y, y / x);
@@ -400,17 +404,26 @@ static void report(int rounds, const char *backend)
 	}
 }
 
+static bool of_a_tree(size_t i)
+{
+	return i >= PLAIN_TREE && i <= TBB_TREE_2;
+}
+
 int main(int argc, char **argv)
 {
 	struct pulse_backend_info info = { .sz = sizeof(info) };
 	int rounds = argc > 1 ? atoi(argv[1]) : 7;
 
 	if (rounds < 1 || rounds > MAX_ROUNDS) {
-		fprintf(stderr, "usage: bench_fork [rounds, 1 to %d]\n",
+		fprintf(stderr, "usage: bench_fork [rounds, 1 to %d [nodes]]\n",
 			MAX_ROUNDS);
 		return 2;
 	}
-	big = tree_grow(TREE_NODES);
+	if (argc > 2) {
+		big_nodes = atol(argv[2]);
+		big_repeats = 3;
+	}
+	big = tree_grow(big_nodes);
 	medium = tree_grow(TREE_PEER_NODES);
 	small = tree_grow(SMALL_NODES);
 	if (!big || !medium || !small || pulse_backend_info(&info))
@@ -424,7 +437,8 @@ int main(int argc, char **argv)
 	}
 	for (int r = 0; r < rounds; r++) {
 		for (size_t i = 0; i < NR_ALL; i++)
-			all[i].v[r] = all[i].run(all[i].threads);
+			all[i].v[r] = argc > 2 && !of_a_tree(i) ? -1 :
+				      all[i].run(all[i].threads);
 	}
 	printf("%s backend, median of %d (lowest to highest)\n", info.name,
 	       rounds);

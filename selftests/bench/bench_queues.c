@@ -106,6 +106,7 @@ static inline bool lane_push(struct pulse__lane_tx *tx, uint64_t value)
 {
 	if (pulse__lane_room(tx, 1) <= 0)
 		return false;
+	pulse__lane_tx_word_ahead(tx);
 	pulse__lane_put_word(&tx->m, tx->tail, value);
 	pulse__lane_publish(tx, 1);
 	return true;
@@ -117,6 +118,7 @@ static inline uint64_t lane_pop(struct pulse__lane_rx *rx)
 
 	if (pulse__lane_ready(rx, 1) <= 0)
 		return 0;
+	pulse__lane_rx_word_ahead(rx);
 	value = pulse__lane_get_word(&rx->m, rx->head);
 	pulse__lane_done(rx, 1);
 	return value;
@@ -131,6 +133,7 @@ static inline unsigned int lane_push_n(struct pulse__lane_tx *tx,
 		return 0;
 	if (room < nr)
 		nr = (unsigned int)room;
+	pulse__lane_tx_ahead(tx, nr);
 	pulse__lane_put_n(&tx->m, false, tx->tail, values, nr);
 	pulse__lane_publish(tx, nr);
 	return nr;
@@ -145,6 +148,7 @@ static inline unsigned int lane_pop_n(struct pulse__lane_rx *rx,
 		return 0;
 	if (ready < nr)
 		nr = (unsigned int)ready;
+	pulse__lane_rx_ahead(rx, nr);
 	pulse__lane_get_n(&rx->m, false, rx->head, values, nr);
 	pulse__lane_done(rx, nr);
 	return nr;

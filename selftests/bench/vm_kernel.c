@@ -11,6 +11,8 @@
  *			the same by threads that are none
  *	wake 64		WAKE_NODE of 64 parked workers, beside 64 FUTEX_WAKE
  *			calls: what the caller pays, who runs before the woken
+ *	heart		plain code of a worker whose heart beats, at two periods,
+ *			beside the same without
  * With more, threads where the scheduler puts them:
  *	handoff		as above
  *	beats		of the ideal number, at three periods; and in sleep
@@ -287,6 +289,34 @@ static void *wake_manys(void *arg)
 	return arg;
 }
 
+/* ---- plain code --------------------------------------------------------------- */
+
+#define PLAIN_LOOPS	25000000L	/* two instructions each: 100 ms */
+
+static double plain_code(__u64 period_ns)
+{
+	long long t;
+	int ret = beat(d.fd, d.self, period_ns);
+
+	if (ret)
+		die("BEAT", ret);
+	t = now_ns();
+	for (long i = PLAIN_LOOPS; i; i--)
+		__asm__ __volatile__("" : "+r"(i));
+	return (double)(now_ns() - t);
+}
+
+static void heart(const char *name, __u64 period_ns, double limit)
+{
+	double a[ROUNDS], b[ROUNDS];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		a[i] = plain_code(period_ns);
+		b[i] = plain_code(0);
+	}
+	report(name, a, b, limit, 0, 0);
+}
+
 /* ---- beats --------------------------------------------------------------------- */
 
 /* Beats of the worker in the middle of its sleep, as seen by this thread. */
@@ -435,6 +465,14 @@ static void accuracy(void)
 	       (double)right / (double)samples);
 }
 
+static void join_self(void)
+{
+	int ret = dev_join(&d, PULSE_NODE_ANY);
+
+	if (ret < 0)
+		die("WORKER_ADD", ret);
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t t;
@@ -459,12 +497,13 @@ int main(int argc, char **argv)
 		if (pthread_create(&t, NULL, wake_manys, NULL))
 			return 1;
 		pthread_join(t, NULL);
+		join_self();
+		heart("heart, 100 us", 100000, 1.02);
+		heart("heart, 20 us", 20000, 1.05);
 	} else {
 		ping_pongs("handoff", HANDOFF, FUTEX,
 			   d.info.features & PULSE_FEAT_HANDOFF_CPU ? 0.8 : 1);
-		ret = dev_join(&d, PULSE_NODE_ANY);
-		if (ret < 0)
-			die("WORKER_ADD", ret);
+		join_self();
 		beats(100000);
 		beats(250000);
 		beats(1000000);

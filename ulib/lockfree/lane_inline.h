@@ -36,6 +36,11 @@
 
 #define PULSE__FETCH_MOST 512U	/* bytes; what may be under way at a time */
 
+/* Words: a line is fetched so far before it is written, and read. */
+#define PULSE__LANE_WORDS	(PULSE_CACHE_LINE / sizeof(uint64_t))
+#define PULSE__LANE_TX_AHEAD	(4 * PULSE__LANE_WORDS)
+#define PULSE__LANE_RX_AHEAD	(2 * PULSE__LANE_WORDS)
+
 struct pulse__lane {
 	uint64_t tail PULSE__PAIR_ALIGNED;	/* untrusted; the sender writes */
 	uint64_t head PULSE__PAIR_ALIGNED;	/* untrusted; receivers write */
@@ -157,22 +162,6 @@ static inline unsigned int pulse__lane_run(const struct pulse__lane_map *m,
 	return nr < to_end ? nr : (unsigned int)to_end;
 }
 
-/*
- * The slots of the next burst are with the receiver, who read them a lap ago:
- * have them fetched while this one is written.
- */
-static inline void pulse__lane_fetch(const struct pulse__lane_map *m,
-				     uint64_t pos, unsigned int nr)
-{
-	const unsigned char *at = pulse__lane_slot(m, pos + nr);
-	size_t bytes = (size_t)nr * m->stride;
-
-	if (bytes > PULSE__FETCH_MOST)
-		bytes = PULSE__FETCH_MOST;
-	for (size_t i = 0; i < bytes; i += PULSE_CACHE_LINE)
-		pulse__fetch_to_write(at + i);
-}
-
 /* Several whole elements, one after the other. */
 static inline void pulse__lane_put_n(const struct pulse__lane_map *m,
 				     bool words, uint64_t pos,
@@ -180,7 +169,6 @@ static inline void pulse__lane_put_n(const struct pulse__lane_map *m,
 {
 	const unsigned char *from = elems;
 
-	pulse__lane_fetch(m, pos, nr);
 	if (!words && m->elem_bytes == m->stride) {
 		unsigned int run = pulse__lane_run(m, pos, nr);
 		size_t bytes = (size_t)run * m->stride;
@@ -268,6 +256,35 @@ static inline int pulse__lane_drop(struct pulse__lane_tx *tx, uint64_t nr)
 	return 0;
 }
 
+/*
+ * The slots of the next burst, or the line of a word some lines on, are with the
+ * receiver, who read them a lap ago: have them fetched while this one is written.
+ * Not where they may be full: it is about to read them.
+ */
+static inline void pulse__lane_tx_ahead(const struct pulse__lane_tx *tx,
+					unsigned int nr)
+{
+	const unsigned char *at = pulse__lane_slot(&tx->m, tx->tail + nr);
+	size_t bytes = (size_t)nr * tx->m.stride;
+
+	if (tx->stop - tx->tail < 2 * (uint64_t)nr)
+		return;
+	if (bytes > PULSE__FETCH_MOST)
+		bytes = PULSE__FETCH_MOST;
+	for (size_t i = 0; i < bytes; i += PULSE_CACHE_LINE)
+		pulse__fetch_to_write(at + i);
+}
+
+static inline void pulse__lane_tx_word_ahead(const struct pulse__lane_tx *tx)
+{
+	if (!(tx->tail % PULSE__LANE_WORDS) &&
+	    tx->stop - tx->tail > PULSE__LANE_TX_AHEAD)
+		pulse__fetch_to_write((const uint64_t *)(const void *)
+				      tx->m.data +
+				      ((tx->tail + PULSE__LANE_TX_AHEAD) &
+				       tx->m.mask));
+}
+
 /* ---- the only receiver ------------------------------------------------- */
 
 /* Elements there are, as far as is worth knowing: 0 none, or -EPROTO. */
@@ -285,6 +302,30 @@ static inline int64_t pulse__lane_ready(struct pulse__lane_rx *rx, uint64_t want
 		rx->tail_seen = tail;
 	}
 	return (int64_t)ready;
+}
+
+/* The sender wrote them: have the next ones fetched while these are read. */
+static inline void pulse__lane_rx_ahead(const struct pulse__lane_rx *rx,
+					unsigned int nr)
+{
+	const unsigned char *at = pulse__lane_slot(&rx->m, rx->head + nr);
+	size_t bytes = (size_t)nr * rx->m.stride;
+
+	if (rx->tail_seen - rx->head < 2 * (uint64_t)nr)
+		return;
+	if (bytes > PULSE__FETCH_MOST)
+		bytes = PULSE__FETCH_MOST;
+	for (size_t i = 0; i < bytes; i += PULSE_CACHE_LINE)
+		__builtin_prefetch(at + i);
+}
+
+static inline void pulse__lane_rx_word_ahead(const struct pulse__lane_rx *rx)
+{
+	if (!(rx->head % PULSE__LANE_WORDS) &&
+	    rx->tail_seen - rx->head > PULSE__LANE_RX_AHEAD)
+		__builtin_prefetch((const uint64_t *)(const void *)rx->m.data +
+				   ((rx->head + PULSE__LANE_RX_AHEAD) &
+				    rx->m.mask));
 }
 
 /* C: the next @nr slots were read. pairs with D. litmus: lane_reuse */

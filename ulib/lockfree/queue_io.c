@@ -139,6 +139,7 @@ int pulse_queue_push_n(struct pulse_queue_tx *tx, const void *elems,
 	if (unlikely((unsigned int)n < nr) &&
 	    tx->overflow == PULSE_QUEUE_DROP_NEW)
 		pulse__queue_dropped(tx, nr - (unsigned int)n);
+	pulse__lane_tx_ahead(&tx->t, (unsigned int)n);
 	pulse__lane_put_n(m, tx->t.words, tx->t.tail, elems, (unsigned int)n);
 	pulse__lane_publish(&tx->t, (unsigned int)n);
 	tx->reserved = 0;
@@ -203,11 +204,13 @@ static inline int pulse__lane_take(struct pulse_queue_rx *rx,
 	if (ready <= 0)
 		return (int)ready;
 	n = ready < nr ? (int)ready : (int)nr;
-	if (n == 1)
+	if (n == 1) {
 		pulse__lane_get(&r->m, false, r->head, elems);
-	else
+	} else {
+		pulse__lane_rx_ahead(r, (unsigned int)n);
 		pulse__lane_get_n(&r->m, false, r->head, elems,
 				  (unsigned int)n);
+	}
 	pulse__lane_done(r, (unsigned int)n);
 	return n;
 }

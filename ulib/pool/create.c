@@ -76,7 +76,7 @@ static int pulse__pool_opts(struct pulse_pool *pool,
 					      PULSE__POOL_QUEUE;
 	int cpus, err;
 
-	if (o->reserved || o->reserved2 || o->num_workers > PULSE_MAX_WORKERS ||
+	if (o->reserved || o->num_workers > PULSE_MAX_WORKERS ||
 	    queue > PULSE__POOL_QUEUE_MAX || o->spin_us < PULSE_OFF ||
 	    !pulse__is_switch(o->enable_work_stealing) ||
 	    !pulse__is_switch(o->enable_topology_aware) ||
@@ -88,6 +88,7 @@ static int pulse__pool_opts(struct pulse_pool *pool,
 	    !pulse__is_switch(o->enable_latency) ||
 	    !pulse__is_switch(o->enable_trace) ||
 	    !pulse__is_switch(o->enable_predictive) ||
+	    !pulse__is_switch(o->enable_lock_free) ||
 	    o->spin_ns < 0 || o->task_timeout_ns < 0 ||
 	    o->shutdown_grace_ns < 0 ||
 	    (o->heartbeat_interval_us &&
@@ -109,6 +110,7 @@ static int pulse__pool_opts(struct pulse_pool *pool,
 	if (o->spin_ns)
 		pool->spin_ns = o->spin_ns;
 	pool->stealing = pulse__switch(o->enable_work_stealing, true);
+	pool->locked = !pulse__switch(o->enable_lock_free, true);
 	pool->numa = pulse__switch(o->enable_numa_aware, true);
 	pool->statistics = pulse__switch(o->enable_statistics, true);
 	pool->pin = pulse__switch(o->pin, false);

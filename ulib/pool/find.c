@@ -91,7 +91,7 @@ static PULSE__NOINLINE void pulse__gulp_judge(struct pulse__worker *w)
 {
 	int64_t now = pulse_now_ns();
 
-	w->gulp = w->pool->stealing &&
+	w->gulp = w->pool->stealing && !w->pool->locked &&
 		  now - w->gulp_at < (int64_t)w->gulped * PULSE__GULP_NS ?
 		  PULSE__GULP : 1;
 	w->gulp_at = now;

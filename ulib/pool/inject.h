@@ -6,9 +6,15 @@
  * there), with the task itself in the slot: what comes from outside needs no
  * memory of its own, and lies in one cache line with its turn. Several tasks
  * may be put in at once, next to each other.
+ *
+ * A pool that is not to be lock-free has a mutex around each push and pop, and
+ * the turns then say what is there. Who looks whether there is something takes
+ * none: it would be old in any case.
  */
 #ifndef PULSE__POOL_INJECT_H
 #define PULSE__POOL_INJECT_H
+
+#include <pthread.h>
 
 #include <pulse-u/pool.h>
 
@@ -46,6 +52,9 @@ struct pulse__inject {
 	struct pulse__inject_slot *slots PULSE__PAIR_ALIGNED;
 	uint64_t mask;
 	unsigned int shift;
+	bool locked;
+
+	pthread_mutex_t lock PULSE__PAIR_ALIGNED;	/* if locked */
 };
 
 static inline struct pulse__inject_slot *
@@ -54,9 +63,21 @@ pulse__inject_at(const struct pulse__inject *q, uint64_t pos)
 	return &q->slots[pos * PULSE__STRIDE & q->mask];
 }
 
-/* @entries: a power of two from 2. 0 or -ENOMEM. */
-static inline int pulse__inject_init(struct pulse__inject *q, uint64_t entries)
+/*
+ * The slot that a push comes to: who looks around for work has it in its cache.
+ * To be fetched while the push is counted.
+ */
+static inline void pulse__inject_aim(const struct pulse__inject *q)
 {
+	pulse__fetch_to_write(pulse__inject_at(q, READ_ONCE(q->enqueue)));
+}
+
+/* @entries: a power of two from 2. 0 or -ENOMEM. */
+static inline int pulse__inject_init(struct pulse__inject *q, uint64_t entries,
+				     bool locked)
+{
+	q->locked = locked;
+	pthread_mutex_init(&q->lock, NULL);
 	q->enqueue = 0;
 	q->dequeue = 0;
 	q->mask = entries - 1;
@@ -68,6 +89,7 @@ static inline int pulse__inject_init(struct pulse__inject *q, uint64_t entries)
 
 static inline void pulse__inject_fini(struct pulse__inject *q)
 {
+	/* In a forked child somebody may have held the lock: it is left alone. */
 	pulse__free(q->slots);
 }
 
@@ -76,9 +98,9 @@ static inline void pulse__inject_fini(struct pulse__inject *q)
  * that is free for a position stays so until that position is claimed.
  * Return: how many; 0: full.
  */
-static inline unsigned int pulse__inject_push(struct pulse__inject *q,
-					      const struct pulse__job *jobs,
-					      unsigned int nr)
+static inline unsigned int pulse__inject_put(struct pulse__inject *q,
+					     const struct pulse__job *jobs,
+					     unsigned int nr)
 {
 	uint64_t pos = READ_ONCE(q->enqueue), seen;
 	unsigned int n;
@@ -120,7 +142,7 @@ static inline unsigned int pulse__inject_push(struct pulse__inject *q,
 }
 
 /* The oldest; false: empty, or the oldest is still being put in. */
-static inline bool pulse__inject_pop(struct pulse__inject *q,
+static inline bool pulse__inject_get(struct pulse__inject *q,
 				     struct pulse__job *job)
 {
 	uint64_t pos = READ_ONCE(q->dequeue), seen;
@@ -192,6 +214,29 @@ static inline unsigned int pulse__inject_pop_n(struct pulse__inject *q,
 						      q->shift));
 	}
 	return n;
+}
+
+/* inject.c: the same under the lock. */
+unsigned int pulse__inject_put_locked(struct pulse__inject *q,
+				      const struct pulse__job *jobs,
+				      unsigned int nr);
+bool pulse__inject_get_locked(struct pulse__inject *q, struct pulse__job *job);
+
+/* As pulse__inject_put(). */
+static inline unsigned int pulse__inject_push(struct pulse__inject *q,
+					      const struct pulse__job *jobs,
+					      unsigned int nr)
+{
+	return likely(!q->locked) ? pulse__inject_put(q, jobs, nr) :
+				    pulse__inject_put_locked(q, jobs, nr);
+}
+
+/* As pulse__inject_get(). */
+static inline bool pulse__inject_pop(struct pulse__inject *q,
+				     struct pulse__job *job)
+{
+	return likely(!q->locked) ? pulse__inject_get(q, job) :
+				    pulse__inject_get_locked(q, job);
 }
 
 /*

@@ -30,7 +30,8 @@ static int pulse__node_new(struct pulse_pool *pool, int id, uint32_t ctx_row)
 	node->ctx_row = ctx_row;
 	pool->node[pool->nr_nodes++] = node;
 	for (int lane = 0; lane < PULSE__LANES && !err; lane++)
-		err = pulse__inject_init(&node->queue[lane], pool->queue_size);
+		err = pulse__inject_init(&node->queue[lane], pool->queue_size,
+					 pool->locked);
 	return err;
 }
 

@@ -260,6 +260,7 @@ struct pulse_pool {
 	uint32_t fork_gen;
 	bool own_ctx;
 	bool stealing;
+	bool locked;		/* all tasks go through queues under a mutex */
 	bool statistics;
 	bool numa;
 	bool bind_node;

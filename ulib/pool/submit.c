@@ -65,7 +65,7 @@ static inline int pulse__route_to(struct pulse_pool *pool, uint32_t home,
 		r->row = node < pool->nr_near_row ? pool->near_row[node] : home;
 	}
 	r->own_deque = r->self && r->lane == PULSE__LANE_NORMAL &&
-		       r->row == home;
+		       r->row == home && !pool->locked;
 	return 0;
 }
 
@@ -198,6 +198,8 @@ static int pulse__submit_jobs(struct pulse_pool *pool, struct pulse__route *r,
 	uint32_t epoch;
 	int n;
 
+	if (!r->own_deque)
+		pulse__inject_aim(&pool->node[r->row]->queue[r->lane]);
 	pulse__count_submit(pool, r, nr);
 	epoch = __atomic_load_n(&pool->epoch, __ATOMIC_SEQ_CST);
 	if (unlikely(epoch != r->epoch && !r->self))

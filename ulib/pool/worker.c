@@ -164,8 +164,13 @@ static bool pulse__search(struct pulse__worker *w, struct pulse__job *job)
 		if (now >= until ||
 		    pulse__pool_state(w->pool) >= PULSE__POOL_STOPPING)
 			return false;
-		for (int i = 0; i < PULSE__PAUSES; i++)
+		/* What most wait for, between the looks at everything. */
+		for (int i = 0; i < PULSE__PAUSES; i++) {
 			cpu_relax();
+			if (pulse__inject_ready(
+				&w->node->queue[PULSE__LANE_NORMAL]))
+				break;
+		}
 	}
 }
 

@@ -83,9 +83,8 @@ static void *producer_main(void *arg)
 	return NULL;
 }
 
-static void many_producers(uint32_t workers, int producers, long total)
+static void many_producers_in(struct pulse_pool *pool, int producers, long total)
 {
-	struct pulse_pool *pool = pool_of(workers, 256);
 	struct producer p[8];
 	long each = total / producers;
 	struct pulse_pool_stats s;
@@ -108,6 +107,11 @@ static void many_producers(uint32_t workers, int producers, long total)
 	KT_EQ(s.completed, each * producers);
 	KT_EQ(pulse_pool_destroy(pool), 0);
 	free(ran);
+}
+
+static void many_producers(uint32_t workers, int producers, long total)
+{
+	many_producers_in(pool_of(workers, 256), producers, total);
 }
 
 KT_TEST(which_backend)
@@ -188,13 +192,12 @@ static void spread_task(void *arg)
 	free(s);
 }
 
-KT_TEST(trees_of_tasks_while_others_wait)
+static void trees_in(struct pulse_pool *pool, long rounds)
 {
-	struct pulse_pool *pool = pool_of(4, 1024);
 	long n = 4096;
 
 	KT_REQUIRE(pool);
-	for (long round = 0; round < kt_scale(50); round++) {
+	for (long round = 0; round < rounds; round++) {
 		struct spread *s = malloc(sizeof(*s));
 
 		ran = calloc((size_t)n, 1);
@@ -208,6 +211,71 @@ KT_TEST(trees_of_tasks_while_others_wait)
 	kt_note("%llu of %llu stolen",
 		(unsigned long long)stats_of(pool).stolen,
 		(unsigned long long)stats_of(pool).completed);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+KT_TEST(trees_of_tasks_while_others_wait)
+{
+	trees_in(pool_of(4, 1024), kt_scale(50));
+}
+
+/* ---- not lock-free --------------------------------------------------------- */
+
+static struct pulse_pool *locked_pool(uint32_t workers, uint32_t queue)
+{
+	PULSE_OPTS(pulse_pool_opts, opts, .num_workers = workers,
+		   .task_queue_size = queue, .enable_lock_free = PULSE_OFF);
+	struct pulse_pool *pool = NULL;
+
+	return pulse_pool_create(&opts, &pool) ? NULL : pool;
+}
+
+KT_TEST(many_producers_of_a_locked_pool)
+{
+	many_producers_in(locked_pool(4, 256), 6, kt_scale(300000));
+}
+
+/* Nothing lies in a deque: there is room for a whole tree. */
+KT_TEST(trees_of_tasks_in_a_locked_pool)
+{
+	trees_in(locked_pool(3, 8192), kt_scale(20));
+}
+
+#define SIBLINGS 100
+
+static struct {
+	uintptr_t seen[SIBLINGS];
+	int nr;
+} queue_up;
+
+static void sibling(void *arg)
+{
+	queue_up.seen[queue_up.nr++] = (uintptr_t)arg;
+}
+
+static void give_siblings(void *arg)
+{
+	for (uintptr_t i = 0; i < SIBLINGS; i++)
+		KT_EQ(pulse_pool_submit(arg, sibling, (void *)i), 0);
+	/* One more than there is room for. */
+	for (int i = SIBLINGS; i < 128; i++)
+		KT_EQ(pulse_pool_submit(arg, nothing_task, NULL), 0);
+	KT_EQ(pulse_pool_submit(arg, nothing_task, NULL), -EAGAIN);
+}
+
+/* What a lock-free pool's worker gives itself comes out last in, first out. */
+KT_TEST(a_locked_pool_is_first_in_first_out)
+{
+	struct pulse_pool *pool = locked_pool(1, 128);
+
+	KT_REQUIRE(pool);
+	queue_up.nr = 0;
+	KT_EQ(pulse_pool_submit(pool, give_siblings, pool), 0);
+	KT_EQ(pulse_pool_wait(pool), 0);
+	KT_EQ(queue_up.nr, SIBLINGS);
+	for (uintptr_t i = 0; i < SIBLINGS; i++)
+		KT_CHECK(queue_up.seen[i] == i);
+	KT_EQ(stats_of(pool).stolen, 0);
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 

@@ -54,7 +54,7 @@ KT_TEST(numbers_of_workers_must_fit)
 	REFUSED(.spin_ns = -1);
 	REFUSED(.task_timeout_ns = -1);
 	REFUSED(.shutdown_grace_ns = -1);
-	REFUSED(.reserved2 = 1);
+	REFUSED(.enable_lock_free = 2);
 	REFUSED(.seed = 1, .enable_adaptive_sizing = PULSE_ON);
 	KT_EQ(pulse_pool_resize(NULL, 1), -EINVAL);
 	pool = pool_of(2, 0);
