@@ -72,6 +72,29 @@ KT_TEST(each_agreed_type_has_its_name_and_its_family)
 	KT_EQ(pulse_bus_destroy(bus), 0);
 }
 
+/* What nobody says otherwise: as bus.h has it. */
+KT_TEST(a_bus_without_options_has_its_defaults)
+{
+	struct pulse_bus_sub *sub[100], *more;
+	struct pulse_bus *bus;
+
+	KT_EQ(pulse_bus_create(NULL, &bus), 0);
+	KT_EQ(bus->publish_timeout_ns, 10 * PULSE__NSEC_PER_MSEC);
+	sub[0] = sub_of(bus, "a", 0, 0, NULL, NULL);
+	for (int i = 1; i < 100; i++)
+		sub[i] = sub_of(bus, "b", 0, 0, NULL, NULL);
+	KT_EQ(pulse_bus_subscribe(bus, "b", NULL, &more), -ENOSPC);
+	for (long i = 0; i < 1000; i++)
+		KT_EQ(say(bus, "a", i), 1);
+	/* It waits for its ten milliseconds, and gives up. */
+	KT_EQ(say(bus, "a", 1000), 0);
+	KT_EQ(metrics_of(bus).timeouts, 1);
+	KT_EQ(metrics_of(bus).queued, 1000);
+	for (int i = 0; i < 100; i++)
+		KT_EQ(pulse_bus_unsubscribe(sub[i]), 0);
+	KT_EQ(pulse_bus_destroy(bus), 0);
+}
+
 static struct pulse_bus_event *kept;
 
 static void keep(struct pulse_bus_event *ev, void *arg)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "helpers.h"
+#include "sup/sup_int.h"
 
 static int64_t clock_of(void *arg)
 {
@@ -86,6 +87,46 @@ static int add_quiet(struct pulse_sup *sup, struct toy *t, int32_t shutdown_ms)
 
 	spec.ops = &quiet_ops;
 	return pulse_sup_start_child(sup, &spec, NULL);
+}
+
+static int does_nothing(struct pulse_child *self, void *arg)
+{
+	(void)arg;
+	return pulse_child_wait(self, PULSE_FOREVER);
+}
+
+/* Of a supervisor as in OTP, of a child as child.h has it. */
+KT_TEST(what_is_not_said_has_its_default)
+{
+	PULSE_OPTS(pulse_child_spec, plain, .id = "plain", .fn = does_nothing);
+	PULSE_OPTS(pulse_child_spec, process, .id = "process",
+		   .fn = does_nothing, .kind = PULSE_CHILD_PROCESS);
+	struct pulse_child_spec *spec;
+	struct pulse_sup *sup, *sub;
+
+	KT_REQUIRE(!pulse_sup_create(NULL, &sup));
+	KT_REQUIRE(!pulse_sup_create(NULL, &sub));
+	PULSE_OPTS(pulse_child_spec, nested, .id = "nested",
+		   .kind = PULSE_CHILD_SUPERVISOR, .supervisor = sub);
+	KT_EQ(sup->o.strategy, PULSE_ONE_FOR_ONE);
+	KT_EQ(sup->o.max_restarts, 1);
+	KT_EQ(sup->o.period_ms, 5000);
+	KT_EQ(sup->o.auto_shutdown, PULSE_AUTO_NEVER);
+	KT_EQ(pulse_sup_start_child(sup, &plain, NULL), 0);
+	KT_EQ(pulse_sup_start_child(sup, &process, NULL), 0);
+	KT_EQ(pulse_sup_start_child(sup, &nested, NULL), 0);
+	KT_EQ(pulse_sup_start(sup), 0);
+	spec = &pulse__entry_find(sup, "plain")->spec->s;
+	KT_EQ(spec->kind, PULSE_CHILD_THREAD);
+	KT_EQ(spec->restart, PULSE_CHILD_PERMANENT);
+	KT_EQ(spec->priority, PULSE_CHILD_PRIO_NORMAL);
+	KT_EQ(spec->shutdown_ms, 5000);
+	KT_EQ(spec->health_interval_ms, 1000);
+	KT_EQ(spec->max_memory_bytes, 0);
+	KT_EQ(pulse__entry_find(sup, "process")->spec->s.stop_signal, SIGTERM);
+	KT_EQ(pulse__entry_find(sup, "nested")->spec->s.shutdown_ms,
+	      PULSE_SHUTDOWN_INFINITY);
+	KT_EQ(pulse_sup_destroy(sup), 0);
 }
 
 static struct pulse_sup *caller_sup;
