@@ -411,9 +411,10 @@ install: lib tools
 	install -d $(DESTDIR)$(PREFIX)/share/pulse-u/wasm
 	install -m 644 tools/wasm/rt.c ulib/io/plugin/wasi.h $(DESTDIR)$(PREFIX)/share/pulse-u/wasm/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man3 \
-	  $(DESTDIR)$(PREFIX)/share/man/man8 \
+	  $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 Documentation/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	install -m 644 Documentation/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7/
 	install -m 644 Documentation/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 Documentation/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/

@@ -17,6 +17,7 @@
 #ifndef PULSE_U_APP_H
 #define PULSE_U_APP_H
 
+#include <pulse-u/mailbox.h>
 #include <pulse-u/supervisor.h>
 
 #ifdef __cplusplus
@@ -39,7 +40,7 @@ enum pulse_preset_kind {
  * @period_ms: of the supervisor
  * @health_interval_ms: of each worker
  * @shutdown_ms: for each worker to end, and for the application
- * @mailbox_capacity: for the application's mailboxes
+ * @mailbox_capacity: of the application's mailboxes, see pulse_app_mailbox()
  * @verbose: 1: each start and end is told in the log
  *
  * preset                max_restarts  period  health  shutdown  mailbox
@@ -128,6 +129,38 @@ PULSE_API int pulse_app_worker_pool(struct pulse_app *app, const char *prefix,
 PULSE_API int pulse_app_child(struct pulse_app *app,
 			      const struct pulse_child_spec *spec);
 
+/* Longest name of a mailbox of an application, in bytes. */
+#define PULSE_APP_MAILBOX_NAME_MAX	255
+
+/**
+ * pulse_app_mailbox() - make a mailbox of the application's
+ * @app: built or not, running or not
+ * @name: unique among them, 1 to PULSE_APP_MAILBOX_NAME_MAX bytes; copied
+ * @opts: or NULL; a capacity of 0 is the preset's
+ * @out: the mailbox, which stays the application's
+ *
+ * When the application stops it is closed first, so that children who wait in
+ * it get what is in it, then -ESHUTDOWN, and end. The next start opens it again.
+ * It goes with pulse_app_shutdown().
+ *
+ * Return: 0; -EINVAL; -EEXIST; -E2BIG unknown options; -ENOMEM.
+ */
+PULSE_API int pulse_app_mailbox(struct pulse_app *app, const char *name,
+				const struct pulse_mailbox_opts *opts,
+				struct pulse_mailbox **out);
+
+/**
+ * pulse_app_find_mailbox() - a mailbox by its name
+ * @app: the application
+ * @name: of pulse_app_mailbox()
+ *
+ * From any thread.
+ *
+ * Return: the mailbox, which stays the application's; NULL there is none.
+ */
+PULSE_API struct pulse_mailbox *
+pulse_app_find_mailbox(struct pulse_app *app, const char *name);
+
 /**
  * pulse_app_build() - that was all of it
  * @app: the application
@@ -163,6 +196,9 @@ PULSE_API int pulse_app_stop(struct pulse_app *app);
  *
  * The two signals are blocked in the calling thread and those it makes from
  * here on, and taken here. To be called by the first thread, before others.
+ * Where the environment has WATCHDOG_USEC (WatchdogSec= of systemd), the service
+ * manager is told WATCHDOG=1 twice in that time, as long as the supervisor
+ * answers.
  *
  * Return: 0 a signal came, and all stopped in time; as pulse_app_start();
  * as pulse_app_stop().

@@ -107,6 +107,22 @@ PULSE_API struct pulse_context *pulse_context_get(struct pulse_context *ctx);
  */
 PULSE_API void pulse_context_put(struct pulse_context *ctx);
 
+/**
+ * pulse_context_clone() - make a context that begins as another one is
+ * @ctx: the context
+ * @out: its twin, with one reference
+ *
+ * It has the same parent (or token) and deadline, and a copy of each value that
+ * is set in @ctx itself, local ones too, with what is left of its time; counted
+ * pointers are got once more. From then on neither sees what is set, deleted or
+ * cancelled in the other.
+ *
+ * Return: 0; -EINVAL; -EOPNOTSUPP a pointer is put but cannot be got again;
+ * -ENOMEM.
+ */
+PULSE_API int pulse_context_clone(struct pulse_context *ctx,
+				  struct pulse_context **out);
+
 /* ---- set, get, delete, keys ---------------------------------------------- */
 
 /**

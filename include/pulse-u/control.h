@@ -167,7 +167,7 @@ PULSE_API const char *pulse_config_text(const struct pulse_config *config,
 
 /**
  * pulse_control_int() - an INT or a BOOL of this moment, by its number
- * @control: the control
+ * @control: the control; NULL has no knobs
  * @knob: as pulse_control_define() returned it
  * @otherwise: what is returned where there is none, or it is a TEXT
  *

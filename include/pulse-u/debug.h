@@ -18,11 +18,16 @@
 extern "C" {
 #endif
 
+struct pulse_actors;
+struct pulse_bus;
+struct pulse_control;
 struct pulse_ctx;
 struct pulse_debug;
 struct pulse_dump;
+struct pulse_mailbox;
 struct pulse_metrics;
 struct pulse_pool;
+struct pulse_sup;
 struct pulse_tracer;
 struct pulse_ws_server;
 
@@ -239,6 +244,68 @@ PULSE_API int pulse_debug_add_metrics(struct pulse_debug *debug,
 PULSE_API int pulse_debug_add_tracer(struct pulse_debug *debug,
 				     const char *name,
 				     struct pulse_tracer *tracer);
+
+/**
+ * pulse_debug_add_sup() - a probe of a supervisor and each of its children
+ * @debug: the registry
+ * @name: its name
+ * @sup: the probe is removed before it is destroyed
+ *
+ * What each child is, whether it runs, since which incarnation, and in words how
+ * the last one ended. A supervisor below is a child; one may add a probe of its
+ * own for it.
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_sup(struct pulse_debug *debug, const char *name,
+				  struct pulse_sup *sup);
+
+/**
+ * pulse_debug_add_actors() - a probe of actors: how many of each type there are
+ * @debug: the registry
+ * @name: its name
+ * @actors: the probe is removed before it is destroyed
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_actors(struct pulse_debug *debug,
+				     const char *name,
+				     struct pulse_actors *actors);
+
+/**
+ * pulse_debug_add_bus() - a probe of a bus's figures
+ * @debug: the registry
+ * @name: its name
+ * @bus: the probe is removed before it is destroyed
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_bus(struct pulse_debug *debug, const char *name,
+				  struct pulse_bus *bus);
+
+/**
+ * pulse_debug_add_mailbox() - a probe of a mailbox's figures
+ * @debug: the registry
+ * @name: its name
+ * @mailbox: the probe is removed before it is destroyed
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_mailbox(struct pulse_debug *debug,
+				      const char *name,
+				      struct pulse_mailbox *mailbox);
+
+/**
+ * pulse_debug_add_control() - a probe of a control: its knobs, as they are
+ * @debug: the registry
+ * @name: its name
+ * @control: the probe is removed before it is destroyed
+ *
+ * Return: as pulse_debug_add().
+ */
+PULSE_API int pulse_debug_add_control(struct pulse_debug *debug,
+				      const char *name,
+				      struct pulse_control *control);
 
 #ifdef __cplusplus
 }

@@ -198,7 +198,7 @@ PULSE_API int pulse_token_err(const struct pulse_token *token);
 
 /**
  * pulse_token_done() - should one stop?
- * @token: as for pulse_token_err()
+ * @token: as for pulse_token_err(), NULL too
  *
  * Return: 1 or 0.
  */
@@ -206,7 +206,7 @@ PULSE_API int pulse_token_done(const struct pulse_token *token);
 
 /**
  * pulse_token_deadline() - a token's effective deadline
- * @token: as for pulse_token_err()
+ * @token: as for pulse_token_err(), NULL too
  *
  * Return: absolute nanoseconds; PULSE_FOREVER where there is none.
  */

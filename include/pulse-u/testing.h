@@ -15,6 +15,7 @@
 #define PULSE_U_TESTING_H
 
 #include <pulse-u/base.h>
+#include <pulse-u/batch.h>
 #include <pulse-u/buffer.h>
 #include <pulse-u/poller.h>
 #include <pulse-u/transport.h>
@@ -61,8 +62,8 @@ struct pulse_fault {
  *	PULSE_TRANSPORT_STREAM each send is a message
  * @room_bytes: what may be on its way to the peer; default 64 KiB
  * @reserved: 0
- * @ops: what is not NULL of it takes the place of the mock's own: a carrier of
- *	the test's; it may call pulse_mock_ops(). Must outlive the end
+ * @ops: what is not NULL (or 0) of it takes the place of the mock's own: a
+ *	carrier of the test's; it may call pulse_mock_ops(). Must outlive the end
  */
 struct pulse_mock_opts {
 	size_t sz;
@@ -148,6 +149,33 @@ struct pulse_mock_buffer {
 PULSE_API int pulse_mock_buffer(struct pulse_buffer_pool *pool, size_t bytes,
 				struct pulse_mock_buffer *state,
 				struct pulse_buffer **out);
+
+/**
+ * pulse_mock_batch() - a batch of buffers between guarded zones
+ * @pool: the pool that the handles come from
+ * @bytes: the length of each
+ * @nr: how many
+ * @states: told of their ends, @nr of them, in the order of the batch; live at
+ *	least until then
+ * @batch: of pointers, with room for so many more; they are added at its end
+ *
+ * Return: 0; -ENOBUFS no room in @batch; as of pulse_mock_buffer(); after an error
+ * @batch is as before.
+ */
+PULSE_API int pulse_mock_batch(struct pulse_buffer_pool *pool, size_t bytes,
+			       size_t nr, struct pulse_mock_buffer *states,
+			       struct pulse_batch *batch);
+
+/**
+ * pulse_mock_batch_check() - did all end as they should?
+ * @states: of pulse_mock_batch()
+ * @nr: how many
+ *
+ * Return: 0: each was released once, and nothing was written beside it; else the
+ * number of the first of which that is not so, counted from 1; -EINVAL.
+ */
+PULSE_API int pulse_mock_batch_check(const struct pulse_mock_buffer *states,
+				     size_t nr);
 
 /**
  * pulse_mock_alloc_fail() - let one allocation of the library fail

@@ -56,8 +56,25 @@ tools_start()
 	done
 }
 
+# Each command has its manual page, each page something to say.
+pages()
+{
+	local bin
+
+	for bin in "$to"/bin/*; do
+		[ -n "$(find "$to/share/man" -name "$(basename "$bin").[18]")" ] || {
+			echo "no page of $(basename "$bin")"
+			return 1
+		}
+	done
+	[ -s "$to/share/man/man7/pulse-u.7" ] &&
+	[ "$(find "$to/share/man/man3" -name 'pulse_*.3' -size +1k | wc -l)" -gt 30 ]
+}
+
 installs > "$tmp/out" 2> "$tmp/err"
 point "files go where PREFIX says, and pkg-config says so too"
+pages > "$tmp/err" 2>&1
+point "each command has a manual page, and the library an overview"
 readme_program
 point "README.md has a program"
 shared 2> "$tmp/err"

@@ -21,10 +21,12 @@
 #define PULSE__PROBE1(name, a)		DTRACE_PROBE1(pulse_u, name, a)
 #define PULSE__PROBE2(name, a, b)	DTRACE_PROBE2(pulse_u, name, a, b)
 #define PULSE__PROBE3(name, a, b, c)	DTRACE_PROBE3(pulse_u, name, a, b, c)
+#define PULSE__PROBE4(name, a, b, c, d)	DTRACE_PROBE4(pulse_u, name, a, b, c, d)
 #else
 #define PULSE__PROBE1(name, a)		((void)(a))
 #define PULSE__PROBE2(name, a, b)	((void)(a), (void)(b))
 #define PULSE__PROBE3(name, a, b, c)	((void)(a), (void)(b), (void)(c))
+#define PULSE__PROBE4(name, a, b, c, d)	((void)(a), (void)(b), (void)(c), (void)(d))
 #endif
 
 #endif /* PULSE__USDT_H */

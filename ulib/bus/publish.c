@@ -3,6 +3,7 @@
  * publish.c - from a publisher into the queues of all who subscribed.
  */
 #include "backend/backend.h"
+#include "base/usdt.h"
 #include "bus/bus.h"
 
 /* Who waits for room looks by itself so often. */
@@ -189,6 +190,7 @@ static bool pulse__way_make_room(struct pulse__way *way,
 		break;
 	case PULSE_BUS_DROP_OLDEST:
 		pulse__sub_take(sub, pushed_out, 1);
+		PULSE__PROBE2(bus_drop, (*pushed_out)->type, sub->policy);
 		sub->dropped++;
 		return true;
 	case PULSE_BUS_DISCONNECT:
@@ -197,6 +199,7 @@ static bool pulse__way_make_room(struct pulse__way *way,
 		pulse__sub_wake(sub);
 		break;
 	}
+	PULSE__PROBE2(bus_drop, way->ev->type, sub->policy);
 	sub->dropped++;
 	return false;
 }
@@ -260,6 +263,7 @@ int pulse__publish(struct pulse_bus *bus, struct pulse_bus_event *ev,
 
 	if (!m)
 		return -ENOMEM;
+	PULSE__PROBE2(bus_publish, ev->type, m->nr);
 	pulse__publish_count(bus, m->nr != 0);
 	if (m->nr) {
 		pulse__list_init(&way.ready);

@@ -75,6 +75,14 @@ static const struct figure mailbox_figures[] = {
 	BOX(messages_dropped, "Messages that were dropped."),
 	BOX(rejected, "Messages that a receiver rejected."),
 	BOX(refused_full, "Sends refused for want of room."),
+	BOX(refused_expired, "Sends refused because the message had expired."),
+	BOX(refused_size, "Sends refused because the message was too long."),
+	BOX(refused_duplicate, "Sends refused because its id was there already."),
+	BOX(refused_closed, "Sends to a mailbox that was closed."),
+	{ "pulse_mailbox_bytes_total", "Payload that went in.",
+	  PULSE_METRIC_COUNTER,
+	  offsetof(struct pulse_mailbox_stats, total_size_bytes),
+	  sizeof(uint64_t), NULL, NULL },
 	BOX(dead_letters, "Messages that became dead letters."),
 	BOX_NOW(count, "Messages in it."),
 	BOX_NOW(held_bytes, "Payload in it."),
@@ -95,6 +103,7 @@ static const struct figure bus_figures[] = {
 	BUS(disconnected, "Subscribers that were too slow."),
 	BUS(lost, "Events lost for want of memory."),
 	BUS_NOW(queued, "Events in queues."),
+	BUS_NOW(async_queued, "Events that wait to be published."),
 	BUS_NOW(subscribers, "Subscribers."),
 };
 
@@ -122,6 +131,8 @@ static const struct figure sup_figures[] = {
 	       "Children that run."),
 	FIGURE("pulse_sup_", pulse_sup_stats, in_period, GAUGE,
 	       "Restarts that count at this moment."),
+	FIGURE("pulse_sup_", pulse_sup_stats, uptime_ns, GAUGE,
+	       "Nanoseconds since the last start."),
 };
 
 #define WS(m, t)	TOTAL("pulse_ws_", pulse_ws_stats, m, t)
@@ -152,6 +163,11 @@ static const struct figure ws_figures[] = {
 	WS_END(PULSE_WS_END_HTTP, "http"),
 	WS(inflated, "Messages that came compressed."),
 	WS(deflated, "Messages compressed for sending."),
+	WS(published, "Messages published on topics that somebody had subscribed to."),
+	WS(delivered, "Copies of them given to subscribers."),
+	{ "pulse_ws_topic_dropped_total", "Copies of them that found no room.",
+	  PULSE_METRIC_COUNTER, offsetof(struct pulse_ws_stats, dropped),
+	  sizeof(uint64_t), NULL, NULL },
 };
 
 #define CONTROL(m, t)	TOTAL("pulse_control_", pulse_control_stats, m, t)

@@ -345,7 +345,7 @@ int pulse_span_set(struct pulse_span *span, const struct pulse_attr *attr)
 	}
 	pulse__free((char *)a->str);
 	a->type = attr->type;
-	a->i64 = attr->i64;
+	a->i64 = attr->type == PULSE_ATTR_BOOL ? !!attr->i64 : attr->i64;
 	a->f64 = attr->f64;
 	a->str = str;
 	return 0;

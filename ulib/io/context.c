@@ -35,6 +35,8 @@ struct pulse_context {
 	struct pulse_token *token;
 	uint32_t refs;			/* any thread */
 	uint32_t depth;
+	struct pulse_token *above;	/* of a root; held by its own token */
+	int64_t deadline_ns;		/* its own, or 0 */
 	pthread_mutex_t lock;		/* the words below */
 	uint32_t nr, room;
 	struct value *values;
@@ -75,6 +77,8 @@ int pulse_context_create(const struct pulse_context_opts *opts,
 	ctx->refs = 1;
 	ctx->parent = pulse_context_get(o.parent);
 	ctx->depth = o.parent ? o.parent->depth + 1 : 0;
+	ctx->above = o.token;
+	ctx->deadline_ns = o.deadline_ns;
 	*out = ctx;
 	return 0;
 put_token:
@@ -393,6 +397,70 @@ int pulse_context_delete(struct pulse_context *ctx,
 	let_go(&gone);
 	pulse__free(gone.name);
 	return err;
+}
+
+/* ---- a twin --------------------------------------------------------------- */
+
+/* Under the lock of who has @from. */
+static int copy_value(const struct value *from, struct value *to)
+{
+	*to = *from;
+	to->name = pulse__strdup(from->name);
+	if (!to->name)
+		return -ENOMEM;
+	if (from->type == PULSE_CONTEXT_STR) {
+		to->v.str = pulse__strdup(from->v.str);
+		if (to->v.str)
+			return 0;
+		pulse__free(to->name);
+		return -ENOMEM;
+	}
+	if (from->type == PULSE_CONTEXT_PTR && from->ref.get)
+		to->v.ptr = from->ref.get(from->v.ptr);
+	return 0;
+}
+
+int pulse_context_clone(struct pulse_context *ctx, struct pulse_context **out)
+{
+	PULSE_OPTS(pulse_context_opts, o);
+	int64_t now = pulse_now_ns();
+	struct pulse_context *twin;
+	int err;
+
+	if (out)
+		*out = NULL;
+	if (!ctx || !out)
+		return -EINVAL;
+	o.parent = ctx->parent;
+	o.token = ctx->parent ? NULL : ctx->above;
+	o.deadline_ns = ctx->deadline_ns;
+	err = pulse_context_create(&o, &twin);
+	if (err)
+		return err;
+	pthread_mutex_lock(&ctx->lock);
+	twin->values = pulse__calloc(ctx->nr + 1, sizeof(*twin->values));
+	if (!twin->values)
+		err = -ENOMEM;
+	else
+		twin->room = ctx->nr + 1;
+	for (uint32_t i = 0; i < ctx->nr && !err; i++) {
+		const struct value *v = &ctx->values[i];
+
+		if (over(v, now))
+			continue;
+		if (v->type == PULSE_CONTEXT_PTR && v->ref.put && !v->ref.get)
+			err = -EOPNOTSUPP;
+		else
+			err = copy_value(v, &twin->values[twin->nr]);
+		twin->nr += !err;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	if (err) {
+		pulse_context_put(twin);
+		return err;
+	}
+	*out = twin;
+	return 0;
 }
 
 /* ---- keys ----------------------------------------------------------------- */

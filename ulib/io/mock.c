@@ -438,6 +438,9 @@ static int make(struct pulse_poller *poller, const struct pulse_mock_opts *opts,
 	TAKE(close);
 	TAKE(error);
 	TAKE(address);
+	TAKE(move);
+	TAKE(stats);
+	TAKE(features);
 	if (o.features)
 		m->ops.features = o.features;
 	m->nr_faults = o.nr_faults;

@@ -193,6 +193,41 @@ int pulse_mock_buffer(struct pulse_buffer_pool *pool, size_t bytes,
 	return err;
 }
 
+int pulse_mock_batch(struct pulse_buffer_pool *pool, size_t bytes, size_t nr,
+		     struct pulse_mock_buffer *states, struct pulse_batch *batch)
+{
+	struct pulse_buffer *buf;
+	size_t before;
+	int err = 0;
+
+	if (!pool || !states || !batch || batch->item_bytes != sizeof(void *) ||
+	    nr > INT_MAX)
+		return -EINVAL;
+	before = batch->len;
+	if (batch->capacity - before < nr)
+		return -ENOBUFS;
+	for (size_t i = 0; i < nr && !err; i++) {
+		err = pulse_mock_buffer(pool, bytes, &states[i], &buf);
+		if (!err)
+			err = pulse_batch_append_ptr(batch, buf);
+	}
+	while (err && batch->len > before) {
+		pulse_buffer_put(pulse_batch_get_ptr(batch, batch->len - 1));
+		batch->len--;
+	}
+	return err;
+}
+
+int pulse_mock_batch_check(const struct pulse_mock_buffer *states, size_t nr)
+{
+	if (!states || nr > INT_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < nr; i++)
+		if (states[i].released != 1 || states[i].overrun)
+			return (int)i + 1;
+	return 0;
+}
+
 /* ---- allocations ---------------------------------------------------------- */
 
 void pulse_mock_alloc_fail(long n)

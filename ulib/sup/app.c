@@ -6,22 +6,14 @@
 #include <stdio.h>
 #include <time.h>
 
-#include <pulse-u/app.h>
-
-#include "sup/sup_int.h"
+#include "sup/app_int.h"
 
 #define PRESET_VER0	pulse__size_to(struct pulse_preset, verbose)
 #define SPEC_VER0	pulse__size_to(struct pulse_child_spec, state_free)
 #define OPTS_VER0	pulse__size_to(struct pulse_sup_opts, reserved)
 #define APP_MAGIC	0x50504150U	/* "PAPP" */
 #define MAX_POOL	4096U
-
-struct pulse_app {
-	uint32_t magic;
-	struct pulse_preset preset;
-	struct pulse_sup *sup;
-	bool built;
-};
+#define SLICE_NS	(100 * PULSE__NSEC_PER_MSEC)
 
 static const struct pulse_preset presets[] = {
 	[PULSE_PRESET_PRODUCTION] = { sizeof(struct pulse_preset),
@@ -91,6 +83,8 @@ int pulse_app_create_opts(int preset, const struct pulse_sup_opts *opts,
 		return -ENOMEM;
 	app->magic = APP_MAGIC;
 	app->preset = presets[preset];
+	pthread_mutex_init(&app->box_lock, NULL);
+	pulse__list_init(&app->boxes);
 	if (!o.name)
 		o.name = "app";
 	if (!o.max_restarts)
@@ -101,6 +95,7 @@ int pulse_app_create_opts(int preset, const struct pulse_sup_opts *opts,
 		o.on_event = tell_log;
 	err = pulse_sup_create(&o, &app->sup);
 	if (err) {
+		pthread_mutex_destroy(&app->box_lock);
 		pulse__free(app);
 		return err;
 	}
@@ -186,6 +181,7 @@ int pulse_app_start(struct pulse_app *app)
 	if (!app)
 		return -EINVAL;
 	app->built = true;
+	pulse__app_boxes_open(app);
 	err = pulse_sup_start(app->sup);
 	if (!err)
 		pulse_app_notify("READY=1");
@@ -194,15 +190,30 @@ int pulse_app_start(struct pulse_app *app)
 
 int pulse_app_stop(struct pulse_app *app)
 {
+	bool watched;
+	int err;
+
 	if (!app)
 		return -EINVAL;
+	/* Who may not stop it does nothing else to it either. */
+	err = pulse_sup_wait(app->sup, 0, NULL);
+	if (err == -EDEADLK || err == -EOWNERDEAD)
+		return err;
 	pulse_app_notify("STOPPING=1");
-	return pulse_sup_shutdown(app->sup, app->preset.shutdown_ms);
+	/* Who ends because its mailbox does is not to be started again. */
+	watched = !pulse_sup_stop_monitoring(app->sup);
+	pulse__app_boxes_close(app);
+	err = pulse_sup_shutdown(app->sup, app->preset.shutdown_ms);
+	if (watched)
+		pulse_sup_start_monitoring(app->sup);
+	return err;
 }
 
 int pulse_app_run(struct pulse_app *app)
 {
-	const struct timespec slice = { 0, 100 * 1000 * 1000 };
+	int64_t alive_ns = pulse__watchdog_ns(), next = 0;
+	struct pulse_sup_stats s = { .sz = sizeof(s) };
+	struct timespec slice;
 	sigset_t mine;
 	int err, stopped;
 
@@ -215,7 +226,15 @@ int pulse_app_run(struct pulse_app *app)
 	err = pulse_app_start(app);
 	if (err)
 		return err;
+	pulse__ns_to_timespec(alive_ns && alive_ns < SLICE_NS ? alive_ns :
+			      SLICE_NS, &slice);
 	do {
+		/* Told by a supervisor that answers, and not otherwise. */
+		if (alive_ns && pulse_now_ns() >= next &&
+		    !pulse_sup_stats(app->sup, &s)) {
+			pulse_app_notify("WATCHDOG=1");
+			next = pulse_now_ns() + alive_ns;
+		}
 		if (sigtimedwait(&mine, NULL, &slice) > 0)
 			break;
 		err = pulse_sup_wait(app->sup, 0, NULL);
@@ -235,6 +254,7 @@ int pulse_app_shutdown(struct pulse_app *app)
 	if (err == -EDEADLK)
 		return err;
 	pulse_sup_destroy(app->sup);
+	pulse__app_boxes_free(app);
 	app->magic = PULSE__MAGIC_DEAD;
 	pulse__free(app);
 	return err;

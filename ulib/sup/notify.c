@@ -7,9 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <pulse-u/app.h>
-
-#include "base/base.h"
+#include "sup/app_int.h"
 
 int pulse_app_notify(const char *state)
 {
@@ -38,4 +36,22 @@ int pulse_app_notify(const char *state)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+/* Half of the time it allows: sd_watchdog_enabled(3). */
+int64_t pulse__watchdog_ns(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	char *end;
+	unsigned long long us;
+
+	if (!usec || (pid && strtoull(pid, NULL, 10) !=
+		      (unsigned long long)getpid()))
+		return 0;
+	errno = 0;
+	us = strtoull(usec, &end, 10);
+	if (errno || end == usec || *end || *usec == '-' ||
+	    us > INT64_MAX / 1000)
+		return 0;
+	return (int64_t)us * 1000 / 2;
 }

@@ -15,6 +15,7 @@
  * then exits, then restarts to be tried again; after each one the other
  * supervisors have their turn.
  */
+#include "base/usdt.h"
 #include "sup/sup_int.h"
 
 static struct pulse__entry *entry_of(struct pulse__list *l)
@@ -33,6 +34,7 @@ void pulse__tell(struct pulse_sup *sup, int event, const char *id,
 {
 	struct pulse_exit copy;
 
+	PULSE__PROBE4(sup_event, sup->name, event, id, why ? why->kind : 0);
 	if (!sup->o.on_event)
 		return;
 	if (why)

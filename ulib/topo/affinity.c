@@ -145,7 +145,7 @@ int pulse_thread_get_affinity(pthread_t thread, uint32_t *cpus, int max)
 	size_t bytes;
 	int n;
 
-	if (max < 0 || (max && !cpus))
+	if (!thread || max < 0 || (max && !cpus))
 		return -EINVAL;
 	n = pulse__set_read(pulse__get_by_thread, &thread, &set, &bytes);
 	if (n)

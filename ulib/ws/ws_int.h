@@ -692,10 +692,13 @@ unsigned int pulse__ws_subprotocol(const struct pulse__ws_cfg *cfg,
 /* The head is complete: open, answer or refuse. */
 void pulse__ws_upgrade(struct pulse_ws_conn *conn);
 
+struct pulse__ws_fit;
+
 struct pulse_ws_request {
 	const struct pulse__ws_head *head;
 	const char *path;
 	const char *query;	/* NULL: none */
+	const struct pulse__ws_fit *fit;	/* route.c; or NULL */
 };
 
 /* http.c */

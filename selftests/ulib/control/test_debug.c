@@ -5,10 +5,15 @@
 
 #include <pthread.h>
 
+#include <pulse-u/actor.h>
 #include <pulse-u/backend.h>
+#include <pulse-u/bus.h>
+#include <pulse-u/control.h>
 #include <pulse-u/debug.h>
+#include <pulse-u/mailbox.h>
 #include <pulse-u/metrics.h>
 #include <pulse-u/pool.h>
+#include <pulse-u/supervisor.h>
 #include <pulse-u/tracer.h>
 
 static char json[1 << 18];
@@ -210,6 +215,114 @@ KT_TEST(the_librarys_own_probes_show_what_is_there)
 	pulse_tracer_destroy(t);
 	pulse_pool_destroy(pool);
 	pulse_ws_server_destroy(server);
+}
+
+static void toy_receive(struct pulse_actor *self, const struct pulse_actor_msg *m)
+{
+	(void)self;
+	(void)m;
+}
+
+static int child_runs(struct pulse_child *self, void *arg)
+{
+	(void)arg;
+	if (pulse_child_incarnation(self) == 1)
+		return 6;
+	return pulse_child_wait(self, PULSE_FOREVER);
+}
+
+KT_TEST(messages_and_those_who_look_after_them_have_probes_too)
+{
+	PULSE_OPTS(pulse_actor_type, type, .name = "greeter",
+		   .receive = toy_receive);
+	PULSE_OPTS(pulse_actor_opts, ao, .type = "greeter");
+	PULSE_OPTS(pulse_child_spec, spec, .id = "w\"1", .fn = child_runs);
+	PULSE_OPTS(pulse_child_spec, idle, .id = "later", .fn = child_runs);
+	PULSE_OPTS(pulse_bus_event_opts, ev, .type = "a.b");
+	PULSE_OPTS(pulse_knob, number, .name = "size", .type = PULSE_KNOB_INT,
+		   .value = 17);
+	PULSE_OPTS(pulse_knob, flag, .name = "on", .type = PULSE_KNOB_BOOL,
+		   .value = 1);
+	PULSE_OPTS(pulse_knob, text, .name = "word", .type = PULSE_KNOB_TEXT,
+		   .text = "x\ny");
+	PULSE_OPTS(pulse_sup_opts, so, .max_restarts = 5);
+	struct pulse_setting s = { "size", "18" };
+	struct pulse_debug *d = make();
+	struct pulse_control *control;
+	struct pulse_message *msg;
+	struct pulse_mailbox *box;
+	struct pulse_actors *actors;
+	struct pulse_sup *sup;
+	struct pulse_bus *bus;
+	uint64_t ref;
+
+	KT_EQ(pulse_sup_create(&so, &sup), 0);
+	KT_EQ(pulse_actors_create(NULL, &actors), 0);
+	KT_EQ(pulse_bus_create(NULL, &bus), 0);
+	KT_EQ(pulse_mailbox_create(NULL, &box), 0);
+	KT_EQ(pulse_control_create(NULL, &control), 0);
+	KT_EQ(pulse_debug_add_sup(d, "sup", sup), 0);
+	KT_EQ(pulse_debug_add_actors(d, "actors", actors), 0);
+	KT_EQ(pulse_debug_add_bus(d, "bus", bus), 0);
+	KT_EQ(pulse_debug_add_mailbox(d, "box", box), 0);
+	KT_EQ(pulse_debug_add_control(d, "control", control), 0);
+	KT_EQ(pulse_debug_add_sup(d, "none", NULL), -EINVAL);
+	KT_EQ(pulse_debug_add_actors(d, "none", NULL), -EINVAL);
+	KT_EQ(pulse_debug_add_bus(d, "none", NULL), -EINVAL);
+	KT_EQ(pulse_debug_add_mailbox(d, "none", NULL), -EINVAL);
+	KT_EQ(pulse_debug_add_control(d, "none", NULL), -EINVAL);
+	dump(d, NULL);
+	KT_CHECK(strstr(json, "\"sup\":{\"uptime_ms\":0,\"restarts\":0,"
+			"\"failures\":0,\"active\":0,\"children\":[]}"));
+	KT_CHECK(strstr(json, "\"types\":{}"));
+	KT_CHECK(strstr(json, "\"knobs\":{}"));
+
+	KT_EQ(pulse_sup_start_child(sup, &spec, NULL), 0);
+	KT_EQ(pulse_sup_start(sup), 0);
+	KT_EQ(pulse_sup_start_child(sup, &idle, NULL), 0);
+	KT_CHECK(EVENTUALLY(strstr(dump(d, "sup"), "\"restarts\":2,\"failures\":2,"
+				   "\"active\":2,")));
+	KT_EQ(pulse_sup_terminate_child(sup, "later"), 0);
+	dump(d, "sup");
+	KT_CHECK(strstr(json, "{\"id\":\"w\\\"1\",\"kind\":\"thread\","
+			"\"status\":\"running\",\"tid\":"));
+	KT_CHECK(strstr(json, "\"incarnation\":2,\"restarts\":1,\"memory_bytes\":0,"
+			"\"last_exit\":\"ended with code 6\"}"));
+	KT_CHECK(strstr(json, "{\"id\":\"later\",\"kind\":\"thread\","
+			"\"status\":\"stopped\","));
+	KT_EQ(pulse_actor_register(actors, &type), 0);
+	for (int i = 0; i < 3; i++)
+		KT_EQ(pulse_actor_spawn(actors, &ao, &ref), 0);
+	KT_CHECK(EVENTUALLY(strstr(dump(d, "actors"), "\"types\":{\"greeter\":3}")));
+	KT_CHECK(strstr(json, "\"alive\":3,\"spawned\":3,"));
+	KT_EQ(pulse_bus_publish_new(bus, &ev), 0);
+	KT_CHECK(strstr(dump(d, "bus"), "\"published\":1,\"unheard\":1,"));
+	KT_EQ(pulse_message_create(NULL, &msg), 0);
+	KT_EQ(pulse_mailbox_send(box, msg), 0);
+	KT_CHECK(strstr(dump(d, "box"), "\"closed\":false,\"count\":1,"));
+	pulse_mailbox_close(box);
+	KT_CHECK(strstr(dump(d, "box"), "\"closed\":true,\"count\":1,"));
+	KT_EQ(pulse_control_define(control, &number), 0);
+	KT_EQ(pulse_control_define(control, &flag), 1);
+	KT_EQ(pulse_control_define(control, &text), 2);
+	KT_EQ(pulse_control_reload(control, &s, 1, NULL, 0), 0);
+	dump(d, "control");
+	KT_CHECK(strstr(json, "\"reloads\":1,"));
+	KT_CHECKF(strstr(json, "\"knobs\":{\"size\":18,\"on\":true,"
+			 "\"word\":\"x\\ny\"}"), "%s", json);
+	/* One that cannot be asked says why, and the others follow. */
+	for (long n = 1; n < 3; n++) {
+		pulse__alloc_fail_at(n);
+		dump(d, "sup");
+		pulse__alloc_fail_at(0);
+		KT_CHECK(strstr(json, "\"sup\":{"));
+	}
+	pulse_debug_destroy(d);
+	pulse_control_destroy(control);
+	pulse_mailbox_destroy(box);
+	pulse_bus_destroy(bus);
+	pulse_actors_destroy(actors);
+	pulse_sup_destroy(sup);
 }
 
 static bool stop;

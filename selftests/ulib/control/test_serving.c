@@ -9,10 +9,13 @@
 #include <pulse-u/actor.h>
 #include <pulse-u/bus.h>
 #include <pulse-u/control.h>
+#include <pulse-u/inbox.h>
 #include <pulse-u/mailbox.h>
 #include <pulse-u/metrics.h>
 #include <pulse-u/pool.h>
+#include <pulse-u/supervisor.h>
 #include <pulse-u/ws_live.h>
+#include <pulse-u/ws_topic.h>
 
 #define PEERS 16
 
@@ -332,6 +335,86 @@ KT_TEST(pool_mailbox_bus_and_actors_are_published)
 	pulse_bus_destroy(bus);
 	pulse_mailbox_destroy(box);
 	pulse_pool_destroy(pool);
+	pulse_metrics_destroy(m);
+}
+
+static int ends_or_waits(struct pulse_child *self, void *arg)
+{
+	(void)arg;
+	if (pulse_child_incarnation(self) < 3)
+		return 1;
+	return pulse_child_wait(self, PULSE_FOREVER);
+}
+
+static void subscribe_to_t(struct pulse_ws_conn *conn, void *arg)
+{
+	(void)arg;
+	KT_EQ(pulse_ws_subscribe(conn, "t"), 0);
+	KT_EQ(pulse_ws_send(conn, PULSE_WS_TEXT, "on", 2), 0);
+}
+
+/* What is refused at a mailbox's door, restarts, and what topics lose. */
+KT_TEST(supervisors_topics_and_refused_messages_are_published)
+{
+	PULSE_OPTS(pulse_child_spec, spec, .id = "w", .fn = ends_or_waits);
+	PULSE_OPTS(pulse_sup_opts, so, .max_restarts = 5);
+	PULSE_OPTS(pulse_mailbox_opts, bo, .max_message_bytes = 3);
+	PULSE_OPTS(pulse_ws_handlers, h, .on_open = subscribe_to_t);
+	PULSE_OPTS(pulse_ws_opts, wo, .handlers = &h);
+	struct pulse_ws_server *server = serve(&wo);
+	struct pulse_inbox *inbox;
+	struct pulse_metrics *m;
+	struct pulse_sup *sup;
+	struct peer p[2];
+	int id[3];
+
+	KT_EQ(pulse_metrics_create(&m), 0);
+	KT_EQ(pulse_sup_create(&so, &sup), 0);
+	KT_EQ(pulse_inbox_create(&bo, &inbox), 0);
+	id[0] = pulse_metrics_add_sup(m, "s", sup);
+	id[1] = pulse_metrics_add_mailbox(m, "m", pulse_inbox_mailbox(inbox));
+	id[2] = pulse_metrics_add_ws(m, "w", server);
+	for (int i = 0; i < 3; i++)
+		KT_CHECK(id[i] > 0);
+	KT_EQ(pulse_metrics_add_sup(m, "s", NULL), -EINVAL);
+	KT_EQ(pulse_sup_start_child(sup, &spec, NULL), 0);
+	KT_EQ(pulse_sup_start(sup), 0);
+	KT_CHECK(EVENTUALLY(pulse_metrics_text(m, page, sizeof(page)) > 0 &&
+			    value_in(page, "pulse_sup_restarts_total{name=\"s\"} ") == 2));
+	KT_EQ(value_in(page, "pulse_sup_failures_total{name=\"s\"} "), 2);
+	KT_CHECK(EVENTUALLY(pulse_metrics_text(m, page, sizeof(page)) > 0 &&
+			    value_in(page, "pulse_sup_active_children{name=\"s\"} ") == 1));
+	KT_CHECK(value_in(page, "pulse_sup_uptime_ns{name=\"s\"} ") > 0);
+	for (int i = 0; i < 2; i++) {
+		p[i] = peer_open(server);
+		KT_CHECK(peer_expect(&p[i], 0x81, "on", 2));
+	}
+	for (int i = 0; i < 5; i++)
+		KT_EQ(pulse_ws_publish(server, "t", NULL, PULSE_WS_TEXT, "x", 1), 2);
+	for (int i = 0; i < 2; i++) {
+		for (int k = 0; k < 5; k++)
+			KT_CHECK(peer_expect(&p[i], 0x81, "x", 1));
+		peer_close(&p[i]);
+	}
+	KT_EQ(pulse_inbox_send(inbox, "long", 4), -EMSGSIZE);
+	KT_EQ(pulse_inbox_send(inbox, "abc", 3), 0);
+	pulse_inbox_close(inbox);
+	KT_EQ(pulse_inbox_send(inbox, "abc", 3), -ESRCH);
+	KT_EQ(pulse_inbox_send(inbox, "abc", 3), -ESRCH);
+	KT_CHECK(pulse_metrics_text(m, page, sizeof(page)) > 0);
+	KT_EQ(value_in(page, "pulse_mailbox_refused_size_total{name=\"m\"} "), 1);
+	KT_EQ(value_in(page, "pulse_mailbox_refused_closed_total{name=\"m\"} "), 2);
+	KT_EQ(value_in(page, "pulse_mailbox_refused_expired_total{name=\"m\"} "), 0);
+	KT_EQ(value_in(page, "pulse_mailbox_refused_duplicate_total{name=\"m\"} "), 0);
+	KT_EQ(value_in(page, "pulse_mailbox_bytes_total{name=\"m\"} "), 3);
+	KT_EQ(value_in(page, "pulse_ws_published_total{name=\"w\"} "), 5);
+	KT_EQ(value_in(page, "pulse_ws_delivered_total{name=\"w\"} "), 10);
+	KT_EQ(value_in(page, "pulse_ws_topic_dropped_total{name=\"w\"} "), 0);
+	for (int i = 0; i < 3; i++)
+		KT_EQ(pulse_metrics_remove(m, id[i]), 0);
+	pulse_inbox_destroy(inbox);
+	pulse_sup_destroy(sup);
+	pulse_ws_server_destroy(server);
 	pulse_metrics_destroy(m);
 }
 

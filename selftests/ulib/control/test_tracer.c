@@ -256,6 +256,66 @@ KT_TEST(a_span_tells_what_was_put_into_it)
 	KT_EQ(pulse_tracer_destroy(t), 0);
 }
 
+static void export_it(const struct pulse_span_data *d, void *arg)
+{
+	struct pulse_tracer *t = *(struct pulse_tracer **)arg;
+
+	KT_CHECK(t && d->sz == sizeof(*d));
+	note(d, seen);
+	for (uint32_t i = 0; i < d->nr_attrs; i++) {
+		const struct pulse_attr *a = &d->attrs[i];
+
+		if (a->type == PULSE_ATTR_F64)
+			KT_CHECK(!strcmp(a->key, "f") && a->f64 == 0.25);
+		if (a->type == PULSE_ATTR_BOOL)
+			KT_CHECK(!strcmp(a->key, "b") && a->i64 == 1);
+	}
+}
+
+/* Given to an exporter by who ended them, and not kept. */
+KT_TEST(spans_of_each_kind_go_to_the_exporter)
+{
+	static const int kinds[] = {
+		PULSE_SPAN_INTERNAL, PULSE_SPAN_SERVER, PULSE_SPAN_CLIENT,
+		PULSE_SPAN_PRODUCER, PULSE_SPAN_CONSUMER,
+	};
+	struct pulse_tracer *t = NULL;
+	PULSE_OPTS(pulse_tracer_opts, o, .export_fn = export_it, .arg = &t);
+	struct pulse_attr bad = { "x", 9, 0, 0, NULL };
+	struct pulse_span *s;
+
+	KT_EQ(pulse_tracer_create(&o, &t), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		PULSE_OPTS(pulse_span_opts, so, .kind = kinds[i]);
+		struct pulse_attr f = { "f", PULSE_ATTR_F64, 0, 0.25, NULL };
+		struct pulse_attr b = { "b", PULSE_ATTR_BOOL, 77, 0, NULL };
+		struct pulse_attr n = { "n", PULSE_ATTR_I64, -5, 0, NULL };
+		struct pulse_attr w = { "w", PULSE_ATTR_STR, 0, 0, "word" };
+
+		seen[0] = 0;
+		KT_EQ(pulse_span_start(t, "x", &so, &s), 0);
+		KT_EQ(pulse_span_set(s, &f), 0);
+		KT_EQ(pulse_span_set(s, &b), 0);
+		KT_EQ(pulse_span_set(s, &n), 0);
+		KT_EQ(pulse_span_set(s, &w), 0);
+		KT_EQ(pulse_span_set(s, &bad), -EINVAL);
+		KT_EQ(pulse_span_set(s, NULL), -EINVAL);
+		KT_STREQ(seen, "");
+		pulse_span_end(s);
+		KT_STREQ(seen, "x f=0 b=1 n=-5 w=word\n");
+		KT_EQ(last.kind, kinds[i]);
+		KT_EQ(last.nr_attrs, 4);
+	}
+	KT_EQ(stats_of_tracer(t).exported, ARRAY_SIZE(kinds));
+	KT_EQ(stats_of_tracer(t).waiting, 0);
+	seen[0] = 0;
+	KT_EQ(pulse_tracer_drain(t, note, seen, 0), 0);
+	PULSE_OPTS(pulse_span_opts, wrong, .kind = 5);
+	KT_EQ(pulse_span_start(t, "x", &wrong, &s), -EINVAL);
+	KT_CHECK(!s);
+	KT_EQ(pulse_tracer_destroy(t), 0);
+}
+
 KT_TEST(a_context_carries_the_place_of_a_span)
 {
 	struct pulse_tracer *t = make(0, 0, false);

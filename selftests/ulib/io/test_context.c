@@ -238,6 +238,109 @@ KT_TEST(cancelling_goes_down_and_never_up)
 	pulse_context_put(top);
 }
 
+static void *no_get_needed(void *p)
+{
+	return p;
+}
+
+KT_TEST(a_clone_begins_as_the_other_is_and_goes_its_own_way)
+{
+	PULSE_OPTS(pulse_context_set_opts, local, .scope = PULSE_CONTEXT_LOCAL);
+	PULSE_OPTS(pulse_context_set_opts, gone, .deadline_ns = 1);
+	PULSE_OPTS(pulse_context_set_opts, late, .ttl_ns = INT64_MAX - 1);
+	struct pulse_context *top = make(NULL), *ctx = make(top), *twin, *below;
+	char seen[256] = "", s[16];
+	void *p;
+
+	pulse_context_set_i64(top, &number, 1, NULL);
+	refs = 1;
+	KT_EQ(pulse_context_set_ptr(ctx, &thing, &refs, &counted, &local), 0);
+	pulse_context_set_str(ctx, &text, "words", &late);
+	pulse_context_set_u64(ctx, &count, 7, &gone);
+	KT_EQ(pulse_context_clone(ctx, &twin), 0);
+	KT_EQ(refs, 2);
+	KT_EQ(pulse_context_keys(twin, note_key, seen), 0);
+	KT_STREQ(seen, "thing:6l text:5p number:1pi ");
+	KT_EQ(pulse_context_get_ptr(twin, &thing, &p), 0);
+	KT_CHECK(p == &refs);
+	ref_put(p);
+
+	/* Neither sees what the other does. */
+	KT_EQ(pulse_context_set_str(ctx, &text, "other", NULL), 0);
+	KT_EQ(pulse_context_get_str(twin, &text, s, sizeof(s)), 0);
+	KT_STREQ(s, "words");
+	KT_EQ(pulse_context_set_i64(twin, &number, 3, NULL), 0);
+	KT_EQ(get(ctx, &number), 1);
+	KT_EQ(pulse_context_delete(twin, &text), 0);
+	KT_EQ(pulse_context_get_str(ctx, &text, s, sizeof(s)), 0);
+	KT_STREQ(s, "other");
+	KT_EQ(pulse_context_delete(ctx, &thing), 0);
+	KT_EQ(refs, 1);
+	below = make(twin);
+	KT_EQ(pulse_context_cancel(ctx, -EPIPE), 0);
+	KT_EQ(pulse_context_err(twin), 0);
+	KT_EQ(pulse_context_err(below), 0);
+	KT_EQ(pulse_context_cancel(twin, -EIO), 0);
+	KT_EQ(pulse_context_err(ctx), -EPIPE);
+	KT_EQ(pulse_context_err(below), -EIO);
+	KT_EQ(pulse_context_err(top), 0);
+	pulse_context_put(below);
+	pulse_context_put(twin);
+	KT_EQ(refs, 0);
+	/* Of one that is cancelled: only what is above counts. */
+	KT_EQ(pulse_context_clone(ctx, &twin), 0);
+	KT_EQ(pulse_context_err(twin), 0);
+	KT_EQ(pulse_context_cancel(top, 0), 0);
+	KT_EQ(pulse_context_err(twin), -ECANCELED);
+	pulse_context_put(twin);
+	pulse_context_put(ctx);
+	pulse_context_put(top);
+}
+
+KT_TEST(a_clone_keeps_the_deadline_and_the_token_above)
+{
+	PULSE_OPTS(pulse_token_opts, to);
+	PULSE_OPTS(pulse_context_opts, o, .deadline_ns = PULSE_FOREVER - 5);
+	static const struct pulse_context_ref only_put = { NULL, ref_put };
+	static const struct pulse_context_ref only_get = { no_get_needed, NULL };
+	struct pulse_context *ctx, *twin;
+	bool failed = true;
+
+	KT_EQ(pulse_token_create(&to, &o.token), 0);
+	KT_EQ(pulse_context_create(&o, &ctx), 0);
+	KT_EQ(pulse_context_clone(ctx, &twin), 0);
+	KT_CHECK(pulse_context_deadline(twin) == PULSE_FOREVER - 5);
+	KT_EQ(pulse_token_cancel(o.token, -EINTR), 0);
+	KT_EQ(pulse_context_err(twin), -EINTR);
+	pulse_context_put(twin);
+	pulse_token_put(o.token);
+
+	KT_EQ(pulse_context_clone(NULL, &twin), -EINVAL);
+	KT_EQ(pulse_context_clone(ctx, NULL), -EINVAL);
+	refs = 1;
+	KT_EQ(pulse_context_set_ptr(ctx, &thing, &refs, &only_put, NULL), 0);
+	KT_EQ(pulse_context_clone(ctx, &twin), -EOPNOTSUPP);
+	KT_CHECK(!twin);
+	KT_EQ(pulse_context_set_ptr(ctx, &thing, &refs, &only_get, NULL), 0);
+	KT_EQ(refs, 0);
+	pulse_context_set_str(ctx, &text, "words", NULL);
+	for (long n = 1; failed; n++) {
+		int err;
+
+		pulse__alloc_fail_at(n);
+		err = pulse_context_clone(ctx, &twin);
+		failed = pulse__alloc_failed();
+		pulse__alloc_fail_at(0);
+		KT_EQ(err, failed ? -ENOMEM : 0);
+		KT_EQ(!twin, failed);
+	}
+	KT_CHECK(pulse_context_get(twin) == twin);
+	KT_CHECK(!pulse_context_get(NULL));
+	pulse_context_put(twin);
+	pulse_context_put(twin);
+	pulse_context_put(ctx);
+}
+
 KT_TEST(limits_are_errors)
 {
 	struct pulse_context *ctx = make(NULL), *deep[PULSE_CONTEXT_DEPTH_MAX];

@@ -199,6 +199,66 @@ KT_TEST(operations_of_the_test_take_the_mocks_place)
 	end_pair();
 }
 
+static struct pulse_poller *moved_to;
+
+static int own_move(struct pulse_transport *t, struct pulse_poller *to)
+{
+	(void)t;
+	moved_to = to;
+	return -EBUSY;
+}
+
+static void own_stats(const struct pulse_transport *t,
+		      struct pulse_transport_stats *out)
+{
+	(void)t;
+	out->unsent = 77;
+}
+
+/* Also those that the mock has none of, and features that are not its own. */
+KT_TEST(all_operations_of_the_test_are_taken)
+{
+	static const struct pulse_transport_ops own = {
+		.sz = sizeof(own), .move = own_move, .stats = own_stats,
+		.features = PULSE_TRANSPORT_RELIABLE,
+	};
+	PULSE_OPTS(pulse_mock_opts, a, .ops = &own);
+	PULSE_OPTS(pulse_mock_opts, b, .ops = &own,
+		   .features = PULSE_TRANSPORT_ORDERED);
+	PULSE_OPTS(pulse_transport_stats, s);
+
+	begin_pair(&a, &b);
+	KT_STREQ(pulse_transport_name(client.t), "mock");
+	KT_EQ(pulse_transport_features(client.t), PULSE_TRANSPORT_RELIABLE);
+	KT_EQ(pulse_transport_features(server.t), PULSE_TRANSPORT_ORDERED);
+	KT_EQ(pulse_transport_stats(client.t, &s), 0);
+	KT_EQ(s.unsent, 77);
+	KT_EQ(pulse_transport_move(client.t, poller), -EBUSY);
+	KT_CHECK(moved_to == poller);
+	end_pair();
+}
+
+KT_TEST(what_is_on_its_way_has_room_and_no_more)
+{
+	PULSE_OPTS(pulse_mock_opts, a, .room_bytes = 100);
+
+	begin_pair(&a, NULL);
+	pulse_transport_watch(server.t, 0);
+	KT_EQ(send_some(&client, 0, 99), 99);
+	KT_EQ(send_some(&client, 99, 99), 1);
+	KT_EQ(send_some(&client, 100, 1), 0);
+	KT_EQ(client.err, 0);
+	turns(3);
+	KT_EQ(send_some(&client, 100, 1), 0);
+	pulse_transport_watch(server.t, PULSE_TRANSPORT_READ);
+	turns(3);
+	KT_EQ(server.got, 100);
+	KT_EQ(send_some(&client, 100, 100), 100);
+	turns(3);
+	KT_EQ(server.got, 200);
+	end_pair();
+}
+
 static int fired;
 static int64_t fired_at;
 
@@ -268,6 +328,61 @@ KT_TEST(a_buffer_notices_what_is_written_beside_it)
 		KT_EQ(state.released, 1);
 		KT_EQ(state.overrun, over);
 	}
+	KT_EQ(pulse_buffer_pool_destroy(pool), 0);
+}
+
+KT_TEST(a_batch_of_guarded_buffers_is_accounted_for)
+{
+	struct pulse_mock_buffer states[8];
+	struct pulse_buffer *array[8], *buf;
+	struct pulse_batch batch = PULSE_BATCH_ON(array), wrong = batch, head, tail;
+	struct pulse_buffer_pool *pool;
+
+	KT_EQ(pulse_buffer_pool_create(NULL, &pool), 0);
+	KT_EQ(pulse_mock_batch(pool, 32, 3, states, &batch), 0);
+	KT_EQ(pulse_mock_batch(pool, 64, 4, states + 3, &batch), 0);
+	KT_EQ(pulse_batch_len(&batch), 7);
+	KT_EQ(pulse_mock_batch(pool, 64, 2, states, &batch), -ENOBUFS);
+	KT_EQ(pulse_batch_len(&batch), 7);
+	/* Split as one that sends would do, and each let go. */
+	KT_EQ(pulse_batch_split(&batch, 3, &head, &tail), 0);
+	for (size_t i = 0; i < 3; i++)
+		pulse_buffer_put(pulse_batch_get_ptr(&head, i));
+	KT_EQ(pulse_mock_batch_check(states, 3), 0);
+	KT_EQ(pulse_mock_batch_check(states, 7), 4);
+	for (size_t i = 0; i < 4; i++) {
+		buf = pulse_batch_get_ptr(&tail, i);
+		KT_EQ(pulse_buffer_len(buf), 64);
+		memset(pulse_buffer_data(buf), 0, i == 2 ? 65 : 64);
+		pulse_buffer_put(buf);
+	}
+	KT_EQ(pulse_mock_batch_check(states, 7), 6);
+	KT_EQ(states[5].overrun, 1);
+
+	/* Each allocation may fail: then the batch is as it was. */
+	batch.len = 1;
+	for (long n = 1; n < 100; n++) {
+		int err;
+
+		pulse_mock_alloc_fail(n);
+		err = pulse_mock_batch(pool, 16, 5, states, &batch);
+		if (!pulse_mock_alloc_failed()) {
+			pulse_mock_alloc_fail(0);
+			KT_EQ(err, 0);
+			KT_CHECK(n > 5);
+			break;
+		}
+		KT_EQ(err, -ENOMEM);
+		KT_EQ(pulse_batch_len(&batch), 1);
+	}
+	for (size_t i = 1; i < 6; i++)
+		pulse_buffer_put(pulse_batch_get_ptr(&batch, i));
+	KT_EQ(pulse_mock_batch_check(states, 5), 0);
+	wrong.item_bytes = 1;
+	KT_EQ(pulse_mock_batch(pool, 16, 1, states, &wrong), -EINVAL);
+	KT_EQ(pulse_mock_batch(NULL, 16, 1, states, &batch), -EINVAL);
+	KT_EQ(pulse_mock_batch(pool, 16, 1, NULL, &batch), -EINVAL);
+	KT_EQ(pulse_mock_batch_check(NULL, 1), -EINVAL);
 	KT_EQ(pulse_buffer_pool_destroy(pool), 0);
 }
 
