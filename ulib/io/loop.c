@@ -129,7 +129,7 @@ void pulse__poller_end_posts(struct pulse_poller *p)
 		run_tasks(p, head);
 }
 
-bool pulse__poller_posted(const struct pulse_poller *p)
+static bool something_posted(const struct pulse_poller *p)
 {
 	/* (D), pairs with (A) in pulse_poller_post_task() */
 	const struct pulse_poller_task *head =
@@ -152,11 +152,11 @@ static int spin(struct pulse_poller *p, int64_t deadline_ns)
 		until = deadline_ns;
 	do {
 		n = p->ops->wait(p, 0);
-	} while (!n && !pulse__poller_posted(p) && p->now_ns < until);
+	} while (!n && !something_posted(p) && p->now_ns < until);
 	return n;
 }
 
-void pulse__poller_hooks(struct pulse_poller *p)
+static void call_hooks(struct pulse_poller *p)
 {
 	for (struct pulse_poller_hook *h = p->hooks, *next; h; h = next) {
 		next = h->next;
@@ -171,8 +171,8 @@ static PULSE__INLINE unsigned int turn(struct pulse_poller *p,
 	int64_t due;
 	int events;
 
-	if (likely(!p->worker))
-		pulse__poller_hooks(p);
+	if (likely(!p->worker))	/* worker.c calls them before it parks */
+		call_hooks(p);
 	due = pulse__wheel_next(&p->wheel);
 	if (deadline_ns > due)
 		deadline_ns = due;
@@ -185,13 +185,10 @@ static PULSE__INLINE unsigned int turn(struct pulse_poller *p,
 		if (deadline_ns > 0) {
 			/* (C), pairs with (B) in wake() */
 			__atomic_store_n(&p->asleep, 1, __ATOMIC_SEQ_CST);
-			if (pulse__poller_posted(p))
+			if (something_posted(p))
 				deadline_ns = 0;
 		}
 		events = p->ops->wait(p, deadline_ns);
-		/* A worker has given up its park by now: it begins anew. */
-		if (unlikely(events == PULSE__POLLER_AGAIN) && p->worker)
-			events = 0;
 	} while (unlikely(events == PULSE__POLLER_AGAIN));
 handled:
 	posted = unlikely(READ_ONCE(p->posted)) ? run_posted(p) : 0;
@@ -202,12 +199,7 @@ handled:
 	return (unsigned int)events + posted + timers;
 }
 
-unsigned int pulse__poller_turn(struct pulse_poller *p, int64_t deadline_ns)
-{
-	return turn(p, deadline_ns);
-}
-
-int pulse__poller_enter(struct pulse_poller *p)
+static int enter(struct pulse_poller *p)
 {
 	int free_now = 0, err;
 
@@ -227,12 +219,12 @@ int pulse__poller_enter(struct pulse_poller *p)
 	return err;
 }
 
-void pulse__poller_leave(struct pulse_poller *p)
+static void leave(struct pulse_poller *p)
 {
 	if (p->ops->leave)
 		p->ops->leave(p);
 	pulse__poller_current = NULL;
-	/* pairs with pulse__poller_enter() and pulse__poller_mine() of the next user */
+	/* pairs with enter() and pulse__poller_mine() of the next user */
 	pulse__store_release(&p->running, 0);
 }
 
@@ -243,12 +235,12 @@ int pulse_poller_run_once(struct pulse_poller *p, int64_t deadline_ns)
 
 	if (!p)
 		return -EINVAL;
-	err = pulse__poller_enter(p);
+	err = enter(p);
 	if (err)
 		return err;
 	n = turn(p, deadline_ns);
 	__atomic_store_n(&p->stop, 0, __ATOMIC_RELAXED);
-	pulse__poller_leave(p);
+	leave(p);
 	return n > INT_MAX ? INT_MAX : (int)n;
 }
 
@@ -258,16 +250,16 @@ int pulse_poller_prepare(struct pulse_poller *p, int *fd, int64_t *deadline_ns)
 
 	if (!p || !fd || !deadline_ns)
 		return -EINVAL;
-	err = pulse__poller_enter(p);
+	err = enter(p);
 	if (err)
 		return err;
-	pulse__poller_hooks(p);
+	call_hooks(p);
 	*fd = p->ops->fd(p);
 	*deadline_ns = pulse__wheel_next(&p->wheel);
 	/* (C), pairs with (B) in wake() */
 	__atomic_store_n(&p->asleep, 1, __ATOMIC_SEQ_CST);
-	err = pulse__poller_posted(p);
-	pulse__poller_leave(p);
+	err = something_posted(p);
+	leave(p);
 	return err;
 }
 
@@ -278,13 +270,13 @@ int pulse_poller_run(struct pulse_poller *p)
 
 	if (!p)
 		return -EINVAL;
-	err = pulse__poller_enter(p);
+	err = enter(p);
 	if (err)
 		return err;
 	if (p->ctx) {
 		worker = pulse_worker_register(p->ctx, -1, p->cookie);
 		if (worker < 0) {
-			pulse__poller_leave(p);
+			leave(p);
 			return worker;
 		}
 	}
@@ -292,7 +284,7 @@ int pulse_poller_run(struct pulse_poller *p)
 		turn(p, PULSE_FOREVER);
 	if (worker >= 0)
 		pulse_worker_unregister(p->ctx, worker);
-	pulse__poller_leave(p);
+	leave(p);
 	return 0;
 }
 
@@ -304,4 +296,31 @@ int pulse_poller_stop(struct pulse_poller *p)
 	__atomic_store_n(&p->stop, 1, __ATOMIC_SEQ_CST);
 	wake(p);
 	return 0;
+}
+
+/* ---- for worker.c --------------------------------------------------------- */
+
+int pulse__poller_enter(struct pulse_poller *p)
+{
+	return enter(p);
+}
+
+void pulse__poller_leave(struct pulse_poller *p)
+{
+	leave(p);
+}
+
+void pulse__poller_hooks(struct pulse_poller *p)
+{
+	call_hooks(p);
+}
+
+unsigned int pulse__poller_turn(struct pulse_poller *p, int64_t deadline_ns)
+{
+	return turn(p, deadline_ns);
+}
+
+bool pulse__poller_posted(const struct pulse_poller *p)
+{
+	return something_posted(p);
 }

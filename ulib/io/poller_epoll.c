@@ -129,8 +129,11 @@ static int epoll_wait_turn(struct pulse_poller *p, int64_t deadline_ns)
 					  (int)p->max_events, ms);
 	else
 		n = epoll_wait(sys->epfd, sys->events, (int)p->max_events, ms);
-	pulse__poller_awake(p, n > 1 || (n == 1 && sys->events[0].data.u64 !=
-						   PULSE__POLLER_WAKE));
+	WRITE_ONCE(p->asleep, 0);
+	p->now_ns = pulse_now_ns();
+	if (unlikely(p->worker))
+		pulse__poller_worker_awake(p, n > 1 ||
+			(n == 1 && sys->events[0].data.u64 != PULSE__POLLER_WAKE));
 	for (int i = 0; i < n; i++) {
 		struct epoll_event *ev = &sys->events[i];
 		uint64_t count;

@@ -37,8 +37,8 @@ struct pulse__poller_ops {
 	/* Or NULL: the caller is going to run the poller. */
 	int (*begin)(struct pulse_poller *p);
 	/*
-	 * Wait until an event, a wake or @deadline_ns, call
-	 * pulse__poller_awake(), and give each event to
+	 * Wait until an event, a wake or @deadline_ns, tell a worker's poller
+	 * (pulse__poller_worker_awake()), and give each event to
 	 * pulse__poller_event(). Returns how many, not counting wakes.
 	 */
 	int (*wait)(struct pulse_poller *p, int64_t deadline_ns);
@@ -100,6 +100,7 @@ struct pulse_poller {
 	int64_t now_ns;
 	int64_t spin_ns;
 	struct pulse_poller_hook *hooks;
+	struct pulse__poller_worker *worker;	/* worker.c; NULL: nobody's */
 	void *buffer;
 	size_t buffer_bytes;
 	uint32_t max_events;
@@ -121,25 +122,16 @@ struct pulse_poller {
 	uint64_t n_wakes;
 	/* The loop thread's: who is told that the loop goes. */
 	struct pulse__list ends PULSE__PAIR_ALIGNED;
-	struct pulse__poller_worker *worker;	/* worker.c; NULL: nobody's */
 	struct pulse__shm_loop *shm;	/* shm_loop.c; NULL: none yet */
 };
 
 /* ---- worker.c: pollers of a pool's workers ------------------------------- */
 
-/* The wait is over; @events: some that are handlers' came. */
+/*
+ * For ops->wait of a poller that is a worker's, between the wait and the events;
+ * @events: some that are handlers' came.
+ */
 void pulse__poller_worker_awake(struct pulse_poller *p, bool events);
-
-/* For ops->wait, between the wait and the events. */
-static inline void pulse__poller_awake(struct pulse_poller *p, bool events)
-{
-	WRITE_ONCE(p->asleep, 0);
-	p->now_ns = pulse_now_ns();
-	if (unlikely(p->worker))
-		pulse__poller_worker_awake(p, events);
-}
-
-/* ---- loop.c -------------------------------------------------------------- */
 
 /* The calling thread runs this poller, and no other. 0 or -errno. */
 int pulse__poller_enter(struct pulse_poller *p);

@@ -622,9 +622,13 @@ static int uring_wait(struct pulse_poller *p, int64_t deadline_ns)
 	u->last_sender = NULL;
 	arm_due(p);
 	err = enter(p, deadline_ns);
+	WRITE_ONCE(p->asleep, 0);
+	p->now_ns = pulse_now_ns();
 	n = io_uring_cq_ready(&u->ring);
-	pulse__poller_awake(p, n > 1 || !pulse__list_empty(&u->ready) || u->kept ||
-			    (n == 1 && !only_woken(u)));
+	if (unlikely(p->worker))
+		pulse__poller_worker_awake(p, n > 1 || u->kept ||
+					   !pulse__list_empty(&u->ready) ||
+					   (n == 1 && !only_woken(u)));
 	if (u->has_sends)
 		look_for_failed_sends(u);
 	if (n > p->max_events)
@@ -640,8 +644,8 @@ static int uring_wait(struct pulse_poller *p, int64_t deadline_ns)
 		io_uring_cq_advance(&u->ring, 1);
 		handled += completed(p, &cqe);
 	}
-	/* What only concerned the ring ends no wait. */
-	if (!handled && !u->woken && err >= 0 && deadline_ns)
+	/* What only concerned the ring ends no wait, but that of who has unparked. */
+	if (!handled && !u->woken && err >= 0 && deadline_ns && !p->worker)
 		return PULSE__POLLER_AGAIN;
 	return handled;
 }

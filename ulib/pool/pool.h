@@ -383,8 +383,11 @@ bool pulse__worker_help(struct pulse__worker *w);
 
 /* Starts a worker in a free place. Under the lock. 0; -ENOSPC; -EAGAIN. */
 int pulse__worker_grow(struct pulse_pool *pool);
-/* Marks the last @nr workers to leave. Under the lock; who, in @set. */
-void pulse__workers_excess(struct pulse_pool *pool, uint32_t nr);
+/*
+ * Marks the last @nr workers to leave; not @any: without those that have a
+ * sleeper. Under the lock.
+ */
+void pulse__workers_excess(struct pulse_pool *pool, uint32_t nr, bool any);
 /* Has an idle worker nothing to stay for? Then it is counted out. */
 bool pulse__worker_retire(struct pulse__worker *w);
 /* Was it told to go? Likewise. */

@@ -68,12 +68,12 @@ int pulse__worker_grow(struct pulse_pool *pool)
 	return 0;
 }
 
-void pulse__workers_excess(struct pulse_pool *pool, uint32_t nr)
+void pulse__workers_excess(struct pulse_pool *pool, uint32_t nr, bool any)
 {
 	for (uint32_t i = pool->nr_workers; i && nr; i--) {
 		struct pulse__worker *w = pool->worker[i - 1];
 
-		if (w->vacant || w->leave)
+		if (w->vacant || w->leave || (!any && READ_ONCE(w->sleeper)))
 			continue;
 		WRITE_ONCE(w->leave, 1);
 		WRITE_ONCE(pool->nr_leaving, pool->nr_leaving + 1);
@@ -238,7 +238,7 @@ int pulse_pool_resize(struct pulse_pool *pool, unsigned int num)
 			break;
 	}
 	if (now > num)
-		pulse__workers_excess(pool, now - num);
+		pulse__workers_excess(pool, now - num, true);
 	pthread_mutex_unlock(&pool->lock);
 	pulse__wake_leaving(pool);
 	return now < num ? -EAGAIN : 0;

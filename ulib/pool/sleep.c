@@ -39,7 +39,7 @@ int pulse__sleeper_set(struct pulse__worker *w, struct pulse__sleeper *s,
 	if (err)
 		return err;
 	s->worker = w;
-	w->sleeper = s;
+	WRITE_ONCE(w->sleeper, s);	/* read by workers_excess() */
 	return 0;
 }
 
@@ -47,7 +47,7 @@ void pulse__sleeper_leave(struct pulse__worker *w)
 {
 	struct pulse__sleeper *s = w->sleeper;
 
-	w->sleeper = NULL;
+	WRITE_ONCE(w->sleeper, NULL);
 	if (s)
 		s->leave(s);
 }

@@ -179,7 +179,7 @@ static void pulse__warden_shrink(struct pulse_pool *pool, uint32_t running)
 	wd->surplus = 0;
 	pthread_mutex_lock(&pool->lock);
 	if (pool->live - pool->nr_leaving > pool->target)
-		pulse__workers_excess(pool, 1);
+		pulse__workers_excess(pool, 1, false);
 	pthread_mutex_unlock(&pool->lock);
 }
 

@@ -230,7 +230,8 @@ BOTH(tasks_posts_and_descriptors_at_random_each_once)
 	KT_CHECK(EVENTUALLY(ATOMIC_GET(posted) == posts));
 	KT_CHECK(EVENTUALLY(ATOMIC_GET(ran) == tasks +
 			    ATOMIC_GET(submitted_inside)));
-	KT_EQ(submitted_inside, posts);
+	/* The queue may be full: a handler does not wait for it. */
+	KT_CHECK(submitted_inside <= posts);
 	KT_EQ(pulse_pool_wait(the_pool), 0);
 	pool_end(WORKERS);
 	for (int k = 0; k < WORKERS; k++)
@@ -250,7 +251,7 @@ BOTH(no_wake_up_is_lost_one_at_a_time)
 		uint32_t what = draw(&seed) % 3;
 
 		if (what == 2) {
-			long want = tasks + 1;
+			long want = ATOMIC_GET(tasks) + 1;
 
 			KT_EQ(pulse_pool_submit(the_pool, count_task, &tasks), 0);
 			KT_CHECK(EVENTUALLY(ATOMIC_GET(tasks) == want));
@@ -400,6 +401,66 @@ static void try_seeded(void *arg)
 
 	(void)arg;
 	seeded_err = pulse_poller_of_worker(NULL, &p);
+}
+
+static void end_thread_here(struct pulse_poller *p, void *arg)
+{
+	(void)p;
+	(void)arg;
+	pthread_exit(NULL);
+}
+
+BOTH(a_worker_whose_thread_ends_in_a_handler_is_replaced_too)
+{
+	struct pulse_poller *p;
+
+	pool_begin(2);
+	for (int i = 0; i < 2; i++) {
+		p = ATOMIC_GET(served[1].poller);
+		served[1].ended = false;
+		ATOMIC_SET(served[1].err, 1);
+		KT_EQ(pulse_poller_post(p, end_thread_here, NULL), 0);
+		KT_CHECK(EVENTUALLY(ATOMIC_GET(served[1].ended) &&
+				    !ATOMIC_GET(served[1].err)));
+	}
+	KT_EQ(eventfd_write(served[1].fd, 1), 0);
+	KT_CHECK(EVENTUALLY(ATOMIC_GET(served[1].heard) == 1));
+	KT_EQ(pulse_pool_submit(the_pool, nothing_task, NULL), 0);
+	KT_EQ(pulse_pool_wait(the_pool), 0);
+	pool_end(2);
+}
+
+/* Idle for longer than keep_alive_ms, and more of them than need be. */
+BOTH(adaptive_sizing_keeps_workers_that_have_a_poller)
+{
+	PULSE_OPTS(pulse_pool_opts, o, .num_workers = 2, .min_workers = 1,
+		   .max_workers = 3, .enable_adaptive_sizing = PULSE_ON,
+		   .keep_alive_ms = 1, .on_worker_start = started,
+		   .on_worker_stop = stopped);
+	struct gate g;
+
+	for (int i = 0; i < 3; i++)
+		served[i] = (struct served){
+			.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .err = 1,
+		};
+	KT_EQ(pulse_pool_create(&o, &the_pool), 0);
+	gate_init(&g);
+	/* Two that block bring a third one. */
+	for (int i = 0; i < 3; i++)
+		KT_EQ(pulse_pool_submit(the_pool, gate_task, &g), 0);
+	sem_wait_all(&g.inside, 3);
+	for (int i = 0; i < 3; i++)
+		sem_post(&g.open);
+	KT_EQ(pulse_pool_wait(the_pool), 0);
+	for (long n = 1; n <= 5; n++) {
+		nap_us(10000);
+		for (int i = 0; i < 3; i++) {
+			KT_EQ(eventfd_write(served[i].fd, 1), 0);
+			KT_CHECK(EVENTUALLY(ATOMIC_GET(served[i].heard) == n));
+			KT_CHECK(!ATOMIC_GET(served[i].ended));
+		}
+	}
+	pool_end(3);
 }
 
 KT_TEST(a_deterministic_pool_has_no_pollers)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* W03, W07: peers that are slow, deaf, rude or too many; the server goes on. */
 #include "keeping.h"
+#include "nofile.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -247,18 +248,16 @@ KT_TEST(a_flood_of_connects_beyond_the_backlog_is_survived)
 /* W07: no descriptor to accept with: no spin, and served when there is one. */
 KT_TEST(a_shortage_of_descriptors_is_waited_for_without_spinning)
 {
-	struct pulse_ws_server *server = serve_echo();
-	struct peer p = peer_open(server), q;
-	struct rlimit old, low;
+	struct pulse_ws_server *server;
+	struct nofile none;
+	struct peer p, q;
 	int64_t cpu, wall;
-	int spare;
 
-	KT_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
-	spare = dup(0);
-	low = old;
-	low.rlim_cur = (rlim_t)spare + 1;
-	close(spare);
-	KT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+	KT_CHECK(nofile_begin(&none));
+	server = serve_echo();
+	p = peer_open(server);
+	nofile_take_all(&none);
+	close(none.fd[--none.nr]);	/* the last one is the peer's own end */
 	q = peer_connect(server);
 	KT_CHECK(peer_say(&q, UPGRADE));
 	cpu = cpu_ns();
@@ -271,7 +270,7 @@ KT_TEST(a_shortage_of_descriptors_is_waited_for_without_spinning)
 		  (long long)(cpu / 1000000), (long long)(wall / 1000000));
 	KT_CHECK(echoes(&p, 1));
 	KT_EQ(stats_of(server).accepted, 1);
-	KT_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+	nofile_end(&none);
 	KT_EQ(peer_status(&q), 101);
 	KT_CHECK(echoes(&q, 2));
 	peer_close(&p);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Servers: several loops, drain and destroy, shortages, nonsense. */
 #include "keeping.h"
+#include "nofile.h"
 
 #include <pulse-u/backend.h>
 #include <sys/resource.h>
@@ -240,18 +241,15 @@ KT_TEST(a_handler_cannot_end_its_server)
 
 KT_TEST(without_descriptors_it_keeps_serving)
 {
-	struct pulse_ws_server *server = serve_echo();
-	struct peer p = peer_open(server), q;
-	struct rlimit old, low;
-	int spare;
+	struct pulse_ws_server *server;
+	struct nofile none;
+	struct peer p, q;
 
-	KT_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
-	/* The peer's own end takes the last descriptor there is. */
-	spare = dup(0);
-	low = old;
-	low.rlim_cur = (rlim_t)spare + 1;
-	close(spare);
-	KT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+	KT_CHECK(nofile_begin(&none));
+	server = serve_echo();
+	p = peer_open(server);
+	nofile_take_all(&none);
+	close(none.fd[--none.nr]);	/* the last one is the peer's own end */
 	q = peer_connect(server);
 	KT_CHECK(peer_say(&q, UPGRADE));
 	for (int i = 0; i < 50; i++) {
@@ -260,7 +258,7 @@ KT_TEST(without_descriptors_it_keeps_serving)
 		peer_nap(5);
 	}
 	KT_EQ(stats_of(server).accepted, 1);
-	KT_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+	nofile_end(&none);
 	KT_EQ(peer_status(&q), 101);
 	peer_close(&p);
 	peer_close(&q);
