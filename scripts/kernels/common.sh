@@ -12,6 +12,7 @@
 #                            bzImage, its PVH entry may fault, see build)
 #     <kernel>/initrd        busybox and the modules needed to mount the root
 #     trixie/                chroot with gcc-14, which 7.x must be built with
+#                            (and WasmEdge, see "setup wasm")
 #     debs/ apt/             short-lived: downloads and private package lists
 
 PULSE_CACHE=${PULSE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pulse-u}

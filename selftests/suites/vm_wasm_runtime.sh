@@ -10,6 +10,8 @@ here=$PWD/build/trixie test=build/selftests/abuse/test_wasm
 skip() { echo "1..0 # SKIP $*"; exit 77; }
 
 cc=tools/wasm/pulse-wasm-cc
+[ -e "$PULSE_CACHE/trixie/usr/include/wasmedge/wasmedge.h" ] || [ "$EUID" -eq 0 ] ||
+	skip "no WasmEdge; fix: scripts/setup wasm, as root"
 scripts/setup wasm >&2 || exit 1
 mkdir -p "$here/lib" "$here/modules" || exit 1
 for wat in selftests/abuse/wasm/*.wat; do

@@ -93,6 +93,18 @@ void pulse__wasm_step(void)
 		slice_over(r, slice(r));
 }
 
+/* What a host function does for the module costs as well. */
+static void cost(uint32_t n)
+{
+	struct run *r = now;
+
+	while (n >= r->left) {
+		n -= r->left;
+		slice_over(r, slice(r));
+	}
+	r->left -= n;
+}
+
 /* ---- what the module's C calls ------------------------------------------------ */
 
 void wasm_rt_trap(wasm_rt_trap_t why)
@@ -253,6 +265,7 @@ void Z_pulseZ_log(struct Z_pulse_instance_t *self, uint32_t level, uint32_t text
 {
 	const char *s = (const char *)memory(self, text, len);
 
+	cost(len / 4);
 	if (now->call->log)
 		now->call->log(now->call->host, level < 3 ? (int)level : 3, s, len);
 }
@@ -275,6 +288,7 @@ uint32_t Z_pulseZ_message_read(struct Z_pulse_instance_t *self, uint32_t to,
 		return 0;
 	if (len > there - from)
 		len = (uint32_t)(there - from);
+	cost(len / 16);
 	memcpy(memory(self, to, len), (const char *)now->call->message + from, len);
 	return len;
 }
@@ -286,6 +300,7 @@ uint32_t Z_pulseZ_reply(struct Z_pulse_instance_t *self, uint32_t data,
 {
 	const void *p = memory(self, data, len);
 
+	cost(len / 16);
 	if (!now->call->reply)
 		return UINT32_MAX;
 	return (uint32_t)now->call->reply(now->call->host, p, len);
@@ -320,8 +335,9 @@ static void wasi_log(void *arg, int level, const char *text, size_t len)
 	}
 #define WASI_ARGS(...) __VA_ARGS__
 
+/* As much as it could take, whatever it does. */
 WASI_DEF(fd_write, (uint32_t fd, uint32_t iovs, uint32_t nr, uint32_t out),
-	 pulse__wasi_fd_write(&i->wasi, fd, iovs, nr, out))
+	 (cost(512), pulse__wasi_fd_write(&i->wasi, fd, iovs, nr, out)))
 WASI_DEF(fd_fdstat_get, (uint32_t fd, uint32_t out),
 	 pulse__wasi_fd_fdstat_get(&i->wasi, fd, out))
 WASI_DEF(fd_prestat_get, (uint32_t fd, uint32_t out),
@@ -329,7 +345,7 @@ WASI_DEF(fd_prestat_get, (uint32_t fd, uint32_t out),
 WASI_DEF(clock_time_get, (uint32_t id, uint64_t precision, uint32_t out),
 	 pulse__wasi_clock_time_get(&i->wasi, id, precision, out))
 WASI_DEF(random_get, (uint32_t at, uint32_t len),
-	 pulse__wasi_random_get(&i->wasi, at, len))
+	 (cost(len / 2), pulse__wasi_random_get(&i->wasi, at, len)))
 WASI_DEF(args_sizes_get, (uint32_t nr, uint32_t bytes),
 	 pulse__wasi_none(&i->wasi, nr, bytes))
 WASI_DEF(args_get, (uint32_t at, uint32_t text),

@@ -83,6 +83,9 @@ static inline void pulse__wasi_write(struct pulse__wasi *w,
 	}
 }
 
+/* Of one call, which is not to take long: who has more calls again. */
+#define PULSE__WASI_WRITE_MAX	65536U
+
 static inline uint32_t pulse__wasi_fd_write(struct pulse__wasi *w, uint32_t fd,
 					    uint32_t iovs, uint32_t nr, uint32_t out)
 {
@@ -92,7 +95,7 @@ static inline uint32_t pulse__wasi_fd_write(struct pulse__wasi *w, uint32_t fd,
 		return PULSE__WASI_BADF;
 	if (nr > 1024)
 		return PULSE__WASI_INVAL;
-	for (uint32_t i = 0; i < nr; i++) {
+	for (uint32_t i = 0; i < nr && total < PULSE__WASI_WRITE_MAX; i++) {
 		const uint8_t *p;
 
 		if (pulse__wasi_get32(w, iovs + 8 * i, &at) ||
@@ -101,8 +104,8 @@ static inline uint32_t pulse__wasi_fd_write(struct pulse__wasi *w, uint32_t fd,
 		p = w->memory(w->arg, at, len);
 		if (!p)
 			return PULSE__WASI_FAULT;
-		if (len > UINT32_MAX - total)
-			return PULSE__WASI_INVAL;
+		if (len > PULSE__WASI_WRITE_MAX - total)
+			len = PULSE__WASI_WRITE_MAX - total;
 		pulse__wasi_write(w, fd == 1 ? &w->out : &w->err, p, len);
 		total += len;
 	}
@@ -135,7 +138,7 @@ static inline uint32_t pulse__wasi_random_get(struct pulse__wasi *w, uint32_t at
 
 	if (!p)
 		return PULSE__WASI_FAULT;
-	if (len > 1 << 20)		/* a call is not to take long */
+	if (len > PULSE__WASI_WRITE_MAX)
 		return PULSE__WASI_INVAL;
 	for (uint32_t n = 0; len; p += n, len -= n) {
 		n = len < 256 ? len : 256;	/* comes whole */
