@@ -6,15 +6,20 @@
  *
  * shows: what is in a queue has its worker inside, or more on its way
  * case stays: the timer is on while a worker stays in a handler with a full slot
+ * case gifts: another worker gives it actors, which it finds as those in its queue
  * twin leave_late: the worker asks before it says that it left
  * twin more_late: more takes its note away after it has looked
  * twin no_again: more does not ask again for what it left
+ * twin give_blind: (of gifts) who gives does not look whether it is inside
  * twin no_look: (of stays) the timer does not look again when it goes
  *
  * Two tasks of the worker, one after the other; who runs more takes one.
  */
 #if defined(CASE_stays) || defined(TWIN_no_look)
 #define STAYS
+#endif
+#if defined(CASE_gifts) || defined(TWIN_give_blind)
+#define GIFTS
 #endif
 #define TASKS	2
 #define PUSHES	2
@@ -96,6 +101,28 @@ end:	do
 	od
 }
 
+#ifdef GIFTS
+/* queue.c:pulse__arunner_give; gifts and queue are one here */
+proctype giver()
+{
+	bool was;
+	byte given;
+
+	do
+	:: given == 2 -> break
+	:: else ->
+		given++;
+		queue++;
+#ifndef TWIN_give_blind
+		if
+		:: depth == 0 -> ask(was)
+		:: else
+		fi
+#endif
+	od
+}
+#endif
+
 #ifdef STAYS
 /* queue.c:pulse__actors_tick */
 proctype timer()
@@ -130,6 +157,9 @@ init
 	atomic {
 		run worker();
 		for (i : 1 .. HELPERS) { run helper() }
+#ifdef GIFTS
+		run giver();
+#endif
 #ifdef STAYS
 		ticking = true;
 		run timer();

@@ -42,6 +42,10 @@
  * the cache. Those that had to make room, or have spent their budget, wait in
  * its queue, which others steal from: queue.c.
  *
+ * An actor whose turn was spent on many short messages to actors that another
+ * worker runs goes there: a message to another CPU costs as much as several to
+ * one's own. It is a gift to that worker: queue.c.
+ *
  * Locks: type->lock, sys->lock, sys->bonds, sys->over_lock, thread->lock: none
  * inside another, and none while something goes to the pool (in whose
  * deterministic mode that may let another worker go on).
@@ -65,6 +69,9 @@
 #define PULSE__ACTORS_MAX	(1U << 24)
 #define PULSE__ACTOR_THREADS	256
 #define PULSE__ACTOR_BUDGET	64U
+#define PULSE__ACTOR_GIFTS	32U
+/* Who has sent messages to another worker in less than that each goes there. */
+#define PULSE__FOLLOW_NS	300
 #define PULSE__ACTOR_MORE_NS	(200 * PULSE__NSEC_PER_USEC)
 
 #define PULSE__INBOX_REST	((uintptr_t)1)
@@ -128,7 +135,8 @@ struct pulse_child;
 struct pulse_actor {
 	/* Senders write; of the rest they read what does not change. */
 	uintptr_t inbox;
-	uint32_t waits;		/* muted */
+	uint16_t waits;		/* muted */
+	uint16_t home;		/* number + 1 of the worker that ran it last; or 0 */
 	uint32_t queued;	/* where the type counts */
 	uint64_t ref;		/* of the one that is here; 0 none */
 	struct pulse_actor *muted;	/* those that wait for this one to empty */
@@ -216,6 +224,10 @@ struct pulse__arunner {
 	uint32_t nr_spare[2];
 	bool watched;			/* the timer is told of this task */
 	bool coarse;			/* others waited long the last time */
+	uint16_t home;			/* constant */
+	uint16_t abroad_to;		/* home of whom it last sent to, elsewhere */
+	uint32_t abroad;		/* messages elsewhere in this turn */
+	int64_t abroad_since;		/* when one that had many ended */
 	uint64_t mark;			/* what stood in the queue then ... */
 	int64_t since;			/* ... when nobody else had work */
 
@@ -223,6 +235,11 @@ struct pulse__arunner {
 	uint32_t seen;			/* of turns */
 	uint64_t stood;			/* how far the queue reached */
 	struct pulse_actor *given;	/* of slot */
+
+	/* Anybody fills what is NULL, anybody empties. */
+	struct pulse_actor *gift[PULSE__ACTOR_GIFTS] PULSE__PAIR_ALIGNED;
+	uint32_t gifts;			/* filled; seq_cst */
+	uint32_t gift_at;		/* where the next one is put */
 } PULSE__PAIR_ALIGNED;
 
 struct pulse_actors {
@@ -234,6 +251,7 @@ struct pulse_actors {
 	bool det;			/* no slots: the seed draws */
 	uint32_t max_actors;
 	uint32_t nr_runners;
+	int64_t follow_ns;
 	struct pulse__arunner *runner;
 	struct pulse_slab *tiny, *small, *middle;
 	struct pulse_timer_service *timers;
@@ -359,6 +377,8 @@ int pulse__acall_end(struct pulse_actors *sys, struct pulse__acall *call,
 
 /* An actor that is QUEUED: to where it will be run. @fair: behind all others. */
 void pulse__actor_place(struct pulse_actor *a, bool fair);
+/* Its turn is over, of the worker that ran it: to where most of it went to. */
+bool pulse__arunner_follow(struct pulse__arunner *r, struct pulse_actor *a);
 /* What the worker runs next, after so many; NULL: its task is to end. */
 struct pulse_actor *pulse__arunner_next(struct pulse__arunner *r, uint32_t hops,
 					int64_t *until);

@@ -24,6 +24,13 @@
  * more looks at it. So what is in a queue has a worker inside, or more on its
  * way. spin: actor_share
  *
+ * What a worker gives to another one lies in that one's gifts until it looks, on
+ * its way to the next actors. Who runs more looks, too. As for its queue:
+ *
+ *	who gives			the runner's worker
+ *	gifts + 1			depth = 0
+ *	depth = 0? asks			gifts? asks
+ *
  * The slot is the worker's own word. The timer does not take an actor out of it
  * but queues it in the pool as well; whoever comes first runs it. The timer is
  * on while there is a task that used its slot or queue:
@@ -46,6 +53,10 @@
 /* A worker looks so often, in actors, at its queue first; at the pool. */
 #define PULSE__QUEUE_TURN	16U
 #define PULSE__POOL_TURN	64U
+/* So many messages of its turn, at least. */
+#define PULSE__FOLLOW_MSGS	32U
+/* Who has so many waiting gets no gifts. */
+#define PULSE__FOLLOW_QUEUE	128U
 /* A task of ours is not longer than that, and one actor's turn. */
 #define PULSE__TASK_NS		PULSE__NSEC_PER_MSEC
 
@@ -198,6 +209,67 @@ static struct pulse_actor *pulse__arunner_pop(struct pulse__arunner *r)
 	return err ? NULL : a;
 }
 
+/* ---- gifts ----------------------------------------------------------------------- */
+
+static struct pulse_actor *pulse__arunner_unwrap(struct pulse__arunner *r)
+{
+	struct pulse_actor *a = NULL;
+
+	if (likely(!READ_ONCE(r->gifts)))
+		return NULL;
+	for (uint32_t i = 0; i < PULSE__ACTOR_GIFTS && !a; i++) {
+		if (READ_ONCE(r->gift[i]))
+			a = __atomic_exchange_n(&r->gift[i], NULL,
+						__ATOMIC_ACQUIRE);
+	}
+	if (a)
+		__atomic_fetch_sub(&r->gifts, 1, __ATOMIC_SEQ_CST);
+	return a;
+}
+
+static bool pulse__arunner_has(struct pulse__arunner *r)
+{
+	return pulse__deque_size(&r->queue) ||
+	       __atomic_load_n(&r->gifts, __ATOMIC_SEQ_CST);
+}
+
+/* An actor that is QUEUED. False: there is no room. */
+static bool pulse__arunner_give(struct pulse__arunner *to, struct pulse_actor *a)
+{
+	struct pulse_actor *none = NULL;
+	uint32_t i = __atomic_fetch_add(&to->gift_at, 1, __ATOMIC_RELAXED) &
+		     (PULSE__ACTOR_GIFTS - 1);
+
+	if (!pulse__cas(&to->gift[i], &none, a, __ATOMIC_RELEASE,
+			__ATOMIC_RELAXED))
+		return false;
+	__atomic_fetch_add(&to->gifts, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&to->depth, __ATOMIC_SEQ_CST))
+		pulse__arunner_ask(to);
+	/* It may stay in a handler: see the head, the fetch_add is the barrier. */
+	pulse__actors_tick_on(to->sys);
+	return true;
+}
+
+bool pulse__arunner_follow(struct pulse__arunner *r, struct pulse_actor *a)
+{
+	struct pulse__arunner *to = &r->sys->runner[r->abroad_to - 1];
+	int64_t now, since = r->abroad_since;
+
+	if (r->sys->det || r->abroad < PULSE__FOLLOW_MSGS ||
+	    pulse__deque_size(&to->queue) > PULSE__FOLLOW_QUEUE)
+		return false;
+	now = pulse_now_ns();
+	r->abroad_since = now;
+	if (now - since > (int64_t)r->abroad * r->sys->follow_ns)
+		return false;
+	__atomic_fetch_or(&a->inbox, PULSE__INBOX_QUEUED |
+			  (a->local ? PULSE__INBOX_KEPT : 0), __ATOMIC_ACQ_REL);
+	if (!pulse__arunner_give(to, a))
+		pulse__actor_place(a, true);
+	return true;
+}
+
 struct pulse_actor *pulse__arunner_steal(struct pulse__arunner *r,
 					 struct pulse__arunner *from)
 {
@@ -206,6 +278,8 @@ struct pulse_actor *pulse__arunner_steal(struct pulse__arunner *r,
 
 	__atomic_exchange_n(&from->asked, 0, __ATOMIC_SEQ_CST);
 	first = pulse__arunner_pop(from);
+	if (!first)
+		first = pulse__arunner_unwrap(from);
 	nr = r == from ? 0 : pulse__deque_size(&from->queue) / 2;
 	if (nr > PULSE__STEAL_MAX)
 		nr = PULSE__STEAL_MAX;
@@ -218,7 +292,7 @@ struct pulse_actor *pulse__arunner_steal(struct pulse__arunner *r,
 		if (unlikely(pulse__deque_push(&r->queue, a)))
 			pulse__actor_to_pool(a, true);
 	}
-	if (r != from && pulse__deque_size(&from->queue) &&
+	if (r != from && pulse__arunner_has(from) &&
 	    !__atomic_load_n(&from->depth, __ATOMIC_SEQ_CST))
 		pulse__arunner_ask(from);
 	return first;
@@ -251,6 +325,8 @@ struct pulse_actor *pulse__arunner_next(struct pulse__arunner *r, uint32_t hops,
 			a = pulse__overflow_pop(r->sys);
 		}
 		if (!a)
+			a = pulse__arunner_unwrap(r);
+		if (!a)
 			a = pulse__arunner_pop(r);
 		if (pulse__deque_size(&r->queue))
 			pulse__arunner_surplus(r);
@@ -263,6 +339,8 @@ struct pulse_actor *pulse__arunner_next(struct pulse__arunner *r, uint32_t hops,
 		return a;
 	}
 	a = pulse__arunner_pop(r);
+	if (!a)
+		a = pulse__arunner_unwrap(r);
 	return a ? a : pulse__overflow_pop(r->sys);
 }
 
@@ -286,7 +364,7 @@ void pulse__arunner_leave(struct pulse__arunner *r)
 		pulse__arunner_push(r, a);
 	}
 	__atomic_store_n(&r->depth, r->depth - 1, __ATOMIC_SEQ_CST);
-	if (pulse__deque_size(&r->queue))
+	if (pulse__arunner_has(r))
 		pulse__arunner_ask(r);
 }
 
@@ -337,7 +415,7 @@ static bool pulse__tick_runner(struct pulse_actors *sys,
 	struct pulse_actor *a = pulse__load_acquire(&r->slot);
 	uint32_t turns = READ_ONCE(r->turns), depth = READ_ONCE(r->depth);
 	uint64_t top = READ_ONCE(r->queue.top);
-	bool queue = pulse__deque_size(&r->queue) != 0;
+	bool queue = pulse__arunner_has(r);
 	bool stays = turns == r->seen;
 	/* Some have been in it since the last time. */
 	bool slow = (int64_t)(top - r->stood) < 0;
@@ -363,7 +441,7 @@ static bool pulse__tick_look(struct pulse_actors *sys)
 
 	for (uint32_t i = 0; i < sys->nr_runners; i++)
 		busy |= READ_ONCE(sys->runner[i].depth) ||
-			pulse__deque_size(&sys->runner[i].queue);
+			pulse__arunner_has(&sys->runner[i]);
 	return busy;
 }
 

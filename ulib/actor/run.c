@@ -236,6 +236,16 @@ static PULSE__NOINLINE bool pulse__actor_more_time(int64_t *until)
 	return true;
 }
 
+/* Others have their turn first: here, or where its messages go. */
+static void pulse__actor_turn_over(struct pulse_actor *a)
+{
+	struct pulse__arunner *r = pulse__arunner_self(a->sys);
+	bool follow = r && r->abroad && !a->thread;
+
+	if (likely(!follow) || !pulse__arunner_follow(r, a))
+		pulse__actor_requeue(a, true);
+}
+
 /*
  * Runs an actor that the caller claimed, for as long as its budget lasts; then
  * it rests, is queued again, muted or dead. How many messages. Of those that it
@@ -270,7 +280,7 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 			} else if (a->local || READ_ONCE(a->inbox)) {
 				if (unlikely(a->timeout))
 					pulse__timeout_active(a);
-				pulse__actor_requeue(a, true);
+				pulse__actor_turn_over(a);
 				break;
 			}
 		}
@@ -388,6 +398,9 @@ static void pulse__arunner_go(struct pulse_actors *sys, struct pulse_actor *a,
 		WRITE_ONCE(r->turns, r->turns + 1);
 		if (!pulse__actor_claim(a))
 			continue;
+		if (a->home != r->home)
+			WRITE_ONCE(a->home, r->home);
+		r->abroad = 0;
 		if (unlikely(a->thread))
 			pulse__actor_put_back(a);
 		else

@@ -172,6 +172,18 @@ static void pulse__actor_over(struct pulse_actor *a)
 		self->mute_on = a;
 }
 
+/* Does another worker run it? Its line was just written, this is no more. */
+static PULSE__INLINE void pulse__actor_went(const struct pulse_actor *a)
+{
+	struct pulse__arunner *r = pulse__actor_runner;
+	uint16_t home = READ_ONCE(a->home);
+
+	if (likely(!r || home == r->home) || !home || r->sys != a->sys)
+		return;
+	r->abroad++;
+	r->abroad_to = home;
+}
+
 static PULSE__INLINE int pulse__actor_post_to(struct pulse_actors *sys,
 					      uint64_t ref,
 					      struct pulse__acall *call,
@@ -211,8 +223,10 @@ static PULSE__INLINE int pulse__actor_post_to(struct pulse_actors *sys,
 		}
 	}
 	err = urgent ? pulse__amsg_put_urgent(a, m) : pulse__amsg_put(a, m);
-	if (likely(!err))
+	if (likely(!err)) {
+		pulse__actor_went(a);
 		return 0;
+	}
 out:
 	if (t->counts)
 		__atomic_fetch_sub(&a->queued, 1, __ATOMIC_SEQ_CST);

@@ -168,6 +168,7 @@ static void pulse__actor_make(struct pulse_actor *a, struct pulse__atype *t,
 	WRITE_ONCE(a->bonded, 0);
 	a->receive = t->opts.receive;
 	a->overtook = 0;
+	WRITE_ONCE(a->home, 0);
 	pulse__store_release(&a->urgent, NULL);
 	/* From now on it takes messages; nobody runs it before it rests. */
 	pulse__store_release(&a->inbox, 0);

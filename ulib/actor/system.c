@@ -37,12 +37,14 @@ static int pulse__actors_pool(struct pulse_actors *sys,
 		return err;
 	sys->det = sys->pool->det != NULL;
 	sys->nr_runners = sys->pool->nr_workers;
+	sys->follow_ns = PULSE__FOLLOW_NS;
 	sys->runner = pulse__aligned_alloc(PULSE_CACHE_PAIR, sys->nr_runners *
 					   sizeof(sys->runner[0]));
 	if (!sys->runner)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < sys->nr_runners && !err; i++) {
 		sys->runner[i].sys = sys;
+		sys->runner[i].home = (uint16_t)(i + 1);
 		err = pulse__deque_init(&sys->runner[i].queue, PULSE__ACTOR_QUEUE,
 					PULSE__ACTOR_QUEUE_MAX, 0);
 	}

@@ -214,6 +214,106 @@ static void bequeath(struct pulse_actor *self, const struct pulse_actor_msg *m)
 		sem_post(&h->over);
 }
 
+/* ---- who goes where its messages go --------------------------------------------- */
+
+#define FLOOD	100
+#define TURNS	20
+#define FLOODS	8
+
+struct sink {
+	uint64_t ref;
+	int stays, inside;
+	long got, turns;
+};
+
+static void sinks(struct pulse_actor *self, const struct pulse_actor_msg *m)
+{
+	struct sink *s = pulse_actor_state(self);
+
+	if (!m->tag) {
+		ATOMIC_SET(s->inside, 1);
+		while (ATOMIC_GET(s->stays))
+			nap_us(200);
+		return;
+	}
+	ATOMIC_INC(s->got);
+}
+
+/* A hundred messages, then itself again: a turn, as its budget is one. */
+static void floods(struct pulse_actor *self, const struct pulse_actor_msg *m)
+{
+	struct pulse_actors *sys = pulse_actor_system(self);
+	struct sink *s = pulse_actor_state(self);
+
+	for (int i = 0; i < FLOOD; i++)
+		KT_EQ(pulse_actor_send(sys, s->ref, 1, NULL, 0), 0);
+	if (m->tag > 1)
+		KT_EQ(pulse_actor_send(sys, pulse_actor_self(self), m->tag - 1,
+				       NULL, 0), 0);
+	ATOMIC_INC(s->turns);
+}
+
+/* However slow this machine is: who may follow does. */
+static struct pulse_actors *following(void)
+{
+	PULSE_OPTS(pulse_actor_type, sink, .name = "sink", .receive = sinks,
+		   .init = keep_arg);
+	PULSE_OPTS(pulse_actor_type, flood, .name = "flood", .receive = floods,
+		   .init = keep_arg, .budget = 1);
+	struct pulse_actors *sys = actors_of(2);
+
+	sys->follow_ns = SEC;
+	KT_EQ(pulse_actor_register(sys, &sink), 0);
+	KT_EQ(pulse_actor_register(sys, &flood), 0);
+	return sys;
+}
+
+static uint32_t given(const struct pulse_actors *sys)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < sys->nr_runners; i++)
+		n += READ_ONCE(sys->runner[i].gift_at);
+	return n;
+}
+
+KT_TEST(who_was_given_to_a_worker_that_stays_in_a_handler_is_run_by_another)
+{
+	struct sink s = { .stays = 1 };
+	struct pulse_actors *sys = following();
+	uint64_t ref;
+
+	s.ref = spawn_of(sys, "sink", &s);
+	KT_EQ(pulse_actor_send(sys, s.ref, 0, NULL, 0), 0);
+	KT_REQUIRE(EVENTUALLY(ATOMIC_GET(s.inside)));
+	ref = spawn_of(sys, "flood", &s);
+	KT_EQ(pulse_actor_send(sys, ref, TURNS, NULL, 0), 0);
+	/* All the while its messages go to a worker that does not come for it. */
+	KT_CHECK(EVENTUALLY(ATOMIC_GET(s.turns) == TURNS));
+	KT_CHECK(given(sys) > 0);
+	ATOMIC_SET(s.stays, 0);
+	KT_CHECK(EVENTUALLY(ATOMIC_GET(s.got) == FLOOD * TURNS));
+	KT_EQ(pulse_actors_destroy(sys), 0);
+}
+
+KT_TEST(senders_that_follow_their_messages_lose_none)
+{
+	struct sink s[2] = { { .got = 0 } };
+	struct pulse_actors *sys = following();
+	uint64_t ref;
+
+	for (int i = 0; i < 2; i++)
+		s[i].ref = spawn_of(sys, "sink", &s[i]);
+	for (int i = 0; i < FLOODS; i++) {
+		ref = spawn_of(sys, "flood", &s[i % 2]);
+		KT_EQ(pulse_actor_send(sys, ref, TURNS * 10, NULL, 0), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		KT_CHECK(EVENTUALLY(ATOMIC_GET(s[i].got) ==
+				    FLOOD * TURNS * 10 * FLOODS / 2));
+	KT_EQ(pulse_actors_destroy(sys), 0);
+}
+
 KT_TEST(an_actor_of_a_thread_stays_there_whoever_had_its_place)
 {
 	PULSE_OPTS(pulse_actor_type, i, .name = "inherits", .receive = inherits,
