@@ -6,7 +6,7 @@
 #include "ws/ws_int.h"
 
 /* What one read may bring: many messages, and still in a core's own cache. */
-#define READ_BYTES	(256U << 10)
+#define READ_BYTES	(512U << 10)
 
 static void accepted(struct pulse_listener *listener, struct pulse_transport *t,
 		     void *arg)

@@ -92,6 +92,29 @@ KT_TEST(next_is_never_late_and_ends)
 	KT_EQ(pulse__wheel_next(&wheel), PULSE_FOREVER);
 }
 
+/* What is next is kept, and found anew where its slot has become empty. */
+KT_TEST(a_cancelled_timer_is_not_waited_for)
+{
+	struct alarm a = { 0 }, b = { 0 }, c = { 0 };
+
+	begin(1000);
+	arm(&a, 1010);
+	arm(&b, 1050);
+	KT_EQ(pulse__wheel_next(&wheel) / TICK, 1010);
+	KT_CHECK(pulse__wheel_cancel(&wheel, &a.timer));
+	KT_EQ(pulse__wheel_next(&wheel) / TICK, 1050);
+	arm(&c, 1020);
+	KT_EQ(pulse__wheel_next(&wheel) / TICK, 1020);
+	arm(&c, 1060);			/* moved away */
+	KT_EQ(pulse__wheel_next(&wheel) / TICK, 1050);
+	KT_EQ(go_to(1050), 1);
+	KT_EQ(b.fired_at, 1050);
+	KT_EQ(pulse__wheel_next(&wheel) / TICK, 1060);
+	KT_CHECK(pulse__wheel_cancel(&wheel, &c.timer));
+	KT_EQ(pulse__wheel_next(&wheel), PULSE_FOREVER);
+	KT_EQ(wheel.armed, 0);
+}
+
 KT_TEST(the_past_fires_next)
 {
 	struct alarm a = { 0 };

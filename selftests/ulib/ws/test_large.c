@@ -213,7 +213,7 @@ KT_TEST(a_lower_limit_holds_for_the_next)
 {
 	PULSE_OPTS(pulse_ws_opts, o, .max_message_bytes = LONG);
 	struct pulse_ws_server *server = quiet_server(&o);
-	struct mock m = { .keep_open = true };
+	struct mock m = { .keep_open = true, .read_max = 65536 };
 	struct talk t;
 	size_t first;
 
@@ -243,7 +243,7 @@ KT_TEST(nothing_is_held_for_the_one_expected)
 {
 	PULSE_OPTS(pulse_ws_opts, o, .max_message_bytes = LONG);
 	struct pulse_ws_server *server = quiet_server(&o);
-	struct mock m = { .keep_open = true };
+	struct mock m = { .keep_open = true, .read_max = 65536 };
 	struct pulse_ws_conn *conn;
 	struct talk t;
 
