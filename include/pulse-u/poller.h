@@ -104,8 +104,9 @@ PULSE_API int pulse_poller_create(const struct pulse_poller_opts *opts,
  *
  * It ends with the worker, when on_worker_stop has returned: that is the place
  * to close what it serves, and to keep others from posting. A worker whose
- * thread ends (pthread_exit() in a task, or in a handler, which takes the functions
- * with it that were posted behind it) leaves with its poller; its successor has none.
+ * thread ends (pthread_exit() in a task, or in the handler of a descriptor; not in a
+ * posted function, whose poster may not be through yet) leaves with its poller; its
+ * successor has none.
  * Adaptive sizing lets no worker go that has one; pulse_pool_resize() does.
  *
  * Return: 0; -ESRCH the caller is no pool's worker; -EDEADLK it runs another
