@@ -28,8 +28,8 @@ struct kind {
 	/* Fills in more options; why it cannot be had here, or NULL. */
 	const char *(*prepare)(struct pulse_listener_opts *lo,
 			       struct pulse_connect_opts *co);
-	/* Why its ends have to be of one thread, or NULL; may be NULL. */
-	const char *(*one_thread)(void);
+	/* Do its ends have to be of one thread? May be NULL: no. */
+	bool (*one_thread)(void);
 };
 
 static struct pulse_poller *poller;

@@ -47,7 +47,7 @@ static void on_fail(struct pulse_ws_conn *conn, int err, int status, void *arg)
 
 #define EVENTUALLY(cond)						\
 	do {								\
-		for (int i_ = 0; i_ < 2000 && !(cond); i_++)		\
+		for (int i_ = 0; i_ < 4500 && !(cond); i_++)		\
 			usleep(10000);					\
 		KT_CHECK(cond);						\
 	} while (0)
