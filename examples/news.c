@@ -3,7 +3,7 @@
  * news - a publisher, and subscribers that each want something else.
  *
  * Each line of the input is an event, "TOPIC TEXT". One subscriber has a handler
- * for all of sports, one receives warnings of any kind in a thread of its own,
+ * for the goals in sports, one receives warnings of any kind in a thread of its own,
  * one counts everything. What they got is printed in the end.
  *
  * usage: news < INPUT
@@ -16,18 +16,16 @@
 
 static long goals, warnings, all;
 
-static void sports(struct pulse_bus_event *event, void *arg)
+static int is_goal(const struct pulse_bus_event *event, void *arg)
 {
 	(void)arg;
-	if (strstr(pulse_bus_event_payload(event, NULL), "goal"))
-		goals++;
+	return strstr(pulse_bus_event_payload(event, NULL), "goal") != NULL;
 }
 
-static void everything(struct pulse_bus_event *event, void *arg)
+static void count(struct pulse_bus_event *event, void *number)
 {
 	(void)event;
-	(void)arg;
-	all++;
+	++*(long *)number;
 }
 
 /* Until the bus is closed and all is received. */
@@ -44,8 +42,9 @@ static void *warned(void *sub)
 
 int main(void)
 {
-	PULSE_OPTS(pulse_bus_sub_opts, on_sports, .handler = sports);
-	PULSE_OPTS(pulse_bus_sub_opts, on_all, .handler = everything);
+	PULSE_OPTS(pulse_bus_sub_opts, on_goal, .handler = count, .arg = &goals,
+		   .filter = is_goal);
+	PULSE_OPTS(pulse_bus_sub_opts, on_all, .handler = count, .arg = &all);
 	PULSE_OPTS(pulse_bus_opts, opts, .publish_timeout_ns = PULSE_FOREVER);
 	struct pulse_bus_sub *a, *b, *c;
 	struct pulse_bus *bus;
@@ -54,7 +53,7 @@ int main(void)
 	int bad = 0;
 
 	if (pulse_bus_create(&opts, &bus) ||
-	    pulse_bus_subscribe(bus, "sports.>", &on_sports, &a) ||
+	    pulse_bus_subscribe(bus, "sports.>", &on_goal, &a) ||
 	    pulse_bus_subscribe(bus, "*.warning", NULL, &b) ||
 	    pulse_bus_subscribe_all(bus, &on_all, &c) ||
 	    pthread_create(&thread, NULL, warned, b))

@@ -3,9 +3,9 @@
  * pipeline - turns each line of the input around, in three stages.
  *
  * Reading and writing are in order, one batch of lines after the other; turning
- * is a parallel loop over the lines of a batch. While one batch is turned, the
- * next is read and the one before is written, by whoever has nothing to do:
- * pulse_pcall() defers where a worker is idle.
+ * is a parallel loop over the lines of a batch. While one batch is turned and
+ * written, the next is read by whoever has nothing to do: pulse_pcall() defers
+ * where a worker is idle.
  *
  * usage: pipeline < INPUT > OUTPUT
  */
@@ -54,39 +54,25 @@ static void turn_lines(void *arg, size_t begin, size_t end)
 	}
 }
 
-static void write_lines(void *arg)
-{
-	struct batch *b = arg;
-
-	for (size_t i = 0; i < b->nr; i++)
-		fwrite(b->line[i], 1, (size_t)b->len[i], stdout);
-}
-
 int main(void)
 {
-	static struct batch batch[3];
-	struct batch *next = &batch[0], *now = &batch[1], *last = &batch[2];
-	struct pulse_pcall *reading, *writing;
+	static struct batch batch[2];
+	struct batch *now = &batch[0], *next = &batch[1], *done;
+	struct pulse_pcall *reading = NULL;
 	struct pulse_pool *pool;
 	int err = pulse_pool_create(NULL, &pool);
 
-	read_lines(next);
-	while (!err && (next->nr || now->nr)) {
-		struct batch *turned = last;
-
-		last = now;
-		now = next;
-		next = turned;
-		err = pulse_pcall(pool, write_lines, last, &writing);
-		if (err)
-			break;
+	for (read_lines(now); !err && now->nr; now = next, next = done) {
+		done = now;
+		reading = NULL;
 		err = pulse_pcall(pool, read_lines, next, &reading);
 		if (!err)
 			err = pulse_parallel_for(pool, 0, now->nr, 0, turn_lines, now);
+		for (size_t i = 0; i < now->nr && !err; i++)
+			fwrite(now->line[i], 1, (size_t)now->len[i], stdout);
 		pulse_pcall_join(reading);
-		pulse_pcall_join(writing);
 	}
-	for (int i = 0; i < 3 * LINES; i++)
+	for (int i = 0; i < 2 * LINES; i++)
 		free(batch[i / LINES].line[i % LINES]);
 	if (!err)
 		err = pulse_pool_destroy(pool);

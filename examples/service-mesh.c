@@ -11,46 +11,43 @@
 
 #include <pulse-u/pulse.h>
 
+struct text { char s[80]; };
+
 /* Calls a service; 0 or why there is no answer. */
 static int ask(struct pulse_actors *sys, const char *service, uint64_t nr,
-	       char answer[32])
+	       struct text *answer)
 {
-	size_t bytes = 31;
-	int err = pulse_actor_call_type(sys, service, nr, NULL, 0, PULSE_FOREVER,
-					answer, &bytes);
+	size_t bytes = sizeof(*answer);
 
-	answer[err ? 0 : bytes] = 0;
-	return err;
+	return pulse_actor_call_type(sys, service, nr, NULL, 0, PULSE_FOREVER,
+				     answer, &bytes);
 }
 
 static void auth(struct pulse_actor *self, const struct pulse_actor_msg *msg)
 {
-	char text[32];
+	struct text t;
 
-	pulse_actor_reply(self, text, (size_t)sprintf(text, "user%llu",
-			  (unsigned long long)msg->tag));
+	sprintf(t.s, "user%llu", (unsigned long long)msg->tag);
+	pulse_actor_reply(self, &t, sizeof(t));
 }
 
 static void db(struct pulse_actor *self, const struct pulse_actor_msg *msg)
 {
-	char text[32];
+	struct text t;
 
-	pulse_actor_reply(self, text, (size_t)sprintf(text, "%llu0",
-			  (unsigned long long)msg->tag));
+	sprintf(t.s, "%llu0", (unsigned long long)msg->tag);
+	pulse_actor_reply(self, &t, sizeof(t));
 }
 
 static void web(struct pulse_actor *self, const struct pulse_actor_msg *msg)
 {
 	struct pulse_actors *sys = pulse_actor_system(self);
-	char text[80], who[32], has[32];
-	int err = ask(sys, "auth", msg->tag, who);
+	struct text t, who, has;
 
-	if (!err)
-		err = ask(sys, "db", msg->tag, has);
-	if (err)
-		pulse_actor_reply_error(self, err);
-	else
-		pulse_actor_reply(self, text, (size_t)sprintf(text, "%s has %s", who, has));
+	if (ask(sys, "auth", msg->tag, &who) || ask(sys, "db", msg->tag, &has))
+		return;		/* who asked is told that there is no answer */
+	snprintf(t.s, sizeof(t.s), "%.30s has %.30s", who.s, has.s);
+	pulse_actor_reply(self, &t, sizeof(t));
 }
 
 int main(int argc, char **argv)
@@ -59,7 +56,7 @@ int main(int argc, char **argv)
 		{ "web", web, 2 }, { "auth", auth, 1 }, { "db", db, 3 } };
 	int nr = argc > 1 ? atoi(argv[1]) : 10, err;
 	struct pulse_actors *sys;
-	char text[32];
+	struct text t;
 
 	if (argc > 2 || nr < 1)
 		return fprintf(stderr, "usage: service-mesh [REQUESTS, at least 1]\n"), 2;
@@ -74,8 +71,9 @@ int main(int argc, char **argv)
 			err = pulse_actor_spawn(sys, &one, NULL);
 	}
 	for (int i = 1; i <= nr && !err; i++) {
-		err = ask(sys, "web", (uint64_t)i, text);
-		printf("%d: %s\n", i, text);
+		err = ask(sys, "web", (uint64_t)i, &t);
+		if (!err)
+			printf("%d: %s\n", i, t.s);
 	}
 	if (err)
 		fprintf(stderr, "service-mesh: %s\n", pulse_strerror(err));

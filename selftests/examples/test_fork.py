@@ -21,15 +21,15 @@ def fnv(h, data):
     return h
 
 
-def hash_of(path):
-    h = 0xcbf29ce484222325
-    if not os.path.isdir(path):
-        with open(path, "rb") as f:
-            return fnv(h, f.read())
-    for name in sorted(os.listdir(path), key=os.fsencode):
-        h = fnv(h, os.fsencode(name) + b"\0")
-        h = fnv(h, hash_of(os.path.join(path, name)).to_bytes(8, "little"))
-    return h
+def hash_of(top):
+    total = 0
+    for folder, _, files in os.walk(top):
+        for name in files:
+            path = os.path.join(folder, name)
+            h = fnv(0xcbf29ce484222325, b"./" + os.fsencode(os.path.relpath(path, top)) + b"\0")
+            with open(path, "rb") as f:
+                total += fnv(h, f.read())
+    return total % 2 ** 64
 
 
 t = Ktap()

@@ -505,13 +505,13 @@ KT_TEST(actors_come_and_go_under_messages)
 	KT_EQ(pulse_actors_destroy(sys), 0);
 }
 
-static void so_many(long nr)
+KT_TEST(a_million_alive_at_once_and_each_gets_its_message)
 {
 	PULSE_OPTS(pulse_actor_type, t, .name = "m", .receive = count_msg,
 		   .init = keep_arg);
 	PULSE_OPTS(pulse_actor_opts, o, .type = "m");
 	struct pulse_actors *sys = actors_of(2);
-	long count = 0, failed = 0;
+	long nr = kt_scale(1000000), count = 0, failed = 0;
 	struct pulse_actors_stats s;
 
 	o.arg = &count;
@@ -530,20 +530,6 @@ static void so_many(long nr)
 	KT_EQ(count, nr);
 	KT_CHECK(EVENTUALLY(seen_of(sys).handled == (uint64_t)nr));
 	KT_EQ(pulse_actors_destroy(sys), 0);
-}
-
-KT_TEST(a_hundred_thousand_and_each_gets_its_message)
-{
-	so_many(kt_scale(100000));
-}
-
-KT_TEST(a_million_alive_at_once)
-{
-	/* An actor and a message each, twice over. */
-	if (kt_scale(100) < 100 ||
-	    sysconf(_SC_AVPHYS_PAGES) < (1L << 30) / sysconf(_SC_PAGESIZE))
-		KT_SKIP("for machines that have the time, and a gigabyte");
-	so_many(1000000);
 }
 
 KT_TEST(no_more_actors_than_allowed)
