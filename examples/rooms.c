@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 		   .listen = argc > 2 ? argv[2] : "127.0.0.1:8080");
 	char where[PULSE_ADDRESS_MAX];
 	sigset_t end;
-	int sig;
+	int sig, err;
 
 	if (argc != 1 && (argc != 3 || strcmp(argv[1], "--listen"))) {
 		fprintf(stderr, "usage: rooms [--listen ADDR:PORT]\n");
@@ -75,8 +75,12 @@ int main(int argc, char **argv)
 	sigaddset(&end, SIGINT);
 	sigaddset(&end, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &end, NULL);
-	if (pulse_ws_server_create(&o, &server) || pulse_ws_server_start(server))
-		return 1;
+	err = pulse_ws_server_create(&o, &server);
+	if (!err)
+		err = pulse_ws_server_start(server);
+	if (err)
+		return fprintf(stderr, "rooms: %s: %s\n", o.listen,
+			       pulse_strerror(err)), 1;
 	pulse_ws_server_address(server, where, sizeof(where));
 	printf("rooms on ws://%s/ROOM\n", where);
 	fflush(stdout);

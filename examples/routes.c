@@ -80,7 +80,7 @@ int main(int argc, char **argv)
 	struct pulse_ws_router *router;
 	char where[PULSE_ADDRESS_MAX];
 	sigset_t end;
-	int sig;
+	int sig, err;
 
 	if (argc != 1 && (argc != 3 || strcmp(argv[1], "--listen"))) {
 		fprintf(stderr, "usage: routes [--listen ADDR:PORT]\n");
@@ -95,8 +95,12 @@ int main(int argc, char **argv)
 	    pulse_ws_router_use(router, "/admin", &key))
 		return 1;
 	o.arg = router;
-	if (pulse_ws_server_create(&o, &server) || pulse_ws_server_start(server))
-		return 1;
+	err = pulse_ws_server_create(&o, &server);
+	if (!err)
+		err = pulse_ws_server_start(server);
+	if (err)
+		return fprintf(stderr, "routes: %s: %s\n", o.listen,
+			       pulse_strerror(err)), 1;
 	pulse_ws_server_address(server, where, sizeof(where));
 	printf("routes on http://%s/\n", where);
 	fflush(stdout);

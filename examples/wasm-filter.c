@@ -60,8 +60,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: wasm-filter MODULE.so\n");
 		return 2;
 	}
-	if (pulse_wasm_open(&wo, &wasm))
+	if (pulse_wasm_open(&wo, &wasm)) {
+		fprintf(stderr, "wasm-filter: %s is no module that can be used\n",
+			argv[1]);
 		return 1;
+	}
 	link.arg = wasm;
 	if (pulse_chain_create(&co, &chain) || pulse_chain_use(chain, &link, NULL) ||
 	    pulse_ws_server_create(&so, &server) || pulse_ws_server_start(server) ||

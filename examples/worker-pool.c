@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * worker-pool.c - four workers under a supervisor. One of them fails in the
- * middle of its work, is started again, and finds what it had counted so far.
+ * worker-pool.c - four workers under a supervisor. Some of them fail in the
+ * middle of their work, are started again, and find what they had counted so far.
  *
- * usage: worker-pool [failures]
+ * usage: worker-pool [FAILURES], one a worker at most
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <pulse-u/pulse.h>
 
@@ -57,6 +58,9 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		failures = atoi(argv[1]);
+	if (argc > 2 || (argc == 2 && strspn(argv[1], "0123456789") !=
+				      strlen(argv[1])) || failures < 0)
+		return fprintf(stderr, "usage: worker-pool [FAILURES, 0 or more]\n"), 2;
 	err = pulse_app_create_opts(PULSE_PRESET_DEVELOPMENT, &opts, &app);
 	if (!err)
 		err = pulse_app_worker_pool(app, "worker", worker, NULL, 4);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <pulse-u/backend.h>
 #include <pulse-u/poller.h>
@@ -170,11 +171,14 @@ static void echo(struct pulse_ws_conn *conn, int opcode, const void *data,
 	pulse_ws_send(conn, opcode, data, len);
 }
 
-/* The library's own lines, but for what we say ourselves while starting. */
+/*
+ * The library's own lines, but for what we say ourselves while starting; what it
+ * does not understand of the environment it alone can say.
+ */
 static void say(int level, const char *line, void *serving)
 {
 	(void)level;
-	if (*(const bool *)serving)
+	if (*(const bool *)serving || !strncmp(line, "PULSE_", 6))
 		fprintf(stderr, "ws-echo: %s\n", line);
 }
 

@@ -97,5 +97,9 @@ start --listen 127.0.0.1:0 --threads 3 --max-message 100
 point "several loops"
 ends TERM
 point "SIGTERM ends it with 0"
+PULSE_BACKEND=cloud PULSE_POLLER=select start --listen 127.0.0.1:0 &&
+	grep -q 'PULSE_POLLER=select is unknown' "$tmp/err" &&
+	grep -q 'PULSE_BACKEND=cloud is none of' "$tmp/err" && ends TERM
+point "words of the environment that it does not know are told"
 echo "1..$n"
 exit $bad
