@@ -28,11 +28,12 @@
 /* One in so many that are timed is submitted all the same. */
 #define PULSE__PROBE_MASK	63U
 /*
- * Once a kind is known, one in so many is timed: of those that are run in place,
- * which must not go on when they have grown, and of those that go to workers.
+ * Once a kind is known, one in so many is timed. Those that are run in place
+ * must not go on when they have grown; but two readings of the clock are as much
+ * as a short one.
  */
 #define PULSE__TIME_INLINE	7U
-#define PULSE__TIME_LOCAL	63U
+#define PULSE__TIME_OTHER	63U
 
 #define PULSE__EURO_MIN_CUTOFF	0.05
 #define PULSE__EURO_BETA	0.5
@@ -163,14 +164,21 @@ void pulse__steered_cancel(struct pulse_pool *pool, void *arg)
 		pool->on_cancel(pool->hook_arg, s.fn, s.data);
 }
 
-/* Is running it here cheaper for the caller, and no loss for the whole? */
+/*
+ * Is running it here cheaper for the caller, and no loss for the whole? A worker
+ * with nothing in its deque has nothing that a thief could take: what it gives
+ * then is put there, however short (lazy binary splitting; Tzannes et al., PPoPP
+ * 2010, section 3), or one worker would run a whole tree of short tasks.
+ */
 static bool pulse__pays_inline(struct pulse_pool *pool, uint64_t ns)
 {
+	const struct pulse__worker *self = pulse__pool_self_in(pool);
 	struct pulse__predict *p = pool->predict;
 	int64_t now, last;
 
 	if (ns <= PULSE__HOT_NS)
-		return true;
+		return !self || !pool->stealing ||
+		       pulse__deque_size(&self->deque);
 	if (ns > PULSE__INLINE_NS || READ_ONCE(pool->search) ||
 	    !pulse__any_idle(pool->ctx, pool->members))
 		return false;
@@ -181,12 +189,13 @@ static bool pulse__pays_inline(struct pulse_pool *pool, uint64_t ns)
 }
 
 /* Drawn, not counted: kinds may take turns. */
-static bool pulse__time_this(bool here)
+static bool pulse__time_this(bool here, uint64_t ns)
 {
 	static __thread uint32_t state;
 
 	state = state * 1664525U + 1013904223U;
-	return !(state >> 16 & (here ? PULSE__TIME_INLINE : PULSE__TIME_LOCAL));
+	return !(state >> 16 & (here && ns > PULSE__HOT_NS ? PULSE__TIME_INLINE :
+							     PULSE__TIME_OTHER));
 }
 
 int pulse_pool_run_or_submit(struct pulse_pool *pool, unsigned int type,
@@ -214,7 +223,7 @@ int pulse_pool_run_or_submit(struct pulse_pool *pool, unsigned int type,
 	ns = READ_ONCE(k->estimate_ns);
 	if (runs >= PULSE__LEARN_RUNS) {
 		bool here = pulse__pays_inline(pool, ns);
-		bool timed = ns >= PULSE__REMOTE_NS || pulse__time_this(here);
+		bool timed = ns >= PULSE__REMOTE_NS || pulse__time_this(here, ns);
 
 		if (here && !(timed && !(runs & PULSE__PROBE_MASK))) {
 			if (timed)
