@@ -235,6 +235,14 @@ enum pulse_ws_slow {
  *	default PULSE_POLLER_AUTO
  * @spin_us: a loop with nothing to do looks for so long before it sleeps, see
  *	struct pulse_poller_opts; default 0
+ * @reserved3: 0
+ * @max_lifetime_ms: a connection that came in so long ago is read no further,
+ *	and closed with 1001 and the reason "lifetime is over" as soon as its
+ *	messages are handled, after @close_timeout_ms at the latest; on_close
+ *	is told the same. Default 0: no such limit
+ * @lifetime_jitter_ms: each connection's lifetime is shorter by something up to
+ *	this, so that those that came at once do not come again at once; no
+ *	more than half of @max_lifetime_ms counts; default 0: all the same
  *
  * A time below 0 means: no such limit.
  */
@@ -271,6 +279,9 @@ struct pulse_ws_opts {
 	uint32_t reserved2;
 	int poller;
 	uint32_t spin_us;
+	uint32_t reserved3;
+	int32_t max_lifetime_ms;
+	int32_t lifetime_jitter_ms;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -372,6 +383,8 @@ enum pulse_ws_end {
  * @published: messages published on topics that a loop had subscribers of
  * @delivered: copies of those given to subscribers
  * @dropped: copies of those dropped, for want of room
+ * @aged: connections that reached the end of their lifetime; how they ended
+ *	is counted besides, PULSE_WS_END_LOCAL if in order
  */
 struct pulse_ws_stats {
 	size_t sz;
@@ -392,6 +405,7 @@ struct pulse_ws_stats {
 	uint64_t published;
 	uint64_t delivered;
 	uint64_t dropped;
+	uint64_t aged;
 };
 
 /**

@@ -83,6 +83,8 @@ struct pulse__ws_cfg {
 	uint32_t idle_ticks;
 	uint32_t write_ticks;
 	uint32_t close_ticks;
+	uint32_t life_ticks;
+	uint32_t jitter_ticks;		/* no more than half of it */
 	uint32_t max_topics;
 	uint32_t max_subscriptions;
 	int slow;			/* enum pulse_ws_slow */
@@ -175,7 +177,7 @@ struct pulse__ws_figures {
 	uint64_t accepted, opened, messages_in, messages_out, bytes_in,
 		 bytes_out, reads, sends, ended[PULSE_WS_END_COUNT],
 		 inflated, inflated_from, deflated, deflated_to, published,
-		 delivered, dropped;
+		 delivered, dropped, aged;
 };
 
 struct pulse__ws_loop {
@@ -366,6 +368,7 @@ struct pulse_ws_conn {
 	bool in_http : 1;		/* may be answered with a page */
 	bool guest : 1;			/* counted by guest.c */
 	bool packed : 1;		/* the message under way is compressed */
+	bool aged : 1;			/* its lifetime is over, it drains */
 	uint8_t watched;		/* what the transport was told */
 
 	/* receiving: the frame under way */
@@ -400,6 +403,7 @@ struct pulse_ws_conn {
 	uint32_t heard_tick;		/* when the peer last sent something */
 	uint32_t moved_tick;		/* when it last took something */
 	uint32_t moved_bytes;		/* how much it had taken by then */
+	uint32_t born_tick;		/* when it came in */
 };
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
