@@ -89,7 +89,8 @@ enum pulse_ws_chunk {
  * struct pulse_ws_handlers - what a program does with its connections
  * @sz: sizeof(struct pulse_ws_handlers)
  * @on_request: an opening handshake is in order: 0 accepts it, an HTTP status
- *	from 400 to 599 refuses it; default: accept
+ *	from 300 to 599 refuses it, or sends the peer elsewhere; see
+ *	pulse_ws_http_field(); default: accept
  * @on_open: a connection is open
  * @on_message: a whole message; @data lasts until the handler returns
  * @on_ping: a ping came; it was answered already
@@ -625,6 +626,23 @@ pulse_ws_request_header(const struct pulse_ws_request *request,
 PULSE_API int pulse_ws_http_reply(struct pulse_ws_conn *conn, int status,
 				  const char *type, const void *body,
 				  size_t len);
+
+/**
+ * pulse_ws_http_field() - add a header field to the answer; in on_request, on_http
+ * @conn: the connection
+ * @name: a token of RFC 9110, of up to 256 bytes; "Location" for one
+ * @value: without line breaks and other control signs but the tab; copied
+ *
+ * Whatever the answer will be, it has the field: the upgrade, a refusal, a page
+ * of pulse_ws_http_reply() that follows. Several of one name are sent all. What
+ * the server says itself is refused: Connection, Content-Length, Content-Type,
+ * Transfer-Encoding, Upgrade, and all that begin with Sec-WebSocket-.
+ *
+ * Return: 0; -EINVAL such a name or value, said in the log, or there is nothing
+ * to answer; -EMSGSIZE more than 8 KiB of them; -ENOMEM.
+ */
+PULSE_API int pulse_ws_http_field(struct pulse_ws_conn *conn, const char *name,
+				  const char *value);
 
 #ifdef __cplusplus
 }

@@ -708,6 +708,8 @@ struct pulse_ws_request {
 /* http.c */
 /* An answer with the status's own words, then the end. */
 void pulse__ws_refuse(struct pulse_ws_conn *conn, int status);
+/* The end of an answer's head: what pulse_ws_http_field() has added. */
+int pulse__ws_end_head(struct pulse_ws_conn *conn);
 /* A request without an upgrade. */
 void pulse__ws_plain(struct pulse_ws_conn *conn,
 		     const struct pulse_ws_request *request);
