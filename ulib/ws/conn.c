@@ -38,7 +38,8 @@ void pulse_ws_put(struct pulse_ws_conn *conn)
 		return;
 	loop = conn->loop;
 	pulse__ws_strand_free(conn);
-	pulse__free(conn->close_reason);
+	if (conn->close_code)
+		pulse__free(conn->close_reason);
 	for (uint32_t i = 0; conn->more && i < loop->server->nr_loops; i++)
 		if (conn->more->been[i / 64] >> i % 64 & 1)
 			pulse__ws_loop_put(loop->server->loops[i]);
@@ -127,7 +128,7 @@ static uint32_t lifetime(const struct pulse_ws_conn *conn)
 	uint64_t chance = ((uintptr_t)conn >> 4 ^ (uint64_t)conn->born_tick << 32) *
 			  0x9e3779b97f4a7c15ULL >> 32;
 
-	if (likely(!cfg->life_ticks) || conn->client)
+	if (likely(!cfg->life_ticks) || conn->client || conn->close_code)
 		return 0;
 	return cfg->life_ticks - (uint32_t)(chance * cfg->jitter_ticks >> 32);
 }
@@ -321,6 +322,7 @@ void pulse__ws_note_close(struct pulse_ws_conn *conn, int code,
 	if (conn->close_code)
 		return;		/* the first one counts */
 	conn->close_code = (uint16_t)code;
+	conn->close_reason = NULL;	/* the age does not matter any more */
 	if (!len)
 		return;
 	/* Without memory, without a reason. */

@@ -390,7 +390,10 @@ struct pulse_ws_conn {
 	struct pulse__ws_strand *strand;
 	struct pulse__ws_dial *dial;	/* a client's that is not open yet */
 	struct pulse__ws_pmd *pmd;	/* NULL: no compression was agreed on */
-	char *close_reason;
+	union {
+		uint32_t born_tick;	/* until close_code is set: when it came in */
+		char *close_reason;	/* from then on */
+	};
 	struct pulse__ws_more *more;	/* any thread reads */
 	struct pulse__ws_item *inbox;	/* any thread: newest first */
 
@@ -403,7 +406,6 @@ struct pulse_ws_conn {
 	uint32_t heard_tick;		/* when the peer last sent something */
 	uint32_t moved_tick;		/* when it last took something */
 	uint32_t moved_bytes;		/* how much it had taken by then */
-	uint32_t born_tick;		/* when it came in */
 };
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
