@@ -317,7 +317,8 @@ PULSE_API int pulse_control_stats(struct pulse_control *control,
  * @prefix: of the knobs' names: PREFIX.max_message_bytes, .max_head_bytes,
  *	.send_high_bytes, .send_low_bytes, .handshake_timeout_ms,
  *	.ping_interval_ms, .idle_timeout_ms, .write_timeout_ms,
- *	.close_timeout_ms, with the server's values as their defaults
+ *	.close_timeout_ms, .max_lifetime_ms, .lifetime_jitter_ms, with the
+ *	server's values as their defaults
  *
  * A reload sets them with pulse_ws_server_set_limits(), which drops no
  * connection. The binding ends with pulse_control_off_reload().

@@ -89,7 +89,8 @@ enum pulse_ws_chunk {
  * struct pulse_ws_handlers - what a program does with its connections
  * @sz: sizeof(struct pulse_ws_handlers)
  * @on_request: an opening handshake is in order: 0 accepts it, an HTTP status
- *	from 400 to 599 refuses it; default: accept
+ *	from 300 to 599 refuses it, or sends the peer elsewhere; see
+ *	pulse_ws_http_field(); default: accept
  * @on_open: a connection is open
  * @on_message: a whole message; @data lasts until the handler returns
  * @on_ping: a ping came; it was answered already
@@ -235,6 +236,14 @@ enum pulse_ws_slow {
  *	default PULSE_POLLER_AUTO
  * @spin_us: a loop with nothing to do looks for so long before it sleeps, see
  *	struct pulse_poller_opts; default 0
+ * @reserved3: 0
+ * @max_lifetime_ms: a connection that came in so long ago is read no further,
+ *	and closed with 1001 and the reason "lifetime is over" as soon as its
+ *	messages are handled, after @close_timeout_ms at the latest; on_close
+ *	is told the same. Default 0: no such limit
+ * @lifetime_jitter_ms: each connection's lifetime is shorter by something up to
+ *	this, so that those that came at once do not come again at once; no
+ *	more than half of @max_lifetime_ms counts; default 0: all the same
  *
  * A time below 0 means: no such limit.
  */
@@ -271,6 +280,9 @@ struct pulse_ws_opts {
 	uint32_t reserved2;
 	int poller;
 	uint32_t spin_us;
+	uint32_t reserved3;
+	int32_t max_lifetime_ms;
+	int32_t lifetime_jitter_ms;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -372,6 +384,8 @@ enum pulse_ws_end {
  * @published: messages published on topics that a loop had subscribers of
  * @delivered: copies of those given to subscribers
  * @dropped: copies of those dropped, for want of room
+ * @aged: connections that reached the end of their lifetime; how they ended
+ *	is counted besides, PULSE_WS_END_LOCAL if in order
  */
 struct pulse_ws_stats {
 	size_t sz;
@@ -392,6 +406,7 @@ struct pulse_ws_stats {
 	uint64_t published;
 	uint64_t delivered;
 	uint64_t dropped;
+	uint64_t aged;
 };
 
 /**
@@ -611,6 +626,23 @@ pulse_ws_request_header(const struct pulse_ws_request *request,
 PULSE_API int pulse_ws_http_reply(struct pulse_ws_conn *conn, int status,
 				  const char *type, const void *body,
 				  size_t len);
+
+/**
+ * pulse_ws_http_field() - add a header field to the answer; in on_request, on_http
+ * @conn: the connection
+ * @name: a token of RFC 9110, of up to 256 bytes; "Location" for one
+ * @value: without line breaks and other control signs but the tab; copied
+ *
+ * Whatever the answer will be, it has the field: the upgrade, a refusal, a page
+ * of pulse_ws_http_reply() that follows. Several of one name are sent all. What
+ * the server says itself is refused: Connection, Content-Length, Content-Type,
+ * Transfer-Encoding, Upgrade, and all that begin with Sec-WebSocket-.
+ *
+ * Return: 0; -EINVAL such a name or value, said in the log, or there is nothing
+ * to answer; -EMSGSIZE more than 8 KiB of them; -ENOMEM.
+ */
+PULSE_API int pulse_ws_http_field(struct pulse_ws_conn *conn, const char *name,
+				  const char *value);
 
 #ifdef __cplusplus
 }

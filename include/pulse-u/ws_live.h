@@ -29,6 +29,8 @@ extern "C" {
  * @write_timeout_ms: and so on
  * @close_timeout_ms: and so on
  * @reserved2: 0
+ * @max_lifetime_ms: and so on; of connections that are open already, too
+ * @lifetime_jitter_ms: and so on
  *
  * A field that is 0 means: as it is.
  */
@@ -45,6 +47,8 @@ struct pulse_ws_limits {
 	int32_t write_timeout_ms;
 	int32_t close_timeout_ms;
 	uint32_t reserved2;
+	int32_t max_lifetime_ms;
+	int32_t lifetime_jitter_ms;
 };
 
 /**

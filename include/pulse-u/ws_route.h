@@ -116,7 +116,7 @@ struct pulse_ws_visit {
  * @link: copied; stands behind those that the group has
  *
  * Groups with shorter prefixes come first. A link returns what pulse_next_run()
- * did: 0, or an HTTP status from 400 to 599; one that does not go on refuses with
+ * did: 0, or an HTTP status from 300 to 599; one that does not go on refuses with
  * such a status or, where a page was asked for, answers itself and returns 0. A
  * negative errno becomes 500, unless another link recovers it.
  *

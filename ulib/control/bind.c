@@ -87,6 +87,10 @@ static const struct spec ws_specs[] = {
 	  -1, INT32_MAX },
 	{ "close_timeout_ms", "how long closing may take; -1: none", "ms", -1,
 	  INT32_MAX },
+	{ "max_lifetime_ms", "age at which it is closed; -1: none", "ms", -1,
+	  INT32_MAX },
+	{ "lifetime_jitter_ms", "by how much that may be earlier; -1: none",
+	  "ms", -1, INT32_MAX },
 };
 
 /* 0 would mean "as it is". */
@@ -114,7 +118,9 @@ static int reload_ws(const struct pulse_config *now,
 			   .ping_interval_ms = ms(v[5]),
 			   .idle_timeout_ms = ms(v[6]),
 			   .write_timeout_ms = ms(v[7]),
-			   .close_timeout_ms = ms(v[8]));
+			   .close_timeout_ms = ms(v[8]),
+			   .max_lifetime_ms = ms(v[9]),
+			   .lifetime_jitter_ms = ms(v[10]));
 
 		err = pulse_ws_server_set_limits(b->object, &l);
 	}
@@ -154,7 +160,11 @@ int pulse_control_bind_ws(struct pulse_control *control,
 				       l.write_timeout_ms < 0 ? -1 :
 				       l.write_timeout_ms,
 				       l.close_timeout_ms < 0 ? -1 :
-				       l.close_timeout_ms }, reload_ws);
+				       l.close_timeout_ms,
+				       l.max_lifetime_ms < 0 ? -1 :
+				       l.max_lifetime_ms,
+				       l.lifetime_jitter_ms < 0 ? -1 :
+				       l.lifetime_jitter_ms }, reload_ws);
 }
 
 /* ---- a pool ------------------------------------------------------------------ */

@@ -234,6 +234,8 @@ static int dump_ws(struct pulse_dump *d, void *server)
 	pulse_dump_i64(d, "idle_timeout_ms", l.idle_timeout_ms);
 	pulse_dump_i64(d, "write_timeout_ms", l.write_timeout_ms);
 	pulse_dump_i64(d, "close_timeout_ms", l.close_timeout_ms);
+	pulse_dump_i64(d, "max_lifetime_ms", l.max_lifetime_ms);
+	pulse_dump_i64(d, "lifetime_jitter_ms", l.lifetime_jitter_ms);
 	pulse_dump_end(d);
 	return 0;
 }

@@ -165,6 +165,7 @@ static const struct figure ws_figures[] = {
 	WS(deflated, "Messages compressed for sending."),
 	WS(published, "Messages published on topics that somebody had subscribed to."),
 	WS(delivered, "Copies of them given to subscribers."),
+	WS(aged, "Connections closed at the end of their lifetime."),
 	{ "pulse_ws_topic_dropped_total", "Copies of them that found no room.",
 	  PULSE_METRIC_COUNTER, offsetof(struct pulse_ws_stats, dropped),
 	  sizeof(uint64_t), NULL, NULL },

@@ -38,7 +38,8 @@ void pulse_ws_put(struct pulse_ws_conn *conn)
 		return;
 	loop = conn->loop;
 	pulse__ws_strand_free(conn);
-	pulse__free(conn->close_reason);
+	if (conn->close_code)
+		pulse__free(conn->close_reason);
 	for (uint32_t i = 0; conn->more && i < loop->server->nr_loops; i++)
 		if (conn->more->been[i / 64] >> i % 64 & 1)
 			pulse__ws_loop_put(loop->server->loops[i]);
@@ -116,6 +117,41 @@ static void earlier(uint32_t now, uint32_t base, uint32_t after, int32_t *left)
 		*left = mine;
 }
 
+/*
+ * In ticks; 0: no end. What is taken off by chance is the same at each call, from
+ * where and when the connection was made (multiplicative hashing, Knuth, TAOCP
+ * 6.4), and follows limits that change.
+ */
+static uint32_t lifetime(const struct pulse_ws_conn *conn)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	uint64_t chance = ((uintptr_t)conn >> 4 ^ (uint64_t)conn->born_tick << 32) *
+			  0x9e3779b97f4a7c15ULL >> 32;
+
+	if (likely(!cfg->life_ticks) || conn->client || conn->close_code)
+		return 0;
+	return cfg->life_ticks - (uint32_t)(chance * cfg->jitter_ticks >> 32);
+}
+
+/* When it is to be looked at for its age. */
+static void age_left(const struct pulse_ws_conn *conn, uint32_t now,
+		     int32_t *left)
+{
+	uint32_t life = lifetime(conn), age = now - conn->born_tick;
+
+	if (!life)
+		return;
+	if (conn->aged) {
+		if (!conn->loop->cfg->close_ticks)
+			return;
+		life += conn->loop->cfg->close_ticks;
+	}
+	if (age >= life)
+		*left = 0;
+	else if (life - age < (uint32_t)*left)
+		*left = (int32_t)(life - age);
+}
+
 void pulse__ws_arm(struct pulse_ws_conn *conn)
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
@@ -129,6 +165,7 @@ void pulse__ws_arm(struct pulse_ws_conn *conn)
 		earlier(t, conn->heard_tick, cfg->handshake_ticks, &left);
 		break;
 	case PULSE__WS_OPEN:
+		age_left(conn, t, &left);
 		if (waits_for_peer(conn))
 			earlier(t, conn->moved_tick, cfg->write_ticks, &left);
 		if (conn->stop)		/* not the peer's silence */
@@ -182,10 +219,44 @@ static bool still_takes(struct pulse_ws_conn *conn)
 		!passed(conn, conn->moved_tick, conn->loop->cfg->idle_ticks));
 }
 
+static void close_now(struct pulse_ws_conn *conn)
+{
+	static const char old[] = "lifetime is over";
+
+	if (pulse__ws_start_close(conn, PULSE_WS_GOING_AWAY,
+				  conn->aged ? old : NULL,
+				  conn->aged ? sizeof(old) - 1 : 0,
+				  PULSE_WS_END_LOCAL))
+		pulse__ws_doom(conn, PULSE_WS_END_CUT);
+}
+
+/* Closes what has lived for long enough, in order if that is soon; did it? */
+static bool too_old(struct pulse_ws_conn *conn)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	uint32_t life = lifetime(conn);
+
+	if (!life || !passed(conn, conn->born_tick, life))
+		return false;
+	if (!conn->aged) {
+		conn->aged = true;
+		pulse__ws_count(conn->loop, aged, 1);
+		pulse__ws_conn_drain(conn);
+		return true;
+	}
+	if (!cfg->close_ticks ||
+	    !passed(conn, conn->born_tick, life + cfg->close_ticks))
+		return false;
+	close_now(conn);	/* its handlers take too long */
+	return true;
+}
+
 static void open_timer(struct pulse_ws_conn *conn)
 {
 	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
 
+	if (too_old(conn))
+		return;
 	if (waits_for_peer(conn) &&
 	    passed(conn, conn->moved_tick, cfg->write_ticks) &&
 	    !moves_on(conn)) {
@@ -251,6 +322,7 @@ void pulse__ws_note_close(struct pulse_ws_conn *conn, int code,
 	if (conn->close_code)
 		return;		/* the first one counts */
 	conn->close_code = (uint16_t)code;
+	conn->close_reason = NULL;	/* the age does not matter any more */
 	if (!len)
 		return;
 	/* Without memory, without a reason. */
@@ -358,9 +430,7 @@ void pulse__ws_conn_drain(struct pulse_ws_conn *conn)
 			pulse__ws_mark_dirty(conn);
 			break;	/* the strand, the inbox come back to it */
 		}
-		if (pulse__ws_start_close(conn, PULSE_WS_GOING_AWAY, NULL, 0,
-					  PULSE_WS_END_LOCAL))
-			pulse__ws_doom(conn, PULSE_WS_END_CUT);
+		close_now(conn);
 		break;
 	default:
 		break;
@@ -527,6 +597,7 @@ int pulse__ws_conn_new(struct pulse__ws_loop *loop, struct pulse_transport *t,
 		return -ENOMEM;
 	conn->t = t;
 	conn->heard_tick = pulse__ws_tick(loop);
+	conn->born_tick = conn->heard_tick;
 	conn->watched = PULSE_TRANSPORT_READ;
 	pulse_transport_set_handler(t, pulse__ws_event, conn);
 	err = pulse_transport_watch(t, PULSE_TRANSPORT_READ);

@@ -43,6 +43,23 @@ static bool is(uint8_t c, int what)
 	return c && strchr("!#$%&'*+-.^_`|~", c);
 }
 
+static bool all_are(const char *text, int what)
+{
+	while (*text && is((uint8_t)*text, what))
+		text++;
+	return !*text;
+}
+
+bool pulse__ws_head_name_ok(const char *name)
+{
+	return *name && all_are(name, IS_TOKEN);
+}
+
+bool pulse__ws_head_value_ok(const char *value)
+{
+	return all_are(value, IS_VALUE);
+}
+
 void pulse__ws_head_init(struct pulse__ws_head *head, uint32_t max_bytes)
 {
 	*head = (struct pulse__ws_head){ .max = max_bytes };
@@ -59,6 +76,7 @@ void pulse__ws_head_init_response(struct pulse__ws_head *head,
 void pulse__ws_head_free(struct pulse__ws_head *head)
 {
 	pulse__free(head->text);
+	pulse__free(head->reply);
 	pulse__ws_head_init(head, head->max);
 }
 

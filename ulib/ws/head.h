@@ -25,6 +25,8 @@ struct pulse__ws_head {
 	uint16_t status;	/* of a response */
 	bool response;
 	bool done;
+	char *reply;		/* http.c: lines that the answer has besides */
+	uint32_t reply_len;
 };
 
 /* One field; begin with all 0. */
@@ -38,6 +40,9 @@ void pulse__ws_head_init(struct pulse__ws_head *head, uint32_t max_bytes);
 /* The same for a response: no method, no target, but a status. */
 void pulse__ws_head_init_response(struct pulse__ws_head *head,
 				  uint32_t max_bytes);
+/* May these be a field's name, a field's value? */
+bool pulse__ws_head_name_ok(const char *name);
+bool pulse__ws_head_value_ok(const char *value);
 /* Leaves it as init does. */
 void pulse__ws_head_free(struct pulse__ws_head *head);
 

@@ -5,6 +5,10 @@
 #include "ws/ws_int.h"
 
 #include <stdio.h>
+#include <strings.h>
+
+#define NAME_MAX_BYTES	256
+#define REPLY_MAX	8192	/* fields of the program's, all together */
 
 static const char *words(int status)
 {
@@ -14,7 +18,9 @@ static const char *words(int status)
 	} table[] = {
 		{ 200, "OK" }, { 204, "No Content" },
 		{ 301, "Moved Permanently" }, { 302, "Found" },
-		{ 304, "Not Modified" }, { 400, "Bad Request" },
+		{ 303, "See Other" }, { 304, "Not Modified" },
+		{ 307, "Temporary Redirect" },
+		{ 308, "Permanent Redirect" }, { 400, "Bad Request" },
 		{ 401, "Unauthorized" }, { 403, "Forbidden" },
 		{ 404, "Not Found" }, { 405, "Method Not Allowed" },
 		{ 408, "Request Timeout" }, { 409, "Conflict" },
@@ -43,6 +49,16 @@ static const char *extra(int status)
 	}
 }
 
+int pulse__ws_end_head(struct pulse_ws_conn *conn)
+{
+	const struct pulse__ws_head *head = conn->head;
+	int err = 0;
+
+	if (head && head->reply)
+		err = pulse__ws_put_raw(conn, head->reply, head->reply_len);
+	return err ? err : pulse__ws_put_raw(conn, "\r\n", 2);
+}
+
 /* A status without a body must not name a length, or the peer may wait. */
 static bool bodiless(int status)
 {
@@ -63,8 +79,9 @@ static int answer(struct pulse_ws_conn *conn, int status, const char *type,
 		n += snprintf(head + n, sizeof(head) - (size_t)n,
 			      "Content-Type: %s\r\nContent-Length: %zu\r\n",
 			      type, len);
-	n += snprintf(head + n, sizeof(head) - (size_t)n, "\r\n");
 	err = pulse__ws_put_raw(conn, head, (size_t)n);
+	if (!err)
+		err = pulse__ws_end_head(conn);
 	if (!err && len && !conn->head_only && !bodiless(status))
 		err = pulse__ws_put_raw(conn, body, len);
 	return err;
@@ -125,6 +142,62 @@ int pulse_ws_http_reply(struct pulse_ws_conn *conn, int status,
 		return -ENOMEM;
 	}
 	pulse__ws_end(conn, PULSE_WS_END_HTTP);
+	return 0;
+}
+
+/* Two of them would let others read the answer otherwise than it is meant. */
+static bool is_ours(const char *name)
+{
+	static const char *const ours[] = {
+		"Connection", "Content-Length", "Content-Type",
+		"Transfer-Encoding", "Upgrade",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (!strcasecmp(name, ours[i]))
+			return true;
+	return !strncasecmp(name, "Sec-WebSocket-", 14);
+}
+
+static const char *field_wrong(const char *name, const char *value)
+{
+	if (!pulse__ws_head_name_ok(name) || strlen(name) > NAME_MAX_BYTES)
+		return "its name is to be a token of up to 256 bytes";
+	if (is_ours(name))
+		return "the server sets it itself";
+	if (!pulse__ws_head_value_ok(value))
+		return "its value is not to have line breaks or control signs";
+	return NULL;
+}
+
+int pulse_ws_http_field(struct pulse_ws_conn *conn, const char *name,
+			const char *value)
+{
+	struct pulse__ws_head *head;
+	const char *wrong;
+	size_t len;
+	char *reply;
+
+	if (!conn || !name || !value || !pulse__ws_on_loop(conn->loop) ||
+	    conn->client || pulse__ws_state(conn) != PULSE__WS_HEAD ||
+	    conn->doomed || !conn->head || !conn->head->done)
+		return -EINVAL;
+	wrong = field_wrong(name, value);
+	if (wrong) {
+		pulse_log(PULSE_LOG_WARN, "ws: header field %s refused: %s",
+			  pulse__ws_head_name_ok(name) ? name : "", wrong);
+		return -EINVAL;
+	}
+	head = conn->head;
+	len = strlen(name) + strlen(value) + 4;		/* ": ", CR, LF */
+	if (len > REPLY_MAX - head->reply_len)
+		return -EMSGSIZE;
+	reply = pulse__realloc(head->reply, head->reply_len + len + 1);
+	if (!reply)
+		return -ENOMEM;
+	snprintf(reply + head->reply_len, len + 1, "%s: %s\r\n", name, value);
+	head->reply = reply;
+	head->reply_len += (uint32_t)len;
 	return 0;
 }
 

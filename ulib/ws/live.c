@@ -27,6 +27,8 @@ static uint32_t ticks(int32_t ms)
 void pulse__ws_limits_apply(struct pulse__ws_cfg *cfg,
 			    const struct pulse_ws_limits *l)
 {
+	uint32_t life, jitter;
+
 	WRITE_ONCE(cfg->max_message, l->max_message_bytes);
 	WRITE_ONCE(cfg->max_head, l->max_head_bytes);
 	WRITE_ONCE(cfg->high, l->send_high_bytes);
@@ -36,6 +38,10 @@ void pulse__ws_limits_apply(struct pulse__ws_cfg *cfg,
 	WRITE_ONCE(cfg->idle_ticks, ticks(l->idle_timeout_ms));
 	WRITE_ONCE(cfg->write_ticks, ticks(l->write_timeout_ms));
 	WRITE_ONCE(cfg->close_ticks, ticks(l->close_timeout_ms));
+	life = ticks(l->max_lifetime_ms);
+	jitter = ticks(l->lifetime_jitter_ms);
+	WRITE_ONCE(cfg->life_ticks, life);
+	WRITE_ONCE(cfg->jitter_ticks, jitter < life / 2 ? jitter : life / 2);
 }
 
 int pulse__ws_limits_check(const struct pulse_ws_limits *l)
@@ -129,6 +135,8 @@ int pulse_ws_server_set_limits(struct pulse_ws_server *server,
 	TAKE(close_timeout_ms);
 	TAKE(reserved);
 	TAKE(reserved2);
+	TAKE(max_lifetime_ms);
+	TAKE(lifetime_jitter_ms);
 	err = pulse__ws_limits_check(&n);
 	if (!err) {
 		server->limits = n;

@@ -307,7 +307,7 @@ static int visit(struct pulse_ws_router *r, struct pulse_ws_conn *conn,
 		return ret;
 	run.visit.route = run.route ? run.route->path : NULL;
 	ret = go_on(&event, NULL);
-	return !ret || (ret >= 400 && ret <= 599) ? ret : 500;
+	return !ret || (ret >= 300 && ret <= 599) ? ret : 500;
 }
 
 int pulse_ws_router_request(struct pulse_ws_router *r,

@@ -126,6 +126,7 @@ static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 	    o->max_head_bytes > INT32_MAX || o->backlog > INT32_MAX ||
 	    o->max_message_bytes > INT64_MAX || o->slow < PULSE_WS_SLOW_DROP ||
 	    o->slow > PULSE_WS_SLOW_DROP_OLDEST || o->reserved2 ||
+	    o->reserved3 ||
 	    o->send_low_bytes >= o->send_high_bytes || !names_ok(o->subprotocols))
 		return -EINVAL;
 	return 0;
@@ -154,6 +155,8 @@ static int set_cfg(struct pulse_ws_server *server, const struct pulse_ws_opts *o
 		.idle_timeout_ms = o->idle_timeout_ms ?: 90000,
 		.write_timeout_ms = o->write_timeout_ms ?: 30000,
 		.close_timeout_ms = o->close_timeout_ms ?: 5000,
+		.max_lifetime_ms = o->max_lifetime_ms ?: -1,
+		.lifetime_jitter_ms = o->lifetime_jitter_ms ?: -1,
 	};
 	pulse__ws_limits_apply(cfg, &server->limits);
 	cfg->max_connections = o->max_connections;
@@ -490,6 +493,7 @@ int pulse_ws_server_stats(const struct pulse_ws_server *server,
 		s.published += READ_ONCE(n->published);
 		s.delivered += READ_ONCE(n->delivered);
 		s.dropped += READ_ONCE(n->dropped);
+		s.aged += READ_ONCE(n->aged);
 	}
 	pulse__out_store(out, &s, sizeof(s));
 	return 0;

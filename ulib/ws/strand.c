@@ -264,17 +264,19 @@ static struct item *take(struct pulse__ws_strand *s)
 static void run_item(struct pulse_ws_conn *conn, const struct item *item)
 {
 	const struct pulse__ws_cfg *cfg = pulse__ws_loop_of(conn)->cfg;
-	const char *reason = conn->close_reason;
+	const char *reason;
 
-	if (item->op != PULSE__WS_CLOSE && cfg->h.on_chunk)
+	if (item->op != PULSE__WS_CLOSE && cfg->h.on_chunk) {
 		cfg->h.on_chunk(conn, item->op, item->data, item->len,
 				item->piece, cfg->arg);
-	else if (item->op != PULSE__WS_CLOSE)
+	} else if (item->op != PULSE__WS_CLOSE) {
 		cfg->h.on_message(conn, item->op, item->data, item->len,
 				  cfg->arg);
-	else
+	} else {	/* only now it is not the loop's any more */
+		reason = conn->close_reason;
 		cfg->h.on_close(conn, conn->close_code, reason ? reason : "",
 				reason ? strlen(reason) : 0, cfg->arg);
+	}
 }
 
 /* The last one is run; the strand may have its next task already. */

@@ -156,7 +156,7 @@ static int ask(struct pulse_ws_conn *conn, const struct pulse_ws_request *reques
 	if (cfg->h.on_request) {
 		status = cfg->h.on_request(conn, request, &a, cfg->arg);
 		if (status)
-			return status >= 400 && status <= 599 ? status : 500;
+			return status >= 300 && status <= 599 ? status : 500;
 		n = a.subprotocol ? pulse__ws_subprotocol(cfg, a.subprotocol,
 						     strlen(a.subprotocol)) : 0;
 		if (a.subprotocol && !n)
@@ -238,7 +238,7 @@ static int say_yes(struct pulse_ws_conn *conn,
 	char accept[PULSE__WS_ACCEPT_LEN + 1], text[768];
 	char ext[PULSE__WS_ANSWER_MAX] = "";
 	const char *sub = pulse_ws_conn_subprotocol(conn);
-	int n;
+	int n, err;
 
 	if (agreed->on)
 		pulse__ws_deflate_answer(agreed, ext);
@@ -247,12 +247,13 @@ static int say_yes(struct pulse_ws_conn *conn,
 	n = snprintf(text, sizeof(text),
 		     "HTTP/1.1 101 Switching Protocols\r\n"
 		     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-		     "Sec-WebSocket-Accept: %s\r\n%s%s%s%s%s%s\r\n", accept,
+		     "Sec-WebSocket-Accept: %s\r\n%s%s%s%s%s%s", accept,
 		     sub ? "Sec-WebSocket-Protocol: " : "", sub ? sub : "",
 		     sub ? "\r\n" : "",
 		     *ext ? "Sec-WebSocket-Extensions: " : "", ext,
 		     *ext ? "\r\n" : "");
-	return pulse__ws_put_raw(conn, text, (size_t)n);
+	err = pulse__ws_put_raw(conn, text, (size_t)n);
+	return err ? err : pulse__ws_end_head(conn);
 }
 
 bool pulse__ws_opened(struct pulse_ws_conn *conn,

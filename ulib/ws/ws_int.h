@@ -83,6 +83,8 @@ struct pulse__ws_cfg {
 	uint32_t idle_ticks;
 	uint32_t write_ticks;
 	uint32_t close_ticks;
+	uint32_t life_ticks;
+	uint32_t jitter_ticks;		/* no more than half of it */
 	uint32_t max_topics;
 	uint32_t max_subscriptions;
 	int slow;			/* enum pulse_ws_slow */
@@ -175,7 +177,7 @@ struct pulse__ws_figures {
 	uint64_t accepted, opened, messages_in, messages_out, bytes_in,
 		 bytes_out, reads, sends, ended[PULSE_WS_END_COUNT],
 		 inflated, inflated_from, deflated, deflated_to, published,
-		 delivered, dropped;
+		 delivered, dropped, aged;
 };
 
 struct pulse__ws_loop {
@@ -366,6 +368,7 @@ struct pulse_ws_conn {
 	bool in_http : 1;		/* may be answered with a page */
 	bool guest : 1;			/* counted by guest.c */
 	bool packed : 1;		/* the message under way is compressed */
+	bool aged : 1;			/* its lifetime is over, it drains */
 	uint8_t watched;		/* what the transport was told */
 
 	/* receiving: the frame under way */
@@ -387,7 +390,10 @@ struct pulse_ws_conn {
 	struct pulse__ws_strand *strand;
 	struct pulse__ws_dial *dial;	/* a client's that is not open yet */
 	struct pulse__ws_pmd *pmd;	/* NULL: no compression was agreed on */
-	char *close_reason;
+	union {
+		uint32_t born_tick;	/* until close_code is set: when it came in */
+		char *close_reason;	/* from then on */
+	};
 	struct pulse__ws_more *more;	/* any thread reads */
 	struct pulse__ws_item *inbox;	/* any thread: newest first */
 
@@ -704,6 +710,8 @@ struct pulse_ws_request {
 /* http.c */
 /* An answer with the status's own words, then the end. */
 void pulse__ws_refuse(struct pulse_ws_conn *conn, int status);
+/* The end of an answer's head: what pulse_ws_http_field() has added. */
+int pulse__ws_end_head(struct pulse_ws_conn *conn);
 /* A request without an upgrade. */
 void pulse__ws_plain(struct pulse_ws_conn *conn,
 		     const struct pulse_ws_request *request);

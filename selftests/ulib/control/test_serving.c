@@ -207,6 +207,24 @@ KT_TEST(a_shorter_idle_time_ends_who_is_silent_already)
 	pulse_ws_server_destroy(server);
 }
 
+KT_TEST(a_lifetime_that_is_set_ends_who_is_old_already)
+{
+	struct pulse_ws_server *server = serve_echo();
+	struct peer p = peer_open(server);
+
+	KT_EQ(pulse_control_create(NULL, &control), 0);
+	KT_CHECK(pulse_control_bind_ws(control, server, "ws") > 0);
+	KT_EQ(set("ws.lifetime_jitter_ms", "%ld", 1), 0);
+	KT_CHECK(peer_send_frame(&p, 0x81, "x", 1));
+	KT_CHECK(peer_expect(&p, 0x81, "x", 1));
+	KT_EQ(set("ws.max_lifetime_ms", "%ld", 1), 0);
+	KT_EQ(peer_close_code(&p), 1001);
+	KT_EQ(stats_of(server).aged, 1);
+	peer_close(&p);
+	pulse_control_destroy(control);
+	pulse_ws_server_destroy(server);
+}
+
 KT_TEST(a_pools_heartbeat_is_a_knob)
 {
 	PULSE_OPTS(pulse_pool_opts, o, .num_workers = 2);
