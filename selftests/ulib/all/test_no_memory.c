@@ -7,6 +7,7 @@
  * Each area has such a test of its own; here is what those do not come to.
  */
 #include <pulse-u/actor.h>
+#include <pulse-u/actor_handle.h>
 #include <pulse-u/app.h>
 #include <pulse-u/backend.h>
 #include <pulse-u/bus.h>
@@ -146,6 +147,8 @@ static void asks(struct pulse_actor *self, const struct pulse_actor_msg *msg)
 	mem = pulse_actor_alloc(self, 100);
 	err = mem ? pulse_actor_set_timeout(self, 3600000000000LL) : -ENOMEM;
 	if (!err)
+		err = pulse_actor_become_over(self, asks);
+	if (!err)
 		err = pulse_actor_defer(self, &later);
 	if (later)
 		pulse_actor_answer(later, err, NULL, 0);
@@ -238,7 +241,12 @@ KT_TEST(events_that_say_more)
 
 static int stays(struct pulse_child *self, void *arg)
 {
+	void *mem = NULL;
+
 	(void)arg;
+	/* Or it goes on without. */
+	if (!pulse_child_alloc(self, 100, &mem))
+		KT_CHECK(mem);
 	pulse_child_wait(self, PULSE_FOREVER);
 	return 0;
 }
