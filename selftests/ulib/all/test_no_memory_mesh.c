@@ -42,8 +42,8 @@ static void works(struct pulse_actor *self, const struct pulse_actor_msg *msg)
 	}
 }
 
-/* Joined at the place and started; an actor there. */
-static int side_begin(struct side *s, int place)
+/* Actors of its own, which other tests do without memory. */
+static int side_actors(struct side *s)
 {
 	PULSE_OPTS(pulse_actor_type, type, .name = "works", .receive = works);
 	PULSE_OPTS(pulse_actors_opts, o, .num_workers = 1);
@@ -54,11 +54,14 @@ static int side_begin(struct side *s, int place)
 		err = pulse_actor_register(s->sys, &type);
 	if (!err)
 		err = pulse_actor_spawn(s->sys, &spawn, &s->ref);
-	if (!err)
-		err = pulse_mesh_join(s->mesh, s->sys, place);
-	if (err >= 0)
-		err = pulse_mesh_start(s->mesh);
 	return err;
+}
+
+static int side_join(struct side *s, int place)
+{
+	int err = pulse_mesh_join(s->mesh, s->sys, place);
+
+	return err < 0 ? err : pulse_mesh_start(s->mesh);
 }
 
 static void side_end(struct side *s)
@@ -110,19 +113,21 @@ static int life_of_a_mesh(int flags, bool all)
 	int err;
 
 	counted = downs = wrong = 0;
+	KT_EQ(side_actors(&a), 0);
+	KT_EQ(side_actors(&b), 0);
 	if (all)
 		from_here();
 	err = pulse_mesh_create(&o, &a.mesh);
 	if (!err)
 		err = pulse_mesh_open(pulse_mesh_fd(a.mesh), &b.mesh);
 	if (!err)
-		err = side_begin(&a, 0);
+		err = side_join(&a, 0);
 	if (!err)
-		err = side_begin(&b, 1);
-	if (!all)
+		err = side_join(&b, 1);
+	if (!all) {
 		from_here();
-	if (!err)
 		err = talk(&a, &b);
+	}
 	side_end(&b);
 	side_end(&a);
 	return err;
@@ -151,7 +156,16 @@ KT_TEST(a_mesh_from_its_beginning)
 KT_TEST(messages_calls_and_monitors_between_processes)
 {
 	each_may_fail("a mesh's messages", life_that_talks);
+}
+
+KT_TEST(the_same_where_what_is_sent_is_handled)
+{
 	each_may_fail("handled messages", life_that_is_handled);
 }
 
-KT_MAIN()
+int main(int argc, char **argv)
+{
+	/* Each of many lives ends with waits of its threads. */
+	setenv("KT_TIMEOUT", "900", 0);
+	return kt_main(argc, argv);
+}
