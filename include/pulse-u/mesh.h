@@ -201,7 +201,8 @@ PULSE_API int pulse_mesh_leave(struct pulse_mesh *mesh);
  * @mesh: a mesh that was joined
  * @name: 1 to PULSE_MESH_NAME_MAX bytes; once in a process, while others may
  *	have it too
- * @ref: the actor. When it ends its name does.
+ * @ref: the actor. When it ends its name does. Where there is no memory for a
+ *	second to hear of its end the name is taken back.
  *
  * Return: 0; -EEXIST; -ENOSPC there are PULSE_MESH_NAMES; -ESRCH no such actor;
  * -ENAMETOOLONG; -ENOTCONN; -EINVAL; -ENOMEM; -EOWNERDEAD.

@@ -173,6 +173,13 @@ void pulse__mesh_forget_answers(struct pulse_mesh *mesh);
 int pulse__mesh_put_surely(struct pulse_mesh *mesh, uint32_t place,
 			   uint64_t life, struct pulse__mesh_wire *w,
 			   const void *data, size_t bytes);
+/*
+ * The same of what somebody waits for, who would wait for ever: where there is
+ * no memory it is tried until there is, or the mesh is left.
+ */
+int pulse__mesh_put_owed(struct pulse_mesh *mesh, uint32_t place, uint64_t life,
+			 struct pulse__mesh_wire *w, const void *data,
+			 size_t bytes);
 /* The answer to a call, or to WATCH. */
 void pulse__mesh_reply(struct pulse_mesh *mesh, uint32_t place, uint64_t life,
 		       uint64_t number, int err, const void *data, size_t bytes);

@@ -109,9 +109,22 @@ int pulse__mesh_put_surely(struct pulse_mesh *mesh, uint32_t place,
 		    !pulse__mesh_alive(mesh, place, life))
 			return -ESRCH;
 		err = pulse__mesh_put(mesh, place, w, data, bytes);
-		if (err == -EAGAIN)
-			pulse__mesh_pause();
-	} while (err == -EAGAIN && pulse_now_ns() < until);
+		if (err != -EAGAIN && err != -ENOMEM)
+			break;
+		pulse__mesh_pause();
+	} while (pulse_now_ns() < until);
+	return err;
+}
+
+int pulse__mesh_put_owed(struct pulse_mesh *mesh, uint32_t place, uint64_t life,
+			 struct pulse__mesh_wire *w, const void *data,
+			 size_t bytes)
+{
+	int err;
+
+	do {
+		err = pulse__mesh_put_surely(mesh, place, life, w, data, bytes);
+	} while (err == -ENOMEM && !READ_ONCE(mesh->stopping));
 	return err;
 }
 
@@ -300,10 +313,10 @@ void pulse__mesh_reply(struct pulse_mesh *mesh, uint32_t place, uint64_t life,
 	struct pulse__mesh_wire w = { .what = PULSE__MESH_REPLY, .err = err,
 				      .number = number, .publication = life };
 
-	if (pulse__mesh_put_surely(mesh, place, life, &w, data, bytes) ==
+	if (pulse__mesh_put_owed(mesh, place, life, &w, data, bytes) ==
 	    -EMSGSIZE) {
 		w.err = -EMSGSIZE;
-		pulse__mesh_put_surely(mesh, place, life, &w, NULL, 0);
+		pulse__mesh_put_owed(mesh, place, life, &w, NULL, 0);
 	}
 }
 

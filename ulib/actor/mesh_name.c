@@ -6,8 +6,12 @@
  * ends its name does, and who watches from elsewhere is told.
  */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "actor/mesh.h"
+
+/* Times that the agent tries, a millisecond each. */
+#define PULSE__MESH_TRIES	1000
 
 /* ---- here -------------------------------------------------------------------- */
 
@@ -153,12 +157,21 @@ static void pulse__mesh_agent(struct pulse_actor *self,
 			      const struct pulse_actor_msg *msg)
 {
 	struct pulse_mesh *mesh = pulse_actor_state(self);
+	int err;
 
-	if (msg->kind == PULSE_ACTOR_DOWN)
+	if (msg->kind == PULSE_ACTOR_DOWN) {
 		pulse__mesh_ended(mesh, msg->from, msg->reason);
-	else if (pulse_actor_monitor(self, msg->tag, NULL))
-		/* No memory to hear of its end: it is not to be found. */
-		pulse__mesh_ended(mesh, msg->tag, -ENOMEM);
+		return;
+	}
+	err = pulse_actor_monitor(self, msg->tag, NULL);
+	/* Who published it was told that it is there. */
+	for (int i = 0; err == -ENOMEM && i < PULSE__MESH_TRIES; i++) {
+		usleep(1000);
+		err = pulse_actor_monitor(self, msg->tag, NULL);
+	}
+	/* No memory to hear of its end: it is not to be found. */
+	if (err)
+		pulse__mesh_ended(mesh, msg->tag, err);
 }
 
 int pulse__mesh_agent_begin(struct pulse_mesh *mesh)

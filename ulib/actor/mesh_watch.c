@@ -274,7 +274,14 @@ int pulse_mesh_monitor(struct pulse_mesh *mesh, const struct pulse_mesh_addr *to
 	/* What ends from here on is told: it says that it knows of us, or is dead. */
 	w.index = to->name;
 	w.publication = to->publication;
-	if (!there || pulse__mesh_ask(mesh, to, &w))
+	err = there ? pulse__mesh_ask(mesh, to, &w) : -ESRCH;
+	/* Here or there is no memory, and it may live: unless it is told already. */
+	m = err == -ENOMEM ? pulse__mesh_monitor_take(mesh, w.number) : NULL;
+	if (m) {
+		pulse__free(m);
+		return err;
+	}
+	if (err)
 		pulse__mesh_on_down(mesh, w.number, -ESRCH);
 	return 0;
 }
@@ -301,7 +308,7 @@ static void pulse__mesh_say_down(struct pulse_mesh *mesh, uint32_t place,
 	struct pulse__mesh_wire w = { .what = PULSE__MESH_DOWN, .err = reason,
 				      .number = number, .publication = life };
 
-	pulse__mesh_put_surely(mesh, place, life, &w, NULL, 0);
+	pulse__mesh_put_owed(mesh, place, life, &w, NULL, 0);
 }
 
 void pulse__mesh_tell(struct pulse_mesh *mesh, struct pulse__list *watchers,
@@ -322,7 +329,7 @@ void pulse__mesh_on_watch(struct pulse_mesh *mesh,
 			  const struct pulse__mesh_wire *w)
 {
 	struct pulse__mesh_watcher *who;
-	bool there = false;
+	int err = -ENOMEM;
 
 	if (w->index >= PULSE_MESH_NAMES || w->from >= mesh->opts.places)
 		return;
@@ -332,15 +339,15 @@ void pulse__mesh_on_watch(struct pulse_mesh *mesh,
 		who->life = w->from_life;
 		who->number = w->number;
 		pthread_mutex_lock(&mesh->lock);
-		there = mesh->mine[w->index].ref &&
-			mesh->mine[w->index].publication == w->publication;
-		if (there)
+		err = mesh->mine[w->index].ref &&
+		      mesh->mine[w->index].publication == w->publication ?
+		      0 : -ESRCH;
+		if (!err)
 			pulse__list_add_tail(&mesh->mine[w->index].watchers,
 					     &who->link);
 		pthread_mutex_unlock(&mesh->lock);
 	}
-	if (!there)
+	if (err)
 		pulse__free(who);
-	pulse__mesh_reply(mesh, w->from, w->from_life, w->number,
-			  there ? 0 : -ESRCH, NULL, 0);
+	pulse__mesh_reply(mesh, w->from, w->from_life, w->number, err, NULL, 0);
 }

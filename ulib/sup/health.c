@@ -17,6 +17,7 @@ struct pulse__doctor {
 	pthread_cond_t work;
 	struct pulse__list queue;	/* incarnations, each with a reference */
 	struct pulse_child *at;		/* whom it is asking */
+	bool stuck;			/* it is given up, with no one to take over yet */
 	bool left;			/* nobody waits for it any more */
 	bool end;
 	pthread_t thread;
@@ -54,6 +55,7 @@ static void *doctor_main(void *arg)
 		healthy = inc->spec->s.health(inc, inc->spec->s.arg);
 		pthread_mutex_lock(&d->lock);
 		d->at = NULL;
+		d->stuck = false;
 		left = d->left;
 		pthread_mutex_unlock(&d->lock);
 		if (!left) {
@@ -120,17 +122,16 @@ int pulse__health_submit(struct pulse__engine *e, struct pulse_child *inc)
 bool pulse__health_stuck(struct pulse__engine *e, struct pulse_child *inc)
 {
 	struct pulse__doctor *d = e->doctor, *next;
+	bool waits;
 
 	if (!d)
 		return true;
 	pthread_mutex_lock(&d->lock);
-	if (d->at != inc) {
-		bool waits = !pulse__list_empty(&inc->check);
-
-		pthread_mutex_unlock(&d->lock);
-		return !waits;
-	}
-	next = doctor_create(e);
+	waits = !pulse__list_empty(&inc->check);
+	if (d->at == inc)
+		d->stuck = true;
+	/* Where there was no memory for another one: who waits tries again. */
+	next = d->stuck ? doctor_create(e) : NULL;
 	if (next) {
 		pthread_mutex_lock(&next->lock);
 		pulse__list_splice_tail(&next->queue, &d->queue);
@@ -141,7 +142,7 @@ bool pulse__health_stuck(struct pulse__engine *e, struct pulse_child *inc)
 		e->doctor = next;
 	}
 	pthread_mutex_unlock(&d->lock);
-	return true;
+	return !waits;
 }
 
 void pulse__health_close(struct pulse__engine *e)

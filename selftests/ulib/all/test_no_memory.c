@@ -7,6 +7,7 @@
  * Each area has such a test of its own; here is what those do not come to.
  */
 #include <pulse-u/actor.h>
+#include <pulse-u/actor_handle.h>
 #include <pulse-u/app.h>
 #include <pulse-u/backend.h>
 #include <pulse-u/bus.h>
@@ -26,42 +27,10 @@
 #include <pulse-u/tracer.h>
 #include <pulse-u/transport.h>
 
-#include "base/base.h"
-#include "ktap.h"
 #include "lockfree/ring_inline.h"
+#include "no_memory.h"
 
 #define LATE() (pulse_now_ns() + 20000000000LL)
-
-static long nth;
-
-/* What a life needs and this is not about is there: from here on it counts. */
-static void from_here(void)
-{
-	pulse__alloc_fail_at(nth);
-}
-
-/* Lives it with each allocation failing in turn; a life gives 0 or -errno. */
-static void each_may_fail(const char *what, int (*life)(void))
-{
-	bool failed = true;
-	int told = 0;
-	long n;
-
-	for (n = 1; failed && n < 2000; n++) {
-		int err;
-
-		nth = n;
-		err = life();
-		failed = pulse__alloc_failed();
-		pulse__alloc_fail_at(0);
-		KT_CHECKF(!err || (failed && err == -ENOMEM),
-			  "%s, allocation %ld: %d", what, n, err);
-		told += err != 0;
-	}
-	KT_CHECKF(!failed && told, "%s: %ld allocations", what, n - 2);
-	kt_note("%s: %ld allocations, %d that cannot be done without", what,
-		n - 2, told);
-}
 
 /* ---- what is watched, measured and controlled --------------------------------- */
 
@@ -178,6 +147,8 @@ static void asks(struct pulse_actor *self, const struct pulse_actor_msg *msg)
 	mem = pulse_actor_alloc(self, 100);
 	err = mem ? pulse_actor_set_timeout(self, 3600000000000LL) : -ENOMEM;
 	if (!err)
+		err = pulse_actor_become_over(self, asks);
+	if (!err)
 		err = pulse_actor_defer(self, &later);
 	if (later)
 		pulse_actor_answer(later, err, NULL, 0);
@@ -270,7 +241,12 @@ KT_TEST(events_that_say_more)
 
 static int stays(struct pulse_child *self, void *arg)
 {
+	void *mem = NULL;
+
 	(void)arg;
+	/* Or it goes on without. */
+	if (!pulse_child_alloc(self, 100, &mem))
+		KT_CHECK(mem);
 	pulse_child_wait(self, PULSE_FOREVER);
 	return 0;
 }
