@@ -4,6 +4,8 @@
  * delays (V13), state that is handed over, monitoring that can be paused; bad
  * specs (each refused with a reason); memory that is not to be had.
  */
+#include <sched.h>
+
 #include "helpers.h"
 
 static struct pulse_sup *sup_with(const char *name, int strategy, int max,
@@ -220,10 +222,17 @@ KT_TEST(jitter_takes_off_no_more_than_its_share)
 		toy_end(&a, PULSE_EXIT_CODE, 1);
 		KT_CHECK(EVENTUALLY(status_of(sup, "a") ==
 				    PULSE_CHILD_RESTARTING));
-		for (int k = 0; k < 1100 && !GET(a.self); k += 10)
+		for (int k = 0; k < 1000 && !GET(a.self); k += 10) {
+			int looks = GET(fake_looks);
+
 			fake_pass(sup, 10);
+			while (GET(fake_looks) == looks)
+				sched_yield();
+		}
 		took = GET(fake_ms) - began;
-		KT_CHECKF(took >= 500 && took <= 1020, "%lld ms", (long long)took);
+		KT_CHECKF(took >= 500, "%lld ms", (long long)took);
+		/* However slow the supervisor is, no more need pass. */
+		KT_CHECK(EVENTUALLY(GET(a.self)));
 		seen[took < 700 ? 0 : took < 850 ? 1 : 2]++;
 	}
 	KT_CHECK(seen[0] && seen[1] && seen[2]);
