@@ -180,11 +180,10 @@ static enum hrtimer_restart pulse_watch_timer(struct hrtimer *timer)
 /* Under all->lock. */
 static void pulse_watch_later(struct pulse_watches *all)
 {
-	all->ticking = !all->ended;
-	if (all->ticking)
-		hrtimer_start(&all->timer,
-			      ms_to_ktime(pulse_knob(PULSE_KNOB_WATCH_INTERVAL_MS)),
-			      HRTIMER_MODE_REL_HARD);
+	all->ticking = true;
+	hrtimer_start(&all->timer,
+		      ms_to_ktime(pulse_knob(PULSE_KNOB_WATCH_INTERVAL_MS)),
+		      HRTIMER_MODE_REL_HARD);
 }
 
 /**
@@ -372,14 +371,15 @@ void pulse_watches_prepare(struct pulse_ctx *ctx)
 void pulse_watches_end(struct pulse_ctx *ctx)
 {
 	struct pulse_watched *p, *next;
+	LIST_HEAD(old);
 
-	/* A round that is under way arms no timer from here on. */
+	/* A round that is under way arms no timer for an empty list. */
 	spin_lock(&ctx->watches.lock);
-	ctx->watches.ended = true;
+	list_splice_init(&ctx->watches.list, &old);
 	spin_unlock(&ctx->watches.lock);
 	hrtimer_cancel(&ctx->watches.timer);
 	cancel_work_sync(&ctx->watches.tick);
-	list_for_each_entry_safe(p, next, &ctx->watches.list, link) {
+	list_for_each_entry_safe(p, next, &old, link) {
 		list_del_init(&p->link);
 		pulse_watch_put(p);
 	}

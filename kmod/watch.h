@@ -17,7 +17,6 @@
  * @last_id: names are given out upwards
  * @round: raised with each round
  * @ticking: @timer is armed, or @tick is queued or at work
- * @ended: nothing is armed any more
  * @timer: to the next round, watch_interval_ms after the last one
  * @tick: a round
  */
@@ -28,7 +27,6 @@ struct pulse_watches {
 	u32 last_id;
 	u32 round;
 	bool ticking;
-	bool ended;
 	struct hrtimer timer;
 	struct work_struct tick;
 };
