@@ -145,20 +145,19 @@ PULSE_API void *pulse_deque_take_last(struct pulse_deque *deque,
  * How a deque begins. For the functions below; nothing in here is anybody else's,
  * and it may grow at the end only.
  */
-struct pulse_deque_buf_words {
-	void *outgrown;
-	uint64_t mask;
-};
-
 struct pulse_deque_words {
 	uint64_t top;
-	uint64_t pad1[PULSE_CACHE_PAIR / sizeof(uint64_t) - 1];
+	uint32_t thieves;
+	uint32_t pad0;
+	uint64_t pad1[PULSE_CACHE_PAIR / sizeof(uint64_t) - 2];
 	uint64_t bottom;
-	struct pulse_deque_buf_words *buf;
+	void *buf;
 	uint64_t top_seen;
-	uint64_t pad2[PULSE_CACHE_PAIR / sizeof(uint64_t) - 3];
-	const uint32_t *fork;
-	uint32_t made;
+	uint64_t stop;
+	void **slot;
+	uint64_t mask;
+	uint64_t pad2[PULSE_CACHE_PAIR / sizeof(uint64_t) - 6];
+	const uint32_t *slow;
 };
 
 #ifdef PULSE__DEQUE_TWINS
@@ -171,23 +170,20 @@ struct pulse_deque_words {
 #define PULSE__DEQUE_RARE(cond) __builtin_expect(!!(cond), 0)
 
 /*
- * The protocol, and what pairs with what: ulib/lockfree/deque_inline.h. made is
- * the generation of fork where the deque is asymmetric, and only there.
+ * The protocol, and what pairs with what: ulib/lockfree/deque_inline.h. slow is
+ * not 0 in a child, and where the deque is not asymmetric.
  */
 PULSE__DEQUE_INLINE int pulse_deque_push(struct pulse_deque *deque, void *item)
 {
 	struct pulse_deque_words *d = (struct pulse_deque_words *)deque;
-	struct pulse_deque_buf_words *buf;
 	uint64_t b;
 
-	if (PULSE__DEQUE_RARE(!d || !item || d->made != *d->fork))
+	if (PULSE__DEQUE_RARE(!d || !item || *d->slow))
 		return pulse_deque_push_slow(deque, item);
 	b = __atomic_load_n(&d->bottom, __ATOMIC_RELAXED);
-	buf = d->buf;
-	if (PULSE__DEQUE_RARE(b - d->top_seen > buf->mask))
+	if (PULSE__DEQUE_RARE(b == d->stop))
 		return pulse_deque_push_slow(deque, item);
-	__atomic_store_n((void **)(buf + 1) + (b & buf->mask), item,
-			 __ATOMIC_RELAXED);
+	__atomic_store_n(&d->slot[b & d->mask], item, __ATOMIC_RELAXED);
 	__atomic_store_n(&d->bottom, b + 1, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -195,23 +191,22 @@ PULSE__DEQUE_INLINE int pulse_deque_push(struct pulse_deque *deque, void *item)
 PULSE__DEQUE_INLINE void *pulse_deque_take(struct pulse_deque *deque)
 {
 	struct pulse_deque_words *d = (struct pulse_deque_words *)deque;
-	struct pulse_deque_buf_words *buf;
 	uint64_t b, t;
 
-	if (PULSE__DEQUE_RARE(!d || d->made != *d->fork))
+	if (PULSE__DEQUE_RARE(!d || *d->slow))
 		return pulse_deque_take_slow(deque);
 	b = __atomic_load_n(&d->bottom, __ATOMIC_RELAXED);
 	if (b == __atomic_load_n(&d->top, __ATOMIC_RELAXED))
 		return NULL;
 	b--;
-	buf = d->buf;
 	__atomic_store_n(&d->bottom, b, __ATOMIC_RELEASE);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* A */
 	t = __atomic_load_n(&d->top, __ATOMIC_RELAXED);
-	if (PULSE__DEQUE_RARE((int64_t)(b - t) <= 0))
+	if ((int64_t)(b - t) <= 0 &&
+	    PULSE__DEQUE_RARE(__atomic_load_n(&d->thieves, __ATOMIC_ACQUIRE) ||
+			      __atomic_load_n(&d->top, __ATOMIC_RELAXED) != b))
 		return pulse_deque_take_last(deque, b, t);
-	return __atomic_load_n((void **)(buf + 1) + (b & buf->mask),
-			       __ATOMIC_RELAXED);
+	return __atomic_load_n(&d->slot[b & d->mask], __ATOMIC_RELAXED);
 }
 
 #ifdef __cplusplus

@@ -7,6 +7,9 @@
  * case grow: the buffer doubles under the thieves
  * case asym: the owner's stores of bottom lie in its store buffer for as long as they like; a thief's membarrier empties it
  * twin asym_no_heavy: as asym, but the thief has only a fence of its own
+ * twin asym_unannounced: as asym, but the thief does not say that it is about
+ * twin asym_announced_late: as asym, but it says so after its membarrier
+ * twin asym_top_first: as asym, but the owner looks at top, and then whether there are thieves
  * twin take_without_cas: the owner keeps the last item without asking top
  * twin steal_without_cas: a thief raises top without looking whether it moved
  * twin steal_reads_late: a thief reads the slot after it raised top
@@ -39,9 +42,12 @@ byte pushed;
 #define MASK(which)	(1 + 2 * (which))
 #define SLOT(which, pos) slot[4 * (which) + ((pos) & MASK(which))]
 
-#ifdef TWIN_asym_no_heavy
+#if defined(TWIN_asym_no_heavy) || defined(TWIN_asym_unannounced) ||	\
+	defined(TWIN_asym_announced_late) || defined(TWIN_asym_top_first)
 #define CASE_asym
 #endif
+byte thieves;				/* past their first look, where asym */
+
 #ifdef CASE_asym
 short stored;				/* bottom, on its way */
 bool pending;
@@ -74,7 +80,7 @@ inline have(item)
 proctype owner()
 {
 	short b, t, top_seen;
-	byte takes, item;
+	byte takes, item, about;
 
 	do
 	:: pushed < PUSHES ->		/* pulse__deque_push */
@@ -121,6 +127,19 @@ proctype owner()
 				item = SLOT(buf, b);
 				have(item)
 			:: b == t ->			/* the last one */
+#ifdef CASE_asym
+				about = thieves;		/* acquire */
+#ifndef TWIN_asym_top_first
+				t = top;
+#endif
+				if
+				:: !about && t == b ->
+					item = SLOT(buf, b);
+					have(item);
+					goto taken
+				:: else
+				fi;
+#endif
 				item = SLOT(buf, b);
 #ifdef TWIN_take_without_cas
 				have(item);
@@ -128,7 +147,7 @@ proctype owner()
 				DRAINED;		/* by the exchange */
 				atomic {
 					if
-					:: top == t -> top = t + 1; have(item)
+					:: top == b -> top = b + 1; have(item)
 					:: else		/* a thief was faster */
 					fi
 				}
@@ -137,7 +156,10 @@ proctype owner()
 			:: b < t ->			/* empty after all */
 				BOTTOM(b + 1)
 			fi
-		fi
+		fi;
+#ifdef CASE_asym
+taken:		skip
+#endif
 	:: break
 	od
 }
@@ -146,6 +168,7 @@ proctype thief()
 {
 	short b, t;
 	byte n, item, which;
+	bool announced;
 
 	do
 	:: n < STEALS ->		/* pulse__deque_steal */
@@ -159,8 +182,17 @@ proctype thief()
 		:: b - t <= 0 -> goto none
 		:: else
 		fi;
+#if defined(CASE_asym) && !defined(TWIN_asym_unannounced) &&	\
+	!defined(TWIN_asym_announced_late)
+		thieves++;
+		announced = true;
+#endif
 #ifndef TWIN_asym_no_heavy
 		DRAINED;				/* B, where it is membarrier */
+#endif
+#ifdef TWIN_asym_announced_late
+		thieves++;
+		announced = true;
 #endif
 		b = bottom;				/* B before; acquire */
 		if
@@ -192,7 +224,10 @@ proctype thief()
 		have(item);
 #endif
 #endif
-none:		skip;
+none:		if
+		:: announced -> thieves--; announced = false	/* release */
+		:: else
+		fi;
 		d_step { item = 0; which = 0; b = 0; t = 0 }
 	:: else -> break
 	od

@@ -17,21 +17,18 @@
 /* As it begins: struct pulse_deque_words. */
 struct pulse_deque {
 	struct pulse__deque d;
-	const uint32_t *fork;
-	uint32_t inline_made;	/* fork_gen, or another: not inline */
+	const uint32_t *slow;		/* pulse__fork_word() */
 	uint32_t fork_gen;
 	uint32_t magic;
 };
 
 PULSE__SAME_PLACE(pulse_deque, d.top, pulse_deque_words, top);
 PULSE__SAME_PLACE(pulse_deque, d.bottom, pulse_deque_words, bottom);
-PULSE__SAME_PLACE(pulse_deque, d.buf, pulse_deque_words, buf);
-PULSE__SAME_PLACE(pulse_deque, d.top_seen, pulse_deque_words, top_seen);
-PULSE__SAME_PLACE(pulse_deque, fork, pulse_deque_words, fork);
-PULSE__SAME_PLACE(pulse_deque, inline_made, pulse_deque_words, made);
-PULSE__SAME_PLACE(pulse__deque_buf, mask, pulse_deque_buf_words, mask);
-_Static_assert(offsetof(struct pulse__deque_buf, slot) ==
-	       sizeof(struct pulse_deque_buf_words), "the inlines find slots");
+PULSE__SAME_PLACE(pulse_deque, d.slot, pulse_deque_words, slot);
+PULSE__SAME_PLACE(pulse_deque, d.mask, pulse_deque_words, mask);
+PULSE__SAME_PLACE(pulse_deque, d.thieves, pulse_deque_words, thieves);
+PULSE__SAME_PLACE(pulse_deque, d.stop, pulse_deque_words, stop);
+PULSE__SAME_PLACE(pulse_deque, slow, pulse_deque_words, slow);
 
 static struct pulse__deque_buf *pulse__deque_buf_new(uint64_t capacity)
 {
@@ -57,7 +54,11 @@ int pulse__deque_init(struct pulse__deque *d, uint64_t capacity,
 		return -ENOMEM;
 	d->top = start;
 	d->bottom = start;
+	d->slot = d->buf->slot;
+	d->mask = capacity - 1;
 	d->top_seen = start;
+	d->stop = start + capacity;
+	d->thieves = 0;
 	d->max_capacity = max_capacity;
 	d->asym = false;
 	return 0;
@@ -97,6 +98,8 @@ int pulse__deque_grow(struct pulse__deque *d)
 	buf->outgrown = old;
 	/* pairs with pulse__deque_steal: its load of buf. litmus: chase_lev */
 	pulse__store_release(&d->buf, buf);
+	d->slot = buf->slot;
+	d->mask = buf->mask;
 	return 0;
 }
 
@@ -137,8 +140,7 @@ int pulse_deque_create(const struct pulse_deque_opts *opts,
 		deque->d.asym = pulse__asym_local();
 	deque->magic = PULSE__DEQUE_MAGIC;
 	deque->fork_gen = pulse__fork_generation();
-	deque->fork = &pulse__fork_gen;
-	deque->inline_made = deque->d.asym ? deque->fork_gen : ~deque->fork_gen;
+	deque->slow = pulse__fork_word(deque->d.asym);
 	*out = deque;
 	return 0;
 }

@@ -37,7 +37,23 @@
  * round, until B; and all that the thief does after B is behind that. The
  * owner's next take loads top after a store of bottom that B has emptied out,
  * or after B itself, and so sees what the thief's earlier CAS left.
- * spin: deque (case asym)
+ *
+ * And it has its last item without a CAS. A thief says that it is about before
+ * its barrier, and unsays it after its CAS:
+ *
+ *   owner, take                       thief, steal
+ *   -----------                       ------------
+ *   bottom = b - 1                    t = top            (acquire)
+ *   light barrier   (A)               thieves + 1
+ *   thieves == 0?      (acquire E)    heavy barrier  (B)
+ *   t = top                           b = bottom         (acquire)
+ *   t == b: the item is mine          ... CAS top
+ *                                     thieves - 1        (release F)
+ *
+ * Of an owner and a thief that are after the same last item, either the owner
+ * sees the thief, and takes part in the CAS; or the thief sees that bottom was
+ * lowered, and finds nothing. E pairs with F: where nobody is left, top is what
+ * they left. Bottom stays lowered then, at top. spin: deque (case asym)
  */
 #ifndef PULSE__DEQUE_INLINE_H
 #define PULSE__DEQUE_INLINE_H
@@ -54,6 +70,7 @@ struct pulse__deque_buf {
 struct pulse__deque {
 	/* Thieves write, the owner for the last item. */
 	uint64_t top PULSE__PAIR_ALIGNED;
+	uint32_t thieves;		/* past their first look, where asym */
 
 	/* The owner writes, thieves read. */
 	uint64_t bottom PULSE__PAIR_ALIGNED;
@@ -61,6 +78,9 @@ struct pulse__deque {
 
 	/* The owner's own. */
 	uint64_t top_seen;
+	uint64_t stop;			/* full there, as far as it saw */
+	void **slot;			/* of buf, as is mask */
+	uint64_t mask;
 	uint64_t max_capacity;
 
 	/* Never written while thieves are about. */
@@ -89,23 +109,22 @@ int pulse__deque_grow(struct pulse__deque *d);
 static inline int pulse__deque_push(struct pulse__deque *d, void *item)
 {
 	uint64_t b = READ_ONCE(d->bottom);
-	struct pulse__deque_buf *buf = READ_ONCE(d->buf);
 
-	if (unlikely(b - d->top_seen > buf->mask)) {
+	if (unlikely(b == d->stop)) {
 		/*
 		 * pairs with pulse__deque_steal: its CAS; the thief has read
 		 * the slot before we write it again. litmus: chase_lev
 		 */
 		d->top_seen = pulse__load_acquire(&d->top);
-		if (b - d->top_seen > buf->mask) {
+		if (b - d->top_seen > d->mask) {
 			int err = pulse__deque_grow(d);
 
 			if (err)
 				return err;
-			buf = READ_ONCE(d->buf);
 		}
+		d->stop = d->top_seen + d->mask + 1;
 	}
-	__atomic_store_n(&buf->slot[b & buf->mask], item, __ATOMIC_RELAXED);
+	__atomic_store_n(&d->slot[b & d->mask], item, __ATOMIC_RELAXED);
 	/*
 	 * pairs with pulse__deque_steal: its load of bottom; the slot, and all
 	 * that the item points to, come before. litmus: chase_lev
@@ -121,13 +140,11 @@ static inline int pulse__deque_push(struct pulse__deque *d, void *item)
 static inline void *pulse__deque_take_last(struct pulse__deque *d, uint64_t b,
 					   uint64_t t)
 {
-	struct pulse__deque_buf *buf = READ_ONCE(d->buf);
 	void *item = NULL;
 
 	if (t == b) {
 		/* The last one: a race with the thieves, on their word. */
-		item = __atomic_load_n(&buf->slot[b & buf->mask],
-				       __ATOMIC_RELAXED);
+		item = __atomic_load_n(&d->slot[b & d->mask], __ATOMIC_RELAXED);
 		if (!pulse__cas(&d->top, &t, t + 1, __ATOMIC_SEQ_CST,
 				__ATOMIC_RELAXED))
 			item = NULL;
@@ -140,11 +157,21 @@ static inline void *pulse__deque_take_last(struct pulse__deque *d, uint64_t b,
 	return item;
 }
 
+/* As pulse__deque_take_last(), where no thief is about; false: not that way. */
+static inline bool pulse__deque_take_alone(struct pulse__deque *d, uint64_t b)
+{
+	/*
+	 * E: pairs with F in pulse__deque_steal. spin: deque (case asym)
+	 * What was seen of top before that says nothing.
+	 */
+	return d->asym && !pulse__load_acquire(&d->thieves) &&
+	       READ_ONCE(d->top) == b;
+}
+
 /* Owner only. The item pushed last, or NULL. */
 static inline void *pulse__deque_take(struct pulse__deque *d)
 {
 	uint64_t b = READ_ONCE(d->bottom);
-	struct pulse__deque_buf *buf = READ_ONCE(d->buf);
 	uint64_t t = READ_ONCE(d->top);
 
 	if (t == b)
@@ -158,33 +185,20 @@ static inline void *pulse__deque_take(struct pulse__deque *d)
 		pulse__fence(__ATOMIC_SEQ_CST);
 	t = __atomic_load_n(&d->top, PULSE__FENCED(__ATOMIC_RELAXED));
 
-	if (likely((int64_t)(b - t) > 0))
-		return __atomic_load_n(&buf->slot[b & buf->mask],
-				       __ATOMIC_RELAXED);
+	if (likely((int64_t)(b - t) > 0 || pulse__deque_take_alone(d, b)))
+		return __atomic_load_n(&d->slot[b & d->mask], __ATOMIC_RELAXED);
 	return pulse__deque_take_last(d, b, t);
 }
 
-/* Any thread. 0, -EAGAIN lost the race, -ENOENT empty. */
-static inline int pulse__deque_steal(struct pulse__deque *d, void **item)
+/* What a steal does once there seemed to be something: from B on. */
+static inline int pulse__deque_steal_from(struct pulse__deque *d, uint64_t t,
+					  void **item)
 {
-	/*
-	 * Acquire: keeps the first load of bottom behind it.
-	 * pairs with pulse__deque_steal, pulse__deque_take: their CAS.
-	 */
-	uint64_t t = __atomic_load_n(&d->top, PULSE__FENCED(__ATOMIC_ACQUIRE));
-	uint64_t b = READ_ONCE(d->bottom);
+	/* pairs with pulse__deque_push: its store of bottom. litmus: chase_lev */
+	uint64_t b = __atomic_load_n(&d->bottom, PULSE__FENCED(__ATOMIC_ACQUIRE));
 	struct pulse__deque_buf *buf;
 	void *mine;
 
-	if ((int64_t)(b - t) <= 0)
-		return -ENOENT;
-	/* B: pairs with A in pulse__deque_take. litmus: chase_lev */
-	if (d->asym)
-		pulse__asym_heavy(PULSE__ASYM_LOCAL);
-	else
-		pulse__fence(__ATOMIC_SEQ_CST);
-	/* pairs with pulse__deque_push: its store of bottom. litmus: chase_lev */
-	b = __atomic_load_n(&d->bottom, PULSE__FENCED(__ATOMIC_ACQUIRE));
 	if ((int64_t)(b - t) <= 0)
 		return -ENOENT;
 	/* pairs with pulse__deque_grow: the copied slots come before it. */
@@ -196,6 +210,32 @@ static inline int pulse__deque_steal(struct pulse__deque *d, void **item)
 		return -EAGAIN;
 	*item = mine;
 	return 0;
+}
+
+/* Any thread. 0, -EAGAIN lost the race, -ENOENT empty. */
+static inline int pulse__deque_steal(struct pulse__deque *d, void **item)
+{
+	/*
+	 * Acquire: keeps the first load of bottom behind it.
+	 * pairs with pulse__deque_steal, pulse__deque_take: their CAS.
+	 */
+	uint64_t t = __atomic_load_n(&d->top, PULSE__FENCED(__ATOMIC_ACQUIRE));
+	uint64_t b = READ_ONCE(d->bottom);
+	int err;
+
+	if ((int64_t)(b - t) <= 0)
+		return -ENOENT;
+	/* B: pairs with A in pulse__deque_take. litmus: chase_lev */
+	if (!d->asym) {
+		pulse__fence(__ATOMIC_SEQ_CST);
+		return pulse__deque_steal_from(d, t, item);
+	}
+	__atomic_fetch_add(&d->thieves, 1, __ATOMIC_RELAXED);
+	pulse__asym_heavy(PULSE__ASYM_LOCAL);
+	err = pulse__deque_steal_from(d, t, item);
+	/* F: pairs with E in pulse__deque_take_alone. spin: deque (case asym) */
+	__atomic_fetch_sub(&d->thieves, 1, __ATOMIC_RELEASE);
+	return err;
 }
 
 /* Any thread; exact when nobody else uses it. */

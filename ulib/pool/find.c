@@ -67,6 +67,8 @@ static bool pulse__find_out_of_turn(struct pulse__worker *w,
 	uint32_t first = turn / 3 % w->pool->nr_nodes;
 	bool got = false;
 
+	if (w->beating)
+		pulse__fork_still(w);
 	for (uint32_t i = 0; i < 3 && !got; i++) {
 		switch ((turn + i) % 3) {
 		case 0:

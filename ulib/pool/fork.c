@@ -45,6 +45,8 @@
 #define PULSE__FORKS(cycles)	((cycles) * 256 / 1000)
 #define PULSE__FORK_CYCLES_MAX	(1ULL << 32)
 #define PULSE__FORK_HEART_NS	(5 * PULSE__NSEC_PER_USEC)
+/* So many tasks in which no beat was heard, and none follows. */
+#define PULSE__FORK_DEAF_TASKS	256
 /* A worker parks so long with a beating heart. */
 #define PULSE__FORK_LINGER_NS	(2 * PULSE__NSEC_PER_MSEC)
 
@@ -121,6 +123,19 @@ void pulse__fork_rest(struct pulse__worker *w)
 	WRITE_ONCE(self->seen, 0);
 }
 
+void pulse__fork_still(struct pulse__worker *w)
+{
+	const struct pulse_fork_self *self = pulse__fork_self();
+
+	/* Whoever forks hears the beat that waits. */
+	if (self->seen != w->heard || READ_ONCE(*self->beats) == self->seen) {
+		w->heard = self->seen;
+		w->heard_at = w->executed;
+	} else if (w->executed - w->heard_at >= PULSE__FORK_DEAF_TASKS) {
+		pulse__fork_rest(w);
+	}
+}
+
 /* As fast as it was wished for, or as the backend will do. */
 static int pulse__fork_begin_beat(const struct pulse__worker *w)
 {
@@ -192,6 +207,8 @@ static bool pulse__fork_start(struct pulse__worker *w,
 	WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
 	if (!w->pool->beats)
 		pulse__beat_heard(w->pool->ctx, w->index, &self->seen);
+	w->heard = self->seen;
+	w->heard_at = w->executed;
 	WRITE_ONCE(w->beating, true);
 	return warm == PULSE__WARM_LONG;
 }

@@ -188,6 +188,8 @@ struct pulse__worker {
 	uint32_t beat_us;
 	uint32_t warm;			/* forks while it does not */
 	int64_t warm_since;
+	uint64_t heard;			/* the beat heard last, when it was looked */
+	uint64_t heard_at;		/* ... the tasks run until it was heard */
 	uintptr_t half_stack;		/* helps no more below it; 0: not known */
 	struct pulse_job *running;	/* others' jobs on its stack, newest first */
 	uint32_t below;			/* in_task before the first of them */
@@ -538,6 +540,8 @@ void pulse__fork_enter(struct pulse__worker *w);
 void pulse__fork_leave(struct pulse__worker *w);
 /* It was parked for long: its heart stops until it forks again. */
 void pulse__fork_rest(struct pulse__worker *w);
+/* Now and then, while its heart beats: does it still fork? If not, it rests. */
+void pulse__fork_still(struct pulse__worker *w);
 /* How long the worker may park before that. */
 int64_t pulse__fork_rest_at(const struct pulse__worker *w);
 

@@ -179,6 +179,12 @@ static void *heist_take(struct heist *h, bool twin)
 	return twin ? take_twin(h->handle) : pulse_deque_take(h->handle);
 }
 
+static uint64_t heist_size(const struct heist *h)
+{
+	return h->handle ? pulse_deque_size(h->handle) :
+			   pulse__deque_size(&h->d);
+}
+
 static void *thief(void *arg)
 {
 	struct heist *h = arg;
@@ -308,11 +314,10 @@ KT_TEST(each_item_once_over_the_wrap_of_64_bits)
 	owner_and_thieves(scaled(200000), 16, 1024, UINT64_MAX - 1000);
 }
 
-/* U10: there is never more than one item: every take is a race. */
-KT_TEST(the_last_item_goes_to_one_only)
+/* There is never more than one item: every take is a race. */
+static void race_for_the_last(uint64_t items)
 {
 	struct checksum in = { 0 }, owner = { 0 };
-	uint64_t items = scaled(1000000);
 	unsigned int misses = 0;
 	static struct heist h;
 
@@ -320,21 +325,37 @@ KT_TEST(the_last_item_goes_to_one_only)
 	for (uint64_t value = 1; value <= items; value++) {
 		void *item;
 
-		if (pulse__deque_push(&h.d, item_of(value))) {
+		if (heist_push(&h, value)) {
 			KT_FAIL("an empty deque was full");
 			break;
 		}
 		checksum_add(&in, value);
 		/* Now and then wait for a thief: then one is really running. */
-		while (!(value & 255) && pulse__deque_size(&h.d))
+		while (!(value & 255) && heist_size(&h))
 			give_way(&misses);
 		for (uint64_t i = 0; i < (value & 31); i++)
 			cpu_relax();
-		item = pulse__deque_take(&h.d);
+		item = heist_take(&h, value & 8);
 		if (item)
 			checksum_add(&owner, value_of(item));
 	}
 	heist_end(&h, &in, &owner);
+}
+
+/* U10 */
+KT_TEST(the_last_item_goes_to_one_only)
+{
+	race_for_the_last(scaled(1000000));
+}
+
+/* U10: without an exchange, as long as no thief says that it is about. */
+KT_TEST(the_last_item_goes_to_one_only_where_the_thief_pays)
+{
+	if (!pulse__asym_local())
+		KT_SKIP("membarrier is refused");
+	heist_asym = true;
+	race_for_the_last(scaled(300000));
+	heist_asym = false;
 }
 
 KT_TEST(each_item_once_where_the_thief_pays_for_the_fence)

@@ -122,6 +122,84 @@ KT_TEST(the_heart_beats_and_jobs_are_taken)
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
+/* Tasks that come again and again, so that no worker parks for long. */
+#define AGAIN		8
+#define AGAIN_RUNS	20000
+
+struct again {
+	struct pulse_pool *pool;
+	struct pulse__worker *worker;	/* whose heart it is about */
+	bool forks;			/* each task does, and hears a beat */
+	bool was;			/* it beat when it was looked last */
+	bool stop;
+	uint32_t rests;			/* so often it did not any more */
+	uint32_t runs;			/* tasks of that worker */
+	uint32_t over;			/* tasks that do not come again */
+};
+
+static void again_task(void *arg)
+{
+	struct again *a = arg;
+	struct pulse__worker *w = pulse__pool_self;
+
+	if (w == a->worker) {
+		a->runs++;
+		a->rests += a->was && !w->beating;
+		a->was = w->beating;
+		quick();
+		if (a->forks)
+			pulse_join2(nothing_job, NULL, nothing_job, NULL);
+		if (a->runs == AGAIN_RUNS || (!a->forks && a->rests))
+			WRITE_ONCE(a->stop, true);
+	}
+	if (READ_ONCE(a->stop) || pulse_pool_submit(a->pool, again_task, a))
+		ATOMIC_INC(a->over);
+}
+
+static void again_begin(void *arg)
+{
+	struct again *a = arg;
+
+	a->worker = pulse__pool_self;
+	warm_up();
+	a->was = a->worker->beating;
+	for (int i = 0; i < AGAIN; i++) {
+		if (pulse_pool_submit(a->pool, again_task, a))
+			ATOMIC_INC(a->over);
+	}
+}
+
+static struct again again_and_again(bool forks)
+{
+	struct again a = { .pool = quick_pool(2), .forks = forks };
+
+	if (!a.pool)
+		return a;
+	KT_EQ(pulse_pool_submit(a.pool, again_begin, &a), 0);
+	KT_CHECK(EVENTUALLY(ATOMIC_GET(a.over) == AGAIN));
+	KT_EQ(pulse_pool_destroy(a.pool), 0);
+	kt_note("%u tasks, %u rests", a.runs, a.rests);
+	return a;
+}
+
+KT_TEST(a_heart_rests_when_tasks_come_that_fork_no_more)
+{
+	struct again a = again_and_again(false);
+
+	KT_REQUIRE(a.pool);
+	KT_CHECK(a.rests == 1);
+	KT_CHECK(a.runs < AGAIN_RUNS);
+}
+
+KT_TEST(a_heart_beats_on_while_tasks_fork)
+{
+	struct again a = again_and_again(true);
+
+	KT_REQUIRE(a.pool);
+	/* One that parked for long, perhaps; not each few hundred tasks. */
+	KT_CHECK(a.rests <= AGAIN_RUNS / 2000);
+}
+
 static void never_shared(const struct pulse_pool_opts *opts)
 {
 	struct fib f = { .n = 16, .quick = true };
