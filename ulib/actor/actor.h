@@ -273,6 +273,7 @@ struct pulse_actors {
 	bool own_pool;
 	bool det;			/* no slots: the seed draws */
 	bool asym;			/* light barriers do */
+	bool many_nodes;		/* the machine has */
 	uint32_t max_actors;
 	uint32_t nr_runners;
 	int64_t follow_ns;

@@ -93,7 +93,8 @@ static void pulse__actor_make(struct pulse_actor *a, struct pulse__atype *t,
 	/* pairs with type.c:pulse__atype_index */
 	pulse__store_release(&a->type, t);
 	WRITE_ONCE(a->thread, thread);
-	WRITE_ONCE(a->node, node ? node - 1 : pulse_node_current());
+	WRITE_ONCE(a->node, node ? node - 1 :
+			    a->sys->many_nodes ? pulse_node_current() : 0);
 	a->handled = 0;
 	a->ending = 0;
 	WRITE_ONCE(a->bonded, 0);

@@ -5,8 +5,9 @@
 #include <stdio.h>
 
 #include "actor/actor.h"
-#include "base/asym.h"
 #include "backend/backend.h"
+#include "base/asym.h"
+#include "mem/slab.h"
 #include "pool/pool.h"
 
 #define PULSE__ACTORS_VER0	pulse__size_to(struct pulse_actors_opts, trace_arg)
@@ -133,6 +134,8 @@ int pulse_actors_create(const struct pulse_actors_opts *opts,
 	pthread_mutex_init(&sys->over_lock, NULL);
 	pulse_timer_init(&sys->tick, pulse__actors_tick, sys);
 	err = pulse__actors_slabs(sys);
+	if (!err)
+		sys->many_nodes = sys->tiny->many_nodes;
 	if (!err)
 		err = pulse_timer_service_create(NULL, &sys->timers);
 	if (!err)
