@@ -210,8 +210,7 @@ struct pulse__atype {
 struct pulse__abin {
 	pthread_mutex_t lock PULSE__PAIR_ALIGNED;
 	uint32_t nr;
-	int64_t alive;			/* began less ended, by way of this one */
-	uint64_t spawned;
+	uint64_t spawned, ended;	/* by way of this one */
 	uint32_t number[PULSE__BIN];
 };
 

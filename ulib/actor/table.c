@@ -9,18 +9,19 @@
  * max_actors, so a place that is free is leave to spawn: who finds none anywhere
  * looks into the bins of the others.
  *
- * How many are alive is the sum over the bins, which is exact where nobody
- * spawns or ends. From stopping on, which all look at inside the lock of their
- * bin, the bins stay as they are:
+ * Who is alive is counted in the bins: so many began, so many ended. From
+ * stopping on, which all look at inside the lock of their bin, these stay as they
+ * are:
  *
  *	who ends an actor		who ends the system
  *	lock of its bin			stopping = 1
  *	stopping? under sys->lock:	lock of each bin: adds up what is alive
  *	  nr - 1, wakes at 0		under sys->lock: nr + that
- *	else alive - 1			waits until nr is 0
+ *	else ended + 1			waits until nr is 0
  *
  * Who got its place before, and says its reference late, looks at stopping after
- * that (spawn.c), as the other side looks at the references after stopping is set.
+ * that (spawn.c), as the other side looks at the references after stopping is
+ * set. spin: actor_end
  */
 #include "actor/actor.h"
 #include "backend/backend.h"
@@ -141,8 +142,7 @@ static int pulse__abin_fill(struct pulse_actors *sys, struct pulse__abin *bin)
 /* A place out of a bin, whose lock is held. */
 static uint32_t pulse__abin_pop(struct pulse__abin *bin)
 {
-	WRITE_ONCE(bin->alive, bin->alive + 1);
-	WRITE_ONCE(bin->spawned, bin->spawned + 1);
+	bin->spawned++;
 	return bin->number[--bin->nr];
 }
 
@@ -232,22 +232,30 @@ void pulse__table_give(struct pulse_actor *a)
 			bin->nr * sizeof(bin->number[0]));
 	}
 	bin->number[bin->nr++] = a->number;
-	WRITE_ONCE(bin->alive, bin->alive - 1);
+	bin->ended++;
 	pthread_mutex_unlock(&bin->lock);
 }
 
+/*
+ * Those that ended first, then those that began: what changes meanwhile makes
+ * it more than there were, so that none that is alive is missed.
+ */
 void pulse__table_sum(struct pulse_actors *sys, uint64_t *alive,
 		      uint64_t *spawned)
 {
 	struct pulse__abin *bin;
-	int64_t sum = 0;
+	uint64_t ended = 0;
 
 	*spawned = 0;
 	for (uint32_t i = 0; (bin = pulse__abin_at(sys, i)); i++) {
 		pthread_mutex_lock(&bin->lock);
-		sum += bin->alive;
+		ended += bin->ended;
+		pthread_mutex_unlock(&bin->lock);
+	}
+	for (uint32_t i = 0; (bin = pulse__abin_at(sys, i)); i++) {
+		pthread_mutex_lock(&bin->lock);
 		*spawned += bin->spawned;
 		pthread_mutex_unlock(&bin->lock);
 	}
-	*alive = sum > 0 ? (uint64_t)sum : 0;
+	*alive = *spawned - ended;
 }
