@@ -46,9 +46,10 @@
  * worker runs goes there: a message to another CPU costs as much as several to
  * one's own. It is a gift to that worker: queue.c.
  *
- * Locks: type->lock, sys->lock, sys->bonds, sys->over_lock, thread->lock: none
- * inside another, and none while something goes to the pool (in whose
- * deterministic mode that may let another worker go on).
+ * Locks: type->lock, sys->lock, bin->lock, sys->bonds, sys->over_lock,
+ * thread->lock: none inside another, but sys->lock inside a bin's; and none while
+ * something goes to the pool (in whose deterministic mode that may let another
+ * worker go on).
  */
 #ifndef PULSE__ACTOR_H
 #define PULSE__ACTOR_H
@@ -70,6 +71,12 @@
 #define PULSE__ACTOR_THREADS	256
 #define PULSE__ACTOR_BUDGET	64U
 #define PULSE__ACTOR_GIFTS	32U
+/* Free places that a bin holds at most; go in and out at once; are fetched ahead. */
+#define PULSE__BIN		64U
+#define PULSE__BIN_BATCH	32U
+#define PULSE__BIN_AHEAD	2U
+#define PULSE__ACTOR_BINS	8U
+#define PULSE__PLACE_NONE	UINT32_MAX
 /* Who has sent messages to another worker in less than that each goes there. */
 #define PULSE__FOLLOW_NS	300
 #define PULSE__ACTOR_MORE_NS	(200 * PULSE__NSEC_PER_USEC)
@@ -148,7 +155,7 @@ struct pulse_actor {
 	/* Whoever runs it: another line, which senders leave alone. */
 	struct pulse__amsg *local;	/* oldest first */
 	struct pulse__amsg *now;	/* in its handler; NULL: nothing, or stashed */
-	uint64_t stop;		/* 0, or STOP | reason; anybody writes, once */
+	uint64_t stop;		/* PULSE__STOP(); anybody writes, once */
 	struct pulse__amsg *urgent;	/* anybody writes */
 	pulse_actor_fn receive;		/* the type's, or what it became */
 	void *state;
@@ -158,14 +165,14 @@ struct pulse_actor {
 	void (*destroy)(void *state);
 	struct pulse__list mem;
 	size_t mem_bytes;
-	struct pulse_actor *mute_next;	/* in its muted; dead: free list */
+	struct pulse_actor *mute_next;	/* in its muted */
 	struct pulse__atimeout *timeout;
 	struct pulse_child *child;	/* to be told of its end, or NULL */
 	uint64_t calling;	/* whom it waits for; anybody reads */
 	struct pulse__abehave *under;
 
 	struct pulse__list bonds;	/* sys->bonds */
-	uint32_t place;			/* in type->ref; type->lock */
+	uint32_t place;			/* in type->ref, or NONE; type->lock */
 	uint32_t number;		/* in the table; constant */
 	uint32_t generation;
 	int32_t node;
@@ -175,12 +182,15 @@ struct pulse_actor {
 	struct pulse__amsg *stash;	/* newest first */
 	bool batch;			/* in receive_batch, which has the head of local */
 	bool listed;			/* by next; that list's lock */
+	bool begun;			/* to be found by its type: type.c */
 	uint8_t ending, bonded;		/* bond.c */
 } PULSE__ALIGNED(PULSE_CACHE_LINE);
 
 #define PULSE__ASPAWN_VER0	pulse__size_to(struct pulse_actor_opts, link)
 
-#define PULSE__STOP(reason)	(1ULL << 32 | (uint32_t)(reason))
+/* Of the incarnation that has this reference, and of no other. */
+#define PULSE__STOP(ref, reason) \
+	(((ref) & ~(uint64_t)UINT32_MAX) | (uint32_t)(reason))
 #define PULSE__STOP_REASON(word) ((int)(uint32_t)(word))
 
 struct pulse__atype {
@@ -188,10 +198,20 @@ struct pulse__atype {
 	struct pulse_actor_type opts;
 	char *name;
 	bool counts;			/* queued is kept */
+	bool indexed;			/* somebody asked for them: see type.c */
+	bool whole;			/* ... and all are in ref; lock */
 	pthread_mutex_t lock;
-	uint64_t *ref;			/* instances */
+	uint64_t *ref;			/* instances, once indexed */
 	uint32_t nr, room;
 	uint64_t turn;
+};
+
+/* Free places of the table, of one worker or a share of the others: table.c. */
+struct pulse__abin {
+	pthread_mutex_t lock PULSE__PAIR_ALIGNED;
+	uint32_t nr;
+	uint64_t spawned, ended;	/* by way of this one */
+	uint32_t number[PULSE__BIN];
 };
 
 /* A thread of the system. */
@@ -236,6 +256,8 @@ struct pulse__arunner {
 	uint64_t stood;			/* how far the queue reached */
 	struct pulse_actor *given;	/* of slot */
 
+	struct pulse__abin bin;
+
 	/* Anybody fills what is NULL, anybody empties. */
 	struct pulse_actor *gift[PULSE__ACTOR_GIFTS] PULSE__PAIR_ALIGNED;
 	uint32_t gifts;			/* filled; seq_cst */
@@ -249,6 +271,8 @@ struct pulse_actors {
 	struct pulse_pool *pool;
 	bool own_pool;
 	bool det;			/* no slots: the seed draws */
+	bool asym;			/* light barriers do */
+	bool many_nodes;		/* the machine has */
 	uint32_t max_actors;
 	uint32_t nr_runners;
 	int64_t follow_ns;
@@ -265,12 +289,14 @@ struct pulse_actors {
 	struct pulse_actor *chunk[PULSE__ACTORS_MAX / PULSE__CHUNK];
 
 	pthread_mutex_t lock PULSE__PAIR_ALIGNED;	/* table, types, threads */
-	struct pulse_actor *free;
-	uint32_t used;			/* numbers given out ever */
-	uint32_t nr;			/* alive; futex word */
-	uint64_t spawned;
+	uint32_t *free;			/* numbers of places that no bin has */
+	uint32_t nr_free, free_room;
+	uint32_t used;			/* numbers given out ever, to bins */
+	uint32_t nr;			/* alive, while stopping; futex word */
 	uint32_t nr_threads;
 	struct pulse__athread *thread[PULSE__ACTOR_THREADS];
+
+	struct pulse__abin bin[PULSE__ACTOR_BINS];	/* of no worker */
 
 	pthread_mutex_t bonds;
 	struct pulse__list atimers;	/* bonds: all of pulse_actor_send_at() */
@@ -360,10 +386,20 @@ int pulse__actor_post_urgent(struct pulse_actors *sys, uint64_t ref,
 			     struct pulse__acall *call, uint64_t tag,
 			     const void *data, size_t bytes);
 
-/* Somebody stops it, or has something urgent for it. A and B: see the head. */
-static inline bool pulse__actor_wanted(struct pulse_actor *a)
+/* Does this word of stop mean the incarnation @ref? */
+static inline bool pulse__actor_stopped(uint64_t stop, uint64_t ref)
 {
-	return __atomic_load_n(&a->stop, __ATOMIC_SEQ_CST) ||
+	return stop >> 32 == ref >> 32;
+}
+
+/*
+ * Somebody stops the one that is, or was, here by the reference @ref, or has
+ * something urgent for whoever is. A and B: see the head.
+ */
+static inline bool pulse__actor_wanted(struct pulse_actor *a, uint64_t ref)
+{
+	return pulse__actor_stopped(__atomic_load_n(&a->stop, __ATOMIC_SEQ_CST),
+				    ref) ||
 	       __atomic_load_n(&a->urgent, __ATOMIC_SEQ_CST);
 }
 
@@ -410,6 +446,17 @@ void pulse__athread_put(struct pulse__athread *t, struct pulse_actor *a);
 /* The thread's number, for people. */
 int pulse__actor_thread_id(const struct pulse_actor *a);
 
+/* ---- table.c --------------------------------------------------------------- */
+
+void pulse__table_init(struct pulse_actors *sys);
+void pulse__table_fini(struct pulse_actors *sys);
+/* A free place. 0; -ESHUTDOWN; -ENOSPC; -ENOMEM. */
+int pulse__table_take(struct pulse_actors *sys, struct pulse_actor **out);
+/* Its ref is 0 since. */
+void pulse__table_give(struct pulse_actor *a);
+void pulse__table_sum(struct pulse_actors *sys, uint64_t *alive,
+		      uint64_t *spawned);
+
 /* ---- spawn.c --------------------------------------------------------------- */
 
 /* As pulse_actor_spawn(); @ref is set before it runs. */
@@ -427,8 +474,11 @@ void pulse__achild_ended(struct pulse_child *child, int reason);
 
 struct pulse__atype *pulse__atype_find(struct pulse_actors *sys,
 				       const char *name);
+/* It can be found by its type, and cannot any more. 0 or -ENOMEM. */
 int pulse__atype_add(struct pulse__atype *t, struct pulse_actor *a);
 void pulse__atype_del(struct pulse__atype *t, struct pulse_actor *a);
+/* Locks a type with all its instances in ref. 0, or -ENOMEM and no lock. */
+int pulse__atype_lock(struct pulse_actors *sys, struct pulse__atype *t);
 
 /* ---- bond.c ---------------------------------------------------------------- */
 

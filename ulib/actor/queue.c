@@ -146,8 +146,7 @@ static int pulse__actors_submit(struct pulse_actors *sys, pulse_task_fn fn,
 
 	if (!sys->own_pool)
 		__atomic_fetch_add(&sys->tasks, 1, __ATOMIC_RELAXED);
-	err = fair ? pulse__submit_steered(sys->pool, fn, arg, true) :
-		     pulse_pool_submit(sys->pool, fn, arg);
+	err = pulse__submit_steered(sys->pool, fn, arg, fair);
 	if (err && !sys->own_pool)
 		__atomic_fetch_sub(&sys->tasks, 1, __ATOMIC_RELEASE);
 	return err;

@@ -144,7 +144,7 @@ static PULSE__NOINLINE void pulse__actor_ahead(struct pulse_actor *a)
 }
 
 /* Nothing to do. True: it rests, and is not the caller's any more. */
-static bool pulse__actor_rest(struct pulse_actor *a)
+static bool pulse__actor_rest(struct pulse_actor *a, uint64_t ref)
 {
 	uintptr_t none = 0, rest = PULSE__INBOX_REST;
 
@@ -153,9 +153,14 @@ static bool pulse__actor_rest(struct pulse_actor *a)
 			__ATOMIC_RELAXED))
 		return false;
 	/* B: pairs with A in pulse__actor_nudge */
-	return likely(!pulse__actor_wanted(a)) ||
-	       !pulse__cas(&a->inbox, &rest, 0, __ATOMIC_ACQ_REL,
-			   __ATOMIC_RELAXED);
+	if (likely(!pulse__actor_wanted(a, ref)) ||
+	    !pulse__cas(&a->inbox, &rest, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return true;
+	if (likely(READ_ONCE(a->ref) == ref))
+		return false;
+	/* While it rested it ended, and another one began and rests here. */
+	pulse__actor_requeue(a, false);
+	return true;
 }
 
 static void pulse__actor_done(struct pulse_actor *a, uint32_t counted)
@@ -218,8 +223,8 @@ static PULSE__INLINE void pulse__actor_one(struct pulse_actor *a,
 		a->receive(a, &m->view);
 		if (likely(a->now)) {
 			a->now = NULL;
-			pulse__amsg_free(sys, m, READ_ONCE(a->stop) ? -ESRCH :
-								      -ENOMSG);
+			pulse__amsg_free(sys, m, pulse__actor_stopped(
+				READ_ONCE(a->stop), ref) ? -ESRCH : -ENOMSG);
 		}
 	}
 	pulse__actor_done(a, counted);
@@ -267,7 +272,7 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 		/* acquire: pairs with who stops it; its end sees what that one did */
 		uint64_t stop = pulse__load_acquire(&a->stop);
 
-		if (unlikely(stop)) {
+		if (unlikely(pulse__actor_stopped(stop, ref))) {
 			pulse__actor_die(a, PULSE__STOP_REASON(stop));
 			break;
 		}
@@ -287,7 +292,7 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 		if (!a->local && !pulse__actor_fetch(a)) {
 			if (unlikely(a->timeout) && n)
 				pulse__timeout_active(a);
-			if (pulse__actor_rest(a))
+			if (pulse__actor_rest(a, ref))
 				break;
 			continue;
 		}
@@ -300,7 +305,7 @@ static uint32_t pulse__actor_run(struct pulse_actor *a)
 		left -= got;
 		n += got;
 		if (unlikely(a->mute_on)) {
-			if (READ_ONCE(a->stop))
+			if (pulse__actor_stopped(READ_ONCE(a->stop), ref))
 				continue;
 			pulse__actor_mute(a);
 			break;
@@ -417,6 +422,9 @@ void pulse__actor_task(void *arg)
 {
 	struct pulse_actor *a = arg;
 
+	/* It comes from another CPU, perhaps: all of it at once. */
+	for (size_t at = 0; at < sizeof(*a); at += PULSE_CACHE_LINE)
+		pulse__fetch_to_write((char *)arg + at);
 	pulse__arunner_go(a->sys, a, NULL);
 }
 

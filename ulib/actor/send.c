@@ -299,7 +299,9 @@ int pulse_actor_broadcast(struct pulse_actors *sys, const char *type,
 	t = pulse__atype_find(sys, type);
 	if (!t)
 		return -ENOENT;
-	pthread_mutex_lock(&t->lock);
+	err = pulse__atype_lock(sys, t);
+	if (err)
+		return err;
 	nr = t->nr;
 	refs = nr ? pulse__malloc(nr * sizeof(*refs)) : NULL;
 	if (refs)

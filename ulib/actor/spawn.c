@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * spawn.c - the table of actors; how one begins and ends.
+ * spawn.c - how an actor begins and ends.
  */
 #include <pulse-u/affinity.h>
 
@@ -9,76 +9,6 @@
 
 _Static_assert(sizeof(struct pulse_actor) <= 256, "pulse_actors_stats() and the manual say so");
 _Static_assert(offsetof(struct pulse_actor, local) == PULSE_CACHE_LINE, "senders do not touch it");
-
-static int pulse__actor_chunk(struct pulse_actors *sys, uint32_t n)
-{
-	struct pulse_actor *chunk;
-
-	chunk = pulse__aligned_alloc(PULSE_CACHE_LINE, PULSE__CHUNK * sizeof(*chunk));
-	if (!chunk)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < PULSE__CHUNK; i++) {
-		chunk[i].inbox = PULSE__INBOX_CLOSED;
-		chunk[i].urgent = PULSE__URGENT_CLOSED;
-		chunk[i].number = n + i;
-		chunk[i].sys = sys;
-		pulse__list_init(&chunk[i].bonds);
-		pulse__list_init(&chunk[i].mem);
-	}
-	/* pairs with pulse__actor_at */
-	pulse__store_release(&sys->chunk[n >> PULSE__CHUNK_SHIFT], chunk);
-	return 0;
-}
-
-/* A free place in the table. */
-static int pulse__actor_take(struct pulse_actors *sys, struct pulse_actor **out)
-{
-	struct pulse_actor *a;
-	int err = 0;
-
-	pthread_mutex_lock(&sys->lock);
-	if (sys->stopping) {
-		err = -ESHUTDOWN;
-	} else if (sys->nr == sys->max_actors) {
-		err = -ENOSPC;
-	} else if (sys->free) {
-		a = sys->free;
-		sys->free = a->mute_next;
-	} else {
-		if (!(sys->used & (PULSE__CHUNK - 1)))
-			err = pulse__actor_chunk(sys, sys->used);
-		if (!err) {
-			a = &sys->chunk[sys->used >> PULSE__CHUNK_SHIFT]
-				       [sys->used & (PULSE__CHUNK - 1)];
-			sys->used++;
-		}
-	}
-	if (!err) {
-		WRITE_ONCE(sys->nr, sys->nr + 1);
-		sys->spawned++;
-		*out = a;
-	}
-	pthread_mutex_unlock(&sys->lock);
-	return err;
-}
-
-static void pulse__actor_give_back(struct pulse_actor *a)
-{
-	struct pulse_actors *sys = a->sys;
-	bool last;
-
-	/* ref is 0 since: who stops it has set stop before, or does not any more. */
-	pthread_mutex_lock(&sys->lock);
-	WRITE_ONCE(a->stop, 0);
-	a->mute_next = sys->free;
-	sys->free = a;
-	WRITE_ONCE(sys->nr, sys->nr - 1);
-	last = sys->stopping && !sys->nr;
-	/* Under the lock: who waits for the last frees the system after it. */
-	if (unlikely(last))
-		pulse__futex_wake(&sys->nr, INT_MAX);
-	pthread_mutex_unlock(&sys->lock);
-}
 
 /* What is in its mailbox reaches nobody. */
 static void pulse__actor_drain(struct pulse_actor *a, struct pulse__amsg *m)
@@ -119,7 +49,7 @@ static void pulse__actor_close(struct pulse_actor *a)
 	pulse__actor_unlist(a);
 	pulse__actor_unmute(a);
 	pulse__actor_forget(a);
-	pulse__actor_give_back(a);
+	pulse__table_give(a);
 }
 
 void pulse__actor_die(struct pulse_actor *a, int reason)
@@ -160,15 +90,18 @@ static void pulse__actor_make(struct pulse_actor *a, struct pulse__atype *t,
 	/* A number is not used again before 2^32 others had its place. */
 	if (!++a->generation)
 		a->generation = 1;
-	WRITE_ONCE(a->type, t);
+	/* pairs with type.c:pulse__atype_index */
+	pulse__store_release(&a->type, t);
 	WRITE_ONCE(a->thread, thread);
-	WRITE_ONCE(a->node, node ? node - 1 : pulse_node_current());
+	WRITE_ONCE(a->node, node ? node - 1 :
+			    a->sys->many_nodes ? pulse_node_current() : 0);
 	a->handled = 0;
 	a->ending = 0;
 	WRITE_ONCE(a->bonded, 0);
 	a->receive = t->opts.receive;
 	a->overtook = 0;
 	WRITE_ONCE(a->home, 0);
+	WRITE_ONCE(a->stop, 0);
 	pulse__store_release(&a->urgent, NULL);
 	/* From now on it takes messages; nobody runs it before it rests. */
 	pulse__store_release(&a->inbox, 0);
@@ -177,14 +110,14 @@ static void pulse__actor_make(struct pulse_actor *a, struct pulse__atype *t,
 }
 
 /* Its beginning is over: it rests, or there is something to do already. */
-static void pulse__actor_release(struct pulse_actor *a)
+static void pulse__actor_release(struct pulse_actor *a, uint64_t ref)
 {
 	uintptr_t none = 0;
 
 	if (pulse__cas(&a->inbox, &none, PULSE__INBOX_REST, __ATOMIC_SEQ_CST,
 		       __ATOMIC_RELAXED)) {
 		/* As B of run.c: pairs with A in pulse__actor_nudge */
-		if (pulse__actor_wanted(a))
+		if (pulse__actor_wanted(a, ref))
 			pulse__actor_nudge(a);
 		return;
 	}
@@ -216,7 +149,7 @@ int pulse__actor_spawn(struct pulse_actors *sys,
 		return -ENOENT;
 	err = pulse__spawn_thread(sys, o.thread, &thread);
 	if (!err)
-		err = pulse__actor_take(sys, &a);
+		err = pulse__table_take(sys, &a);
 	if (err)
 		return err;
 	pulse__actor_make(a, t, thread, o.node);
@@ -245,7 +178,13 @@ int pulse__actor_spawn(struct pulse_actors *sys,
 	}
 	/* Before it runs, and perhaps ends. */
 	__atomic_store_n(ref, made, __ATOMIC_RELEASE);
-	pulse__actor_release(a);
+	pulse__actor_release(a, made);
+	/*
+	 * Who stops them all perhaps found no reference here. Ours was stored
+	 * before release(), a full barrier; pairs with system.c:pulse__actors_end
+	 */
+	if (unlikely(__atomic_load_n(&sys->stopping, __ATOMIC_SEQ_CST)))
+		pulse_actor_stop(sys, made, -ESHUTDOWN);
 	return 0;
 }
 
@@ -260,10 +199,25 @@ int pulse_actor_spawn(struct pulse_actors *sys,
 	return err;
 }
 
+/* Of the incarnation @ref. 0; -EALREADY; -ESRCH: another one is here. */
+static int pulse__actor_stop(struct pulse_actor *a, uint64_t ref, int reason)
+{
+	/* What one that was here before left has no meaning. */
+	uint64_t old = __atomic_load_n(&a->stop, __ATOMIC_SEQ_CST);
+
+	do {
+		if (__atomic_load_n(&a->ref, __ATOMIC_SEQ_CST) != ref)
+			return -ESRCH;
+		if (pulse__actor_stopped(old, ref))
+			return -EALREADY;
+	} while (!pulse__cas(&a->stop, &old, PULSE__STOP(ref, reason),
+			     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	return 0;
+}
+
 int pulse_actor_stop(struct pulse_actors *sys, uint64_t ref, int reason)
 {
 	struct pulse_actor *a;
-	uint64_t none = 0;
 	int err = pulse__actors_check(sys);
 
 	if (err)
@@ -273,14 +227,7 @@ int pulse_actor_stop(struct pulse_actors *sys, uint64_t ref, int reason)
 	a = pulse__actor_of(sys, ref);
 	if (!a)
 		return -ESRCH;
-	/* Of the one that is here: see pulse__actor_give_back. */
-	pthread_mutex_lock(&sys->lock);
-	if (READ_ONCE(a->ref) != ref)
-		err = -ESRCH;
-	else if (!pulse__cas(&a->stop, &none, PULSE__STOP(reason),
-			     __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		err = -EALREADY;
-	pthread_mutex_unlock(&sys->lock);
+	err = pulse__actor_stop(a, ref, reason);
 	if (!err)
 		pulse__actor_nudge(a);
 	return err;
@@ -288,12 +235,9 @@ int pulse_actor_stop(struct pulse_actors *sys, uint64_t ref, int reason)
 
 int pulse_actor_exit(struct pulse_actor *self, int reason)
 {
-	uint64_t none = 0;
-
 	if (!self || reason > 0)
 		return -EINVAL;
-	return pulse__cas(&self->stop, &none, PULSE__STOP(reason),
-			  __ATOMIC_SEQ_CST, __ATOMIC_RELAXED) ? 0 : -EALREADY;
+	return pulse__actor_stop(self, self->ref, reason);
 }
 
 int pulse_actor_alive(struct pulse_actors *sys, uint64_t ref)

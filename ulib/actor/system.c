@@ -6,6 +6,8 @@
 
 #include "actor/actor.h"
 #include "backend/backend.h"
+#include "base/asym.h"
+#include "mem/slab.h"
 #include "pool/pool.h"
 
 #define PULSE__ACTORS_VER0	pulse__size_to(struct pulse_actors_opts, trace_arg)
@@ -84,8 +86,7 @@ static void pulse__actors_free(struct pulse_actors *sys)
 		pulse__free(t);
 	}
 	pulse__atimers_free(sys);
-	for (uint32_t i = 0; i < ARRAY_SIZE(sys->chunk); i++)
-		pulse__free(sys->chunk[i]);
+	pulse__table_fini(sys);
 	if (sys->tiny)
 		pulse_slab_destroy(sys->tiny);
 	if (sys->small)
@@ -121,6 +122,7 @@ int pulse_actors_create(const struct pulse_actors_opts *opts,
 	if (!sys)
 		return -ENOMEM;
 	sys->magic = PULSE__ACTORS_MAGIC;
+	sys->asym = pulse__asym_local();
 	sys->fork_gen = pulse__fork_generation();
 	sys->max_actors = o.max_actors ? o.max_actors : PULSE__ACTORS_MAX;
 	sys->trace = o.trace;
@@ -133,9 +135,12 @@ int pulse_actors_create(const struct pulse_actors_opts *opts,
 	pulse_timer_init(&sys->tick, pulse__actors_tick, sys);
 	err = pulse__actors_slabs(sys);
 	if (!err)
+		sys->many_nodes = sys->tiny->many_nodes;
+	if (!err)
 		err = pulse_timer_service_create(NULL, &sys->timers);
 	if (!err)
 		err = pulse__actors_pool(sys, &o);
+	pulse__table_init(sys);
 	if (err) {
 		if (sys->own_pool)
 			pulse_pool_destroy(sys->pool);
@@ -210,12 +215,18 @@ static void pulse__athreads_end(struct pulse_actors *sys)
 /* Until the last actor is dead. */
 static void pulse__actors_end(struct pulse_actors *sys)
 {
+	uint64_t alive, spawned;
 	uint32_t used, nr;
 
+	__atomic_store_n(&sys->stopping, 1, __ATOMIC_SEQ_CST);
+	/* From here on no bin changes: see table.c. */
+	pulse__table_sum(sys, &alive, &spawned);
 	pthread_mutex_lock(&sys->lock);
-	WRITE_ONCE(sys->stopping, 1);
+	WRITE_ONCE(sys->nr, sys->nr + (uint32_t)alive);
 	used = sys->used;
 	pthread_mutex_unlock(&sys->lock);
+	/* pairs with the end of spawn.c:pulse__actor_spawn */
+	pulse__full_barrier();
 	for (uint32_t i = 0; i < used; i++) {
 		struct pulse_actor *a = pulse__actor_at(sys, i);
 		uint64_t ref = pulse__load_acquire(&a->ref);
@@ -291,9 +302,10 @@ int pulse_actors_stats(struct pulse_actors *sys, struct pulse_actors_stats *out)
 	pthread_mutex_lock(&sys->lock);
 	for (uint32_t i = 0; i < sys->nr_threads; i++)
 		s.handled += READ_ONCE(sys->thread[i]->handled);
-	s.alive = sys->nr;
-	s.spawned = sys->spawned;
 	pthread_mutex_unlock(&sys->lock);
+	pulse__table_sum(sys, &s.alive, &s.spawned);
+	if (READ_ONCE(sys->stopping))
+		s.alive = READ_ONCE(sys->nr);
 	s.dead_letters = READ_ONCE(sys->dead_letters);
 	s.muted = READ_ONCE(sys->muted);
 	s.rescued = READ_ONCE(sys->rescued);

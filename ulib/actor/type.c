@@ -3,11 +3,22 @@
  * type.c - types, their instances, and which of them a message goes to.
  *
  * Types are never taken away, so they are looked up without a lock. The array
- * of a type's instances is under its lock.
+ * of a type's instances is under its lock, and is not kept before somebody asks
+ * for them: that one looks at the whole table, once, and from then on each
+ * instance comes and goes by the array.
+ *
+ *	who begins, or ends		who asks first, under the lock
+ *	begun = true, or false		indexed = true
+ *	barrier			(A)	barrier			(B)
+ *	indexed? under the lock, is	of all places that are begun and of
+ *	  it in the array?		  this type: is it in the array?
+ *
+ * A pairs with B (base/asym.h): one of them sees the other one. spin: actor_index
  */
 #include <pulse-u/affinity.h>
 
 #include "actor/actor.h"
+#include "base/asym.h"
 
 #define PULSE__ATYPE_VER0	pulse__size_to(struct pulse_actor_type, memory_limit)
 #define PULSE__AINFO_VER0	pulse__size_to(struct pulse_actor_info, memory_bytes)
@@ -71,39 +82,106 @@ int pulse_actor_register(struct pulse_actors *sys,
 	return err;
 }
 
-int pulse__atype_add(struct pulse__atype *t, struct pulse_actor *a)
+/* Lock held. 0 or -ENOMEM. */
+static int pulse__atype_put(struct pulse__atype *t, struct pulse_actor *a,
+			    uint64_t is)
 {
 	uint32_t room;
 	uint64_t *ref;
-	int err = 0;
 
-	pthread_mutex_lock(&t->lock);
+	if (a->place != PULSE__PLACE_NONE)
+		return 0;
 	if (t->nr == t->room) {
 		room = t->room ? t->room * 2 : 8;
 		ref = pulse__realloc(t->ref, room * sizeof(*ref));
-		if (ref) {
-			t->ref = ref;
-			t->room = room;
-		} else {
-			err = -ENOMEM;
-		}
+		if (!ref)
+			return -ENOMEM;
+		t->ref = ref;
+		t->room = room;
 	}
-	if (!err) {
-		a->place = t->nr;
-		t->ref[t->nr++] = a->ref;
-	}
+	a->place = t->nr;
+	t->ref[t->nr++] = is;
+	return 0;
+}
+
+/* A of the head. */
+static bool pulse__atype_indexed(struct pulse__atype *t, struct pulse_actor *a,
+				 bool begun)
+{
+	__atomic_store_n(&a->begun, begun, __ATOMIC_RELEASE);
+	if (likely(a->sys->asym))
+		pulse__asym_light();
+	else
+		pulse__full_barrier();
+	return __atomic_load_n(&t->indexed, __ATOMIC_ACQUIRE);
+}
+
+int pulse__atype_add(struct pulse__atype *t, struct pulse_actor *a)
+{
+	int err;
+
+	if (likely(!pulse__atype_indexed(t, a, true)))
+		return 0;
+	pthread_mutex_lock(&t->lock);
+	err = pulse__atype_put(t, a, a->ref);
 	pthread_mutex_unlock(&t->lock);
+	if (err)
+		WRITE_ONCE(a->begun, false);
 	return err;
 }
 
 void pulse__atype_del(struct pulse__atype *t, struct pulse_actor *a)
 {
+	if (likely(!pulse__atype_indexed(t, a, false)))
+		return;
 	pthread_mutex_lock(&t->lock);
-	/* The last one takes its place. */
-	t->ref[a->place] = t->ref[--t->nr];
-	if (a->place < t->nr)
-		pulse__actor_at(a->sys, t->ref[a->place])->place = a->place;
+	if (a->place != PULSE__PLACE_NONE) {
+		/* The last one takes its place. */
+		t->ref[a->place] = t->ref[--t->nr];
+		if (a->place < t->nr)
+			pulse__actor_at(a->sys, t->ref[a->place])->place = a->place;
+		a->place = PULSE__PLACE_NONE;
+	}
 	pthread_mutex_unlock(&t->lock);
+}
+
+/* Everything that is in the table. Lock held. 0 or -ENOMEM. */
+static PULSE__COLD int pulse__atype_index(struct pulse_actors *sys,
+					  struct pulse__atype *t)
+{
+	uint32_t used;
+	int err = 0;
+
+	__atomic_store_n(&t->indexed, true, __ATOMIC_SEQ_CST);
+	/* B of the head. */
+	if (sys->asym)
+		pulse__asym_heavy(PULSE__ASYM_LOCAL);
+	else
+		pulse__full_barrier();
+	used = __atomic_load_n(&sys->used, __ATOMIC_ACQUIRE);
+	for (uint32_t i = 0; !err && i < used; i++) {
+		struct pulse_actor *a = pulse__actor_at(sys, i);
+		/* The same before and after: all of one incarnation. */
+		uint64_t ref = pulse__load_acquire(&a->ref);
+
+		if (ref && pulse__load_acquire(&a->type) == t &&
+		    pulse__load_acquire(&a->begun) && READ_ONCE(a->ref) == ref)
+			err = pulse__atype_put(t, a, ref);
+	}
+	t->whole = !err;
+	return err;
+}
+
+int pulse__atype_lock(struct pulse_actors *sys, struct pulse__atype *t)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&t->lock);
+	if (unlikely(!t->whole))
+		err = pulse__atype_index(sys, t);
+	if (unlikely(err))
+		pthread_mutex_unlock(&t->lock);
+	return err;
 }
 
 /* splitmix64 */
@@ -190,7 +268,9 @@ int pulse_actor_find(struct pulse_actors *sys, const char *type, uint64_t tag,
 	t = pulse__atype_find(sys, type);
 	if (unlikely(!t))
 		return -ENOENT;
-	pthread_mutex_lock(&t->lock);
+	err = pulse__atype_lock(sys, t);
+	if (unlikely(err))
+		return err;
 	if (unlikely(!t->nr)) {
 		pthread_mutex_unlock(&t->lock);
 		return -ESRCH;
@@ -244,7 +324,9 @@ int pulse_actor_list(struct pulse_actors *sys, const char *type,
 	t = pulse__atype_find(sys, type);
 	if (!t)
 		return -ENOENT;
-	pthread_mutex_lock(&t->lock);
+	err = pulse__atype_lock(sys, t);
+	if (err)
+		return err;
 	nr = (int)t->nr;
 	for (int i = 0; i < nr && i < max; i++) {
 		char *at = (char *)out + (size_t)i * sz;

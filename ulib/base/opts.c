@@ -11,25 +11,36 @@
 /* No struct of ours comes near; keeps a wild sz from being believed. */
 #define PULSE__OPTS_MAX 4096
 
+static PULSE__COLD int pulse__opts_bad(void *dst, size_t known, int err)
+{
+	memset(dst, 0, known);
+	return err;
+}
+
 int pulse__opts_load(void *dst, size_t known, size_t min, const void *src)
 {
 	const unsigned char *bytes = src;
 	size_t sz;
 
-	memset(dst, 0, known);
 	if (!src) {
+		memset(dst, 0, known);
 		memcpy(dst, &known, sizeof(known));
 		return 0;
 	}
 	memcpy(&sz, src, sizeof(sz));
+	if (likely(sz == known && known >= min)) {
+		memcpy(dst, src, known);
+		return 0;
+	}
 	if (sz < min || sz < sizeof(sz))
-		return -EINVAL;
+		return pulse__opts_bad(dst, known, -EINVAL);
 	if (sz > PULSE__OPTS_MAX)
-		return -E2BIG;
+		return pulse__opts_bad(dst, known, -E2BIG);
 	for (size_t i = known; i < sz; i++) {
 		if (bytes[i])
-			return -E2BIG;
+			return pulse__opts_bad(dst, known, -E2BIG);
 	}
+	memset(dst, 0, known);
 	memcpy(dst, src, sz < known ? sz : known);
 	memcpy(dst, &known, sizeof(known));
 	return 0;

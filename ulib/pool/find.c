@@ -139,6 +139,8 @@ static PULSE__NOINLINE bool pulse__pop_gulp(struct pulse__worker *w,
 		w->spare = t->next;
 		w->nr_spare--;
 		t->job = jobs[n];
+		/* Who submitted it has it in another cache. */
+		pulse__fetch_to_write(t->job.data);
 		/* There is room: it is empty, and holds no less to begin with. */
 		pulse__deque_push(&w->deque, t);
 	}
