@@ -5,12 +5,14 @@
  *	http://HOST:PORT/hello/NAME		a page
  *	ws://HOST:PORT/echo			echo
  *	http://HOST:PORT/admin/PAGE?key=sesame	401 without the key
+ *	ws://HOST:PORT/later?key=sesame		echo; another thread decides
  *
  * usage: routes [--listen ADDR:PORT]		until SIGINT or SIGTERM
  */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <pulse-u/pulse.h>
@@ -30,6 +32,46 @@ static int welcome(struct pulse_ws_conn *conn, const struct pulse_ws_request *re
 {
 	(void)conn, (void)request, (void)answer, (void)arg;
 	return 0;
+}
+
+struct visitor {
+	struct pulse_ws_conn *conn;
+	char key[32];
+};
+
+/* Somebody who may take his time, while the server goes on. */
+static void *judge(void *arg)
+{
+	struct visitor *v = arg;
+
+	if (strcmp(v->key, "sesame"))
+		pulse_ws_refuse(v->conn, 401, "which key?\n", NULL);
+	else
+		pulse_ws_accept(v->conn, NULL);
+	pulse_ws_put(v->conn);
+	free(v);
+	return NULL;
+}
+
+static int ask_later(struct pulse_ws_conn *conn, const struct pulse_ws_request *request,
+		     struct pulse_ws_answer *answer, void *arg)
+{
+	struct visitor *v = calloc(1, sizeof(*v));
+	pthread_t thread;
+
+	(void)answer, (void)arg;
+	if (!v || pulse_ws_defer(conn)) {
+		free(v);
+		return 500;
+	}
+	if (pulse_ws_request_arg(request, "key", v->key, sizeof(v->key)) < 0)
+		v->key[0] = 0;
+	v->conn = pulse_ws_get(conn);
+	if (!pthread_create(&thread, NULL, judge, v))
+		return pthread_detach(thread), 0;
+	pulse_ws_put(v->conn);
+	free(v);
+	return 503;
 }
 
 static int wants_key(struct pulse_chain_event *event,
@@ -70,6 +112,7 @@ int main(int argc, char **argv)
 	PULSE_OPTS(pulse_ws_route, admin, .path = "/admin/:name", .on_http = page,
 		   .arg = (void *)"at your service");
 	PULSE_OPTS(pulse_ws_route, echo, .path = "/echo", .on_request = welcome);
+	PULSE_OPTS(pulse_ws_route, later, .path = "/later", .on_request = ask_later);
 	PULSE_OPTS(pulse_link, key, .name = "key", .fn = wants_key,
 		   .arg = (void *)"sesame");
 	PULSE_OPTS(pulse_ws_handlers, h, .on_request = on_request,
@@ -92,6 +135,7 @@ int main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &end, NULL);
 	if (pulse_ws_router_create(&router) || pulse_ws_router_add(router, &hello) ||
 	    pulse_ws_router_add(router, &admin) || pulse_ws_router_add(router, &echo) ||
+	    pulse_ws_router_add(router, &later) ||
 	    pulse_ws_router_use(router, "/admin", &key))
 		return 1;
 	o.arg = router;

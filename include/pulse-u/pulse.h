@@ -49,6 +49,7 @@
 #include <pulse-u/ws_topic.h>
 #include <pulse-u/ws_live.h>
 #include <pulse-u/ws_route.h>
+#include <pulse-u/ws_defer.h>
 #include <pulse-u/bus.h>
 #include <pulse-u/bus_log.h>
 #include <pulse-u/actor.h>

@@ -90,7 +90,8 @@ enum pulse_ws_chunk {
  * @sz: sizeof(struct pulse_ws_handlers)
  * @on_request: an opening handshake is in order: 0 accepts it, an HTTP status
  *	from 300 to 599 refuses it, or sends the peer elsewhere; see
- *	pulse_ws_http_field(); default: accept
+ *	pulse_ws_http_field(), and ws_defer.h for what is decided later;
+ *	default: accept
  * @on_open: a connection is open
  * @on_message: a whole message; @data lasts until the handler returns
  * @on_ping: a ping came; it was answered already
@@ -106,7 +107,8 @@ enum pulse_ws_chunk {
  *	-ECONNREFUSED, with the @status of the answer where there was one;
  *	-EKEYREJECTED the server's certificate is not believed;
  *	-ETIMEDOUT, -EHOSTUNREACH and the like; -EPROTO the answer is against
- *	the rules; -ECONNRESET; -ESHUTDOWN; -ENOMEM
+ *	the rules; -ECONNRESET; -ESHUTDOWN; -ENOMEM. Likewise one whose
+ *	handshake was put off, pulse_ws_defer()
  * @on_chunk: instead of @on_message: messages as they come, of any length up to
  *	max_message_bytes, in pieces; @piece is of enum pulse_ws_chunk. Text
  *	was UTF-8 so far, and may be cut within a character; where the rest is

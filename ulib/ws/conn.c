@@ -294,10 +294,14 @@ static void timer_fired(struct pulse_poller *poller,
 	case PULSE__WS_HEAD:
 		if (!passed(conn, conn->heard_tick, cfg->handshake_ticks))
 			break;
-		if (conn->dial)
+		if (conn->client) {
 			pulse__ws_dial_fail(conn, -ETIMEDOUT);
-		else
+		} else if (pulse__ws_is_deferred(conn)) {
+			pulse__ws_defer_over(conn, -ETIMEDOUT, 503);
+			pulse__ws_refuse(conn, 503);
+		} else {
 			pulse__ws_doom(conn, PULSE_WS_END_REFUSED);
+		}
 		break;
 	default:
 		if (!passed(conn, conn->heard_tick, cfg->close_ticks))
@@ -362,6 +366,7 @@ void pulse__ws_end(struct pulse_ws_conn *conn, int end)
 	conn->heard_tick = pulse__ws_tick(conn->loop);
 	pulse__ws_arm(conn);
 	call_close(conn);
+	pulse__ws_defer_over(conn, -ECONNRESET, 0);
 }
 
 void pulse__ws_fail(struct pulse_ws_conn *conn, int code, const char *why)
@@ -418,6 +423,7 @@ void pulse__ws_conn_drain(struct pulse_ws_conn *conn)
 			pulse__ws_dial_fail(conn, -ESHUTDOWN);
 			break;
 		}
+		pulse__ws_defer_over(conn, -ESHUTDOWN, 503);
 		pulse__ws_refuse(conn, 503);
 		pulse__ws_mark_dirty(conn);
 		break;
@@ -480,7 +486,10 @@ void pulse__ws_bury(struct pulse_ws_conn *conn)
 		pulse__ws_held_free(conn);
 	}
 	call_close(conn);
-	if (unlikely(conn->dial))
+	if (!conn->client)
+		pulse__ws_defer_over(conn, loop->cut ? -ESHUTDOWN : -ECONNRESET,
+				     0);
+	else if (conn->dial)
 		pulse__ws_dial_over(conn);
 	if (unlikely(conn->more) && conn->more->link)
 		pulse__ws_link_down(conn);
@@ -554,7 +563,7 @@ void pulse__ws_event(struct pulse_transport *t, uint32_t events, void *arg)
 		pulse__ws_read_ordinary(conn);
 		return;
 	}
-	if (unlikely(conn->dial)) {
+	if (unlikely(conn->client) && conn->dial) {
 		if (events & PULSE_TRANSPORT_OPEN)
 			pulse__ws_dialed(conn);
 		else if (events & PULSE_TRANSPORT_ERROR)

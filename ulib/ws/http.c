@@ -8,7 +8,6 @@
 #include <strings.h>
 
 #define NAME_MAX_BYTES	256
-#define REPLY_MAX	8192	/* fields of the program's, all together */
 
 static const char *words(int status)
 {
@@ -87,15 +86,21 @@ static int answer(struct pulse_ws_conn *conn, int status, const char *type,
 	return err;
 }
 
+void pulse__ws_refuse_with(struct pulse_ws_conn *conn, int status,
+			   const char *text, size_t len)
+{
+	if (answer(conn, status, "text/plain", text, len))
+		pulse__ws_doom(conn, conn->end);
+	else
+		pulse__ws_end(conn, PULSE_WS_END_REFUSED);
+}
+
 void pulse__ws_refuse(struct pulse_ws_conn *conn, int status)
 {
 	char body[64];
 	int n = snprintf(body, sizeof(body), "%d %s\n", status, words(status));
 
-	if (answer(conn, status, "text/plain", body, (size_t)n))
-		pulse__ws_doom(conn, conn->end);
-	else
-		pulse__ws_end(conn, PULSE_WS_END_REFUSED);
+	pulse__ws_refuse_with(conn, status, body, (size_t)n);
 }
 
 void pulse__ws_plain(struct pulse_ws_conn *conn,
@@ -170,11 +175,32 @@ static const char *field_wrong(const char *name, const char *value)
 	return NULL;
 }
 
+bool pulse__ws_field_ok(const char *name, const char *value)
+{
+	const char *wrong = field_wrong(name, value);
+
+	if (wrong)
+		pulse_log(PULSE_LOG_WARN, "ws: header field %s refused: %s",
+			  pulse__ws_head_name_ok(name) ? name : "", wrong);
+	return !wrong;
+}
+
+char *pulse__ws_reply_grow(struct pulse__ws_head *head, size_t len)
+{
+	char *reply = pulse__realloc(head->reply, head->reply_len + len + 1);
+
+	if (!reply)
+		return NULL;
+	head->reply = reply;
+	reply += head->reply_len;
+	head->reply_len += (uint32_t)len;
+	return reply;
+}
+
 int pulse_ws_http_field(struct pulse_ws_conn *conn, const char *name,
 			const char *value)
 {
 	struct pulse__ws_head *head;
-	const char *wrong;
 	size_t len;
 	char *reply;
 
@@ -182,22 +208,16 @@ int pulse_ws_http_field(struct pulse_ws_conn *conn, const char *name,
 	    conn->client || pulse__ws_state(conn) != PULSE__WS_HEAD ||
 	    conn->doomed || !conn->head || !conn->head->done)
 		return -EINVAL;
-	wrong = field_wrong(name, value);
-	if (wrong) {
-		pulse_log(PULSE_LOG_WARN, "ws: header field %s refused: %s",
-			  pulse__ws_head_name_ok(name) ? name : "", wrong);
+	if (!pulse__ws_field_ok(name, value))
 		return -EINVAL;
-	}
 	head = conn->head;
 	len = strlen(name) + strlen(value) + 4;		/* ": ", CR, LF */
-	if (len > REPLY_MAX - head->reply_len)
+	if (len > PULSE__WS_REPLY_MAX - head->reply_len)
 		return -EMSGSIZE;
-	reply = pulse__realloc(head->reply, head->reply_len + len + 1);
+	reply = pulse__ws_reply_grow(head, len);
 	if (!reply)
 		return -ENOMEM;
-	snprintf(reply + head->reply_len, len + 1, "%s: %s\r\n", name, value);
-	head->reply = reply;
-	head->reply_len += (uint32_t)len;
+	snprintf(reply, len + 1, "%s: %s\r\n", name, value);
 	return 0;
 }
 

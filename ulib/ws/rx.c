@@ -390,6 +390,10 @@ static size_t request_head(struct pulse_ws_conn *conn, const uint8_t *p,
 {
 	int64_t used;
 
+	if (unlikely(conn->head && conn->head->done)) {
+		conn->stop |= PULSE__WS_STOP_VERDICT;
+		return 0;
+	}
 	if (!conn->head) {
 		conn->head = pulse__malloc(sizeof(*conn->head));
 		if (!conn->head) {

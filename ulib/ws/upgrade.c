@@ -283,6 +283,13 @@ bool pulse__ws_opened(struct pulse_ws_conn *conn,
 	return true;
 }
 
+static int open_it(struct pulse_ws_conn *conn,
+		   const struct pulse__ws_agreed *agreed)
+{
+	return say_yes(conn, agreed) || !pulse__ws_opened(conn, agreed) ?
+	       -ENOMEM : 0;
+}
+
 void pulse__ws_upgrade(struct pulse_ws_conn *conn)
 {
 	struct pulse__ws_head *head = conn->head;
@@ -310,9 +317,20 @@ void pulse__ws_upgrade(struct pulse_ws_conn *conn)
 		status = ask(conn, &request);
 	if (!status && unlikely(conn->loop->cfg->hook))
 		keep_trace(conn);
-	if (status)
+	if (status) {
+		pulse__ws_defer_over(conn, -ECONNREFUSED, status);
 		pulse__ws_refuse(conn, status);
-	else if (!conn->doomed &&
-		 (say_yes(conn, &agreed) || !pulse__ws_opened(conn, &agreed)))
+	} else if (!conn->doomed && !pulse__ws_is_deferred(conn) &&
+		   open_it(conn, &agreed)) {
 		pulse__ws_doom(conn, conn->end);
+	}
+}
+
+int pulse__ws_upgrade_go(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_agreed agreed = { 0 };
+
+	/* As it did before, from the same words. */
+	(void)agree(conn->loop->cfg, conn->head, &agreed);
+	return open_it(conn, &agreed);
 }

@@ -13,7 +13,8 @@
  *	their size; msg.c these
  *	tx.c      from messages to the transport; the send API; tx_ref.c from
  *	where they lie
- *	upgrade.c the opening handshake; http.c plain answers; offer.c the words
+ *	upgrade.c the opening handshake, defer.c what is decided later; http.c
+ *	plain answers; offer.c the words
  *	of permessage-deflate, deflate.c its streams
  *	strand.c  handlers on a pool, in order
  *	inbox.c   what other threads ask of a connection, in order
@@ -275,6 +276,7 @@ enum pulse__ws_stop {
 	PULSE__WS_STOP_STRAND = 2,	/* the pool is behind */
 	PULSE__WS_STOP_DRAIN = 4,	/* the strand is to become empty */
 	PULSE__WS_STOP_USER = 8,	/* pulse_ws_pause() */
+	PULSE__WS_STOP_VERDICT = 16,	/* the handshake is undecided: defer.c */
 };
 
 /* Bytes that were received while they could not be handled. */
@@ -388,7 +390,10 @@ struct pulse_ws_conn {
 	struct pulse__ws_stash *stash;
 	struct pulse__ws_head *head;	/* state HEAD */
 	struct pulse__ws_strand *strand;
-	struct pulse__ws_dial *dial;	/* a client's that is not open yet */
+	union {
+		struct pulse__ws_dial *dial;	/* a client's that is not open yet */
+		uintptr_t verdict;	/* a server's: defer.c; any thread */
+	};
 	struct pulse__ws_pmd *pmd;	/* NULL: no compression was agreed on */
 	union {
 		uint32_t born_tick;	/* until close_code is set: when it came in */
@@ -697,6 +702,17 @@ unsigned int pulse__ws_subprotocol(const struct pulse__ws_cfg *cfg,
 				   const char *name, size_t len);
 /* The head is complete: open, answer or refuse. */
 void pulse__ws_upgrade(struct pulse_ws_conn *conn);
+/* Nothing is against it: 101, and open; -ENOMEM. */
+int pulse__ws_upgrade_go(struct pulse_ws_conn *conn);
+
+/* defer.c; on the loop */
+/* It is to be decided, or to be done as was decided. */
+bool pulse__ws_is_deferred(const struct pulse_ws_conn *conn);
+/*
+ * Nothing comes of it: later decisions are told @err, and on_fail, with @status.
+ * For any connection, before it leaves the state HEAD without being open.
+ */
+void pulse__ws_defer_over(struct pulse_ws_conn *conn, int err, int status);
 
 struct pulse__ws_fit;
 
@@ -710,6 +726,15 @@ struct pulse_ws_request {
 /* http.c */
 /* An answer with the status's own words, then the end. */
 void pulse__ws_refuse(struct pulse_ws_conn *conn, int status);
+/* ... with a text of the program's. */
+void pulse__ws_refuse_with(struct pulse_ws_conn *conn, int status,
+			   const char *text, size_t len);
+/* All fields that are added to an answer at once, in bytes. */
+#define PULSE__WS_REPLY_MAX	8192
+/* May it be added to an answer? The log says why not. */
+bool pulse__ws_field_ok(const char *name, const char *value);
+/* Room for so many bytes more of lines that the answer has besides, or NULL. */
+char *pulse__ws_reply_grow(struct pulse__ws_head *head, size_t len);
 /* The end of an answer's head: what pulse_ws_http_field() has added. */
 int pulse__ws_end_head(struct pulse_ws_conn *conn);
 /* A request without an upgrade. */
