@@ -280,7 +280,8 @@ int pulse_poller_run(struct pulse_poller *p)
 			return worker;
 		}
 	}
-	while (!__atomic_exchange_n(&p->stop, 0, __ATOMIC_ACQUIRE))
+	while (likely(!READ_ONCE(p->stop)) ||
+	       !__atomic_exchange_n(&p->stop, 0, __ATOMIC_ACQUIRE))
 		turn(p, PULSE_FOREVER);
 	if (worker >= 0)
 		pulse_worker_unregister(p->ctx, worker);

@@ -128,7 +128,7 @@ int pulse_poller_destroy(struct pulse_poller *p)
 	for (uint32_t i = 0; i < p->nr_chunks; i++)
 		pulse__free(p->chunks[i]);
 	pulse__free(p->chunks);
-	pulse__free(p->buffer);
+	pulse__free(p->buffer_mem);
 	p->magic = PULSE__MAGIC_DEAD;
 	pulse__free(p);
 	return 0;

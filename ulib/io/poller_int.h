@@ -101,7 +101,8 @@ struct pulse_poller {
 	int64_t spin_ns;
 	struct pulse_poller_hook *hooks;
 	struct pulse__poller_worker *worker;	/* worker.c; NULL: nobody's */
-	void *buffer;
+	void *buffer;			/* within buffer_mem, a line's beginning */
+	void *buffer_mem;
 	size_t buffer_bytes;
 	uint32_t max_events;
 	uint32_t fork_gen;
@@ -199,8 +200,12 @@ pulse__poller_slot(const struct pulse_poller *p, uint64_t token)
 /* As pulse_poller_buffer(). */
 static inline void *pulse__poller_buffer(struct pulse_poller *p, size_t *bytes)
 {
-	if (unlikely(!p->buffer))
-		p->buffer = pulse__malloc(p->buffer_bytes);
+	if (unlikely(!p->buffer)) {
+		p->buffer_mem = pulse__malloc(p->buffer_bytes + PULSE_CACHE_PAIR - 1);
+		if (p->buffer_mem)
+			p->buffer = (uint8_t *)p->buffer_mem +
+				    -(uintptr_t)p->buffer_mem % PULSE_CACHE_PAIR;
+	}
 	*bytes = p->buffer_bytes;
 	return p->buffer;
 }

@@ -23,6 +23,12 @@
 #define COMPLETIONS	4096
 #define FIRST_BUFS	16
 #define BGID		0
+/*
+ * Buffers lie so far apart, besides: where they began with the same bits of their
+ * addresses, the beginnings, which is all that short messages use, would share a
+ * few sets of the caches.
+ */
+#define BUF_STEP	(4096 + 5 * 64)
 
 /* user_data of a poll: tag 3, arming 8, slot 24, generation 29 */
 #define SLOT_BITS	24
@@ -99,7 +105,7 @@ void pulse__uring_flush(struct pulse__uring *u)
 
 static void give(struct pulse__uring *u, int bid)
 {
-	io_uring_buf_ring_add(u->bufs, u->mem + (size_t)bid * u->buf_bytes,
+	io_uring_buf_ring_add(u->bufs, pulse__uring_buf(u, bid),
 			      (unsigned int)u->buf_bytes, (unsigned short)bid,
 			      io_uring_buf_ring_mask(PULSE__URING_BUFS), 0);
 	io_uring_buf_ring_advance(u->bufs, 1);
@@ -126,7 +132,7 @@ void pulse__uring_more_bufs(struct pulse__uring *u)
 static int bufs_make(struct pulse__uring *u)
 {
 	size_t ring_bytes = PULSE__URING_BUFS * sizeof(struct io_uring_buf);
-	size_t bytes = PULSE__URING_BUFS * u->buf_bytes;
+	size_t bytes = PULSE__URING_BUFS * u->buf_stride;
 
 	u->bufs = mmap(NULL, ring_bytes, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -153,7 +159,7 @@ static void bufs_free(struct pulse__uring *u)
 		munmap(u->bufs, PULSE__URING_BUFS * sizeof(struct io_uring_buf));
 	pulse__free(u->outbox);
 	if (u->mem)
-		munmap(u->mem, PULSE__URING_BUFS * u->buf_bytes);
+		munmap(u->mem, PULSE__URING_BUFS * u->buf_stride);
 }
 
 /* ---- the ring ------------------------------------------------------------- */
@@ -383,6 +389,7 @@ static int uring_open(struct pulse_poller *p)
 	if (!u)
 		return -ENOMEM;
 	u->buf_bytes = p->buffer_bytes;
+	u->buf_stride = u->buf_bytes + BUF_STEP;
 	u->stale = true;
 	u->batch = 1;
 	pulse__list_init(&u->streams);

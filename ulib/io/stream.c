@@ -41,11 +41,6 @@ static struct stream *to_stream(struct pulse_transport *t)
 	return container_of(t, struct stream, t);
 }
 
-static bool retry(ssize_t n)
-{
-	return n < 0 && errno == EINTR;
-}
-
 /* What the functions below do but in the usual case. */
 static PULSE__NOINLINE ssize_t send_any(struct pulse_transport *t,
 					const struct iovec *iov, int nr)
@@ -57,9 +52,9 @@ static PULSE__NOINLINE ssize_t send_any(struct pulse_transport *t,
 		n = nr == 1 ?
 		    pulse__sys_send(fd, iov->iov_base, iov->iov_len) :
 		    pulse__sys_sendmsg(fd, iov, nr);
-	} while (unlikely(retry(n)));
+	} while (unlikely(n == -EINTR));
 	if (n < 0)
-		return -errno;
+		return n;
 	t->tx_bytes += (uint64_t)n;
 	return n;
 }
@@ -72,10 +67,10 @@ static ssize_t stream_recv(struct pulse_transport *t, const struct iovec *iov,
 
 	do {
 		n = nr == 1 ? pulse__sys_recv(fd, iov->iov_base, iov->iov_len) :
-		    readv(fd, iov, nr);
-	} while (unlikely(retry(n)));
+		    pulse__sys_result(readv(fd, iov, nr));
+	} while (unlikely(n == -EINTR));
 	if (n < 0)
-		return -errno;
+		return n;
 	t->rx_bytes += (uint64_t)n;
 	return n;
 }
@@ -100,7 +95,7 @@ static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
 		return send_any(t, iov, nr);
 	n = pulse__sys_send(to_stream(t)->fd, iov->iov_base, iov->iov_len);
 	if (unlikely(n < 0))
-		return errno == EINTR ? send_any(t, iov, nr) : -errno;
+		return n == -EINTR ? send_any(t, iov, nr) : n;
 	t->tx_bytes += (uint64_t)n;
 	return n;
 }
@@ -115,7 +110,7 @@ static ssize_t stream_view(struct pulse_transport *t, void **data)
 	*data = p->buffer;
 	n = pulse__sys_recv(to_stream(t)->fd, p->buffer, p->buffer_bytes);
 	if (unlikely(n < 0))
-		return errno == EINTR ? view_any(t, data) : -errno;
+		return n == -EINTR ? view_any(t, data) : n;
 	t->rx_bytes += (uint64_t)n;
 	return n;
 }

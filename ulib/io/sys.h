@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 
+#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -23,27 +24,60 @@
 #define PULSE__SYS_PLAIN 1
 #endif
 
-/* Into one piece of memory, from a socket that does not block; sets errno. */
+#ifndef PULSE__SYS_PLAIN
+/*
+ * The result, or a negative errno. The kernel's convention, where it is known: the
+ * C library's syscall() moves every argument to another register and looks for an
+ * error to be put into errno.
+ */
+static inline long pulse__sys_call(long nr, long a, long b, long c, long d, long e,
+				   long f)
+{
+#ifdef __x86_64__
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile ("syscall" : "=a"(ret)
+			  : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			  : "rcx", "r11", "memory");
+	return ret;
+#else
+	long ret = syscall(nr, a, b, c, d, e, f);
+
+	return ret < 0 ? -errno : ret;
+#endif
+}
+#endif
+
+static inline ssize_t pulse__sys_result(ssize_t n)
+{
+	return unlikely(n < 0) ? -errno : n;
+}
+
+/* Into one piece of memory, from a socket that does not block; or -errno. */
 static inline ssize_t pulse__sys_recv(int fd, void *buf, size_t bytes)
 {
 #ifdef PULSE__SYS_PLAIN
-	return recv(fd, buf, bytes, 0);
+	return pulse__sys_result(recv(fd, buf, bytes, 0));
 #else
-	return syscall(SYS_recvfrom, fd, buf, bytes, 0, NULL, NULL);
+	return pulse__sys_call(SYS_recvfrom, fd, (long)buf, (long)bytes, 0, 0, 0);
 #endif
 }
 
-/* One piece of memory; no SIGPIPE. */
+/* One piece of memory; no SIGPIPE. Or -errno. */
 static inline ssize_t pulse__sys_send(int fd, const void *buf, size_t bytes)
 {
 #ifdef PULSE__SYS_PLAIN
-	return send(fd, buf, bytes, MSG_NOSIGNAL);
+	return pulse__sys_result(send(fd, buf, bytes, MSG_NOSIGNAL));
 #else
-	return syscall(SYS_sendto, fd, buf, bytes, MSG_NOSIGNAL, NULL, 0);
+	return pulse__sys_call(SYS_sendto, fd, (long)buf, (long)bytes, MSG_NOSIGNAL,
+			       0, 0);
 #endif
 }
 
-/* Several pieces; no SIGPIPE. */
+/* Several pieces; no SIGPIPE. Or -errno. */
 static inline ssize_t pulse__sys_sendmsg(int fd, const struct iovec *iov, int nr)
 {
 	struct msghdr msg = {
@@ -51,20 +85,21 @@ static inline ssize_t pulse__sys_sendmsg(int fd, const struct iovec *iov, int nr
 	};
 
 #ifdef PULSE__SYS_PLAIN
-	return sendmsg(fd, &msg, MSG_NOSIGNAL);
+	return pulse__sys_result(sendmsg(fd, &msg, MSG_NOSIGNAL));
 #else
-	return syscall(SYS_sendmsg, fd, &msg, MSG_NOSIGNAL);
+	return pulse__sys_call(SYS_sendmsg, fd, (long)&msg, MSG_NOSIGNAL, 0, 0, 0);
 #endif
 }
 
-/* epoll_wait(); for a thread that nobody can cancel. */
+/* epoll_wait(); for a thread that nobody can cancel. Or -errno. */
 static inline int pulse__sys_epoll_wait(int epfd, struct epoll_event *events,
 					int max, int timeout_ms)
 {
 #if defined(PULSE__SYS_PLAIN) || !defined(SYS_epoll_wait)
-	return epoll_wait(epfd, events, max, timeout_ms);
+	return (int)pulse__sys_result(epoll_wait(epfd, events, max, timeout_ms));
 #else
-	return (int)syscall(SYS_epoll_wait, epfd, events, max, timeout_ms);
+	return (int)pulse__sys_call(SYS_epoll_wait, epfd, (long)events, max,
+				    timeout_ms, 0, 0);
 #endif
 }
 

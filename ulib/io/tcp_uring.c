@@ -232,7 +232,7 @@ static bool received(struct pulse_poller *p, struct pulse__uring_stream *s,
 		s->receiving = false;
 	if (!s->closed) {
 		if (likely(res > 0)) {
-			uint8_t *at = u->mem + (size_t)u->lent * u->buf_bytes;
+			uint8_t *at = pulse__uring_buf(u, u->lent);
 
 			if (unlikely(s->spill)) {
 				pulse__uring_put_aside(s, at, (size_t)res);
@@ -309,9 +309,8 @@ void pulse__uring_keep(struct pulse_poller *p, uint64_t data, int res,
 		if (s->closed)
 			break;
 		if (res > 0)
-			pulse__uring_put_aside(s, pulse__uring_of(p)->mem +
-				(size_t)(flags >> IORING_CQE_BUFFER_SHIFT) *
-				pulse__uring_of(p)->buf_bytes, (size_t)res);
+			pulse__uring_put_aside(s, pulse__uring_buf(pulse__uring_of(p),
+				(int)(flags >> IORING_CQE_BUFFER_SHIFT)), (size_t)res);
 		else if (!res)
 			s->eof = true;
 		else if (res != -ECANCELED && res != -ENOBUFS && res != -EINTR)

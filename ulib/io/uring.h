@@ -58,7 +58,7 @@ struct pulse__uring {
 	uint64_t wake_count;
 	struct io_uring_buf_ring *bufs;
 	uint8_t *mem;
-	size_t buf_bytes;
+	size_t buf_bytes, buf_stride;
 	uint32_t nr_bufs;	/* given to the ring so far */
 	int lent;		/* buffer that a handler may still look at, or -1 */
 	void *lent_spill;	/* likewise, of what was put aside */
@@ -92,6 +92,11 @@ void pulse__uring_retire(struct pulse_poller *p);
 void pulse__uring_recycle(struct pulse__uring *u, int bid);
 /* A receive found no buffer: have more of them. */
 void pulse__uring_more_bufs(struct pulse__uring *u);
+
+static inline uint8_t *pulse__uring_buf(const struct pulse__uring *u, int bid)
+{
+	return u->mem + (size_t)bid * u->buf_stride;
+}
 
 static inline struct pulse__uring *pulse__uring_of(struct pulse_poller *p)
 {

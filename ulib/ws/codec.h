@@ -95,8 +95,9 @@ static inline bool pulse__ws_mask_short(uint8_t *p, size_t n, uint32_t key)
 		pulse__ws_quad a = pulse__ws_load128(p) ^ key;
 		pulse__ws_quad z = pulse__ws_load128(p + n - 16) ^ end;
 
-		pulse__ws_store128(p, a);
+		/* In this order, for what reads the beginning: see below. */
 		pulse__ws_store128(p + n - 16, z);
+		pulse__ws_store128(p, a);
 	} else {
 		uint64_t k = (uint64_t)key << 32 | key;
 		uint64_t e = (uint64_t)end << 32 | end;
@@ -122,11 +123,33 @@ static inline bool pulse__ws_ascii_short(const uint8_t *p, size_t n)
 	return !(seen & 0x8080808080808080ULL);
 }
 
-/* Copies short pieces without a call; larger ones are memcpy()'s. */
+/*
+ * Copies short pieces without a call; larger ones are memcpy()'s. Most have just been
+ * written by pulse__ws_mask_short(), and a read that needs two writes which are
+ * still under way waits for both, which is longer than all the rest: so each takes
+ * what one of them wrote last, as far as the length allows.
+ */
 static inline void pulse__ws_copy_short(uint8_t *to, const uint8_t *from,
 					size_t n)
 {
-	if (likely(n - 16 <= 16)) {
+	if (likely(n - 20 <= 12)) {
+		pulse__ws_quad a = pulse__ws_load128(from);
+
+		if (likely(n >= 24)) {
+			uint64_t y = pulse__ws_load64(from + 16);
+			uint64_t z = pulse__ws_load64(from + n - 8);
+
+			pulse__ws_store64(to + 16, y);
+			pulse__ws_store64(to + n - 8, z);
+		} else {
+			uint32_t y = pulse__ws_key(from + 16);
+			uint32_t z = pulse__ws_key(from + n - 4);
+
+			memcpy(to + 16, &y, sizeof(y));
+			memcpy(to + n - 4, &z, sizeof(z));
+		}
+		pulse__ws_store128(to, a);
+	} else if (n - 16 <= 4) {
 		pulse__ws_quad a = pulse__ws_load128(from);
 		pulse__ws_quad z = pulse__ws_load128(from + n - 16);
 

@@ -123,11 +123,23 @@ static TARGET bool lookup_utf8(uint32_t *state, const uint8_t *p, size_t n)
 	return pulse__ws_codec_word.utf8(state, p, (size_t)(end - p));
 }
 
+/* From so many bytes on it pays to come to a vector's beginning first. */
+#define PEEL_FROM	1024
+
 static TARGET void lookup_mask(uint8_t *p, size_t n, uint32_t key)
 {
 	if (n >= 2 * VECTOR) {
-		const V wide = v_all_32(key);
+		V wide;
 
+		if (n >= PEEL_FROM) {	/* lines are written whole */
+			size_t head = -(uintptr_t)p % VECTOR;
+
+			pulse__ws_codec_word.mask(p, head, key);
+			key = pulse__ws_key_after(key, head);
+			p += head;
+			n -= head;
+		}
+		wide = v_all_32(key);
 		for (; n >= 4 * VECTOR; p += 4 * VECTOR, n -= 4 * VECTOR) {
 			v_store(p, v_xor(v_load(p), wide));
 			v_store(p + VECTOR, v_xor(v_load(p + VECTOR), wide));

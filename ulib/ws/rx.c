@@ -221,8 +221,9 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n,
 
 		conn->left = 0;
 		conn->in_frame = false;
-		/* Of its header at least so much has come in this read, too. */
-		if (take >= PULSE__WS_REF && loop->view_conn == conn && n0 >= 10) {
+		/* The answer's header needs room that has come in this read, too. */
+		if (take >= PULSE__WS_REF && loop->view_conn == conn &&
+		    n0 >= (take < 65536 ? 4 : 10)) {
 			loop->view_msg = p;
 			loop->view_len = take;
 		}
