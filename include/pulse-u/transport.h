@@ -108,8 +108,8 @@ typedef void (*pulse_transport_fn)(struct pulse_transport *transport,
  * @name: "tcp"
  * @features: enum pulse_transport_feature
  * @send: take bytes from up to 64 pieces, in their order. How many were taken,
- *	at least 1; -EAGAIN none now (ask for PULSE_TRANSPORT_WRITE);
- *	-EINPROGRESS all are taken, but the memory is in use until
+ *	at least 1; -EAGAIN none now, also for want of memory in the system (ask
+ *	for PULSE_TRANSPORT_WRITE); -EINPROGRESS all are taken, but the memory is in use until
  *	PULSE_TRANSPORT_SENT, and there is no other send until then; -EPIPE;
  *	-ECONNRESET and others: broken
  * @recv: put bytes into up to 64 pieces. How many; 0 the peer's end; -EAGAIN;

@@ -59,7 +59,7 @@ static PULSE__NOINLINE ssize_t send_any(struct pulse_transport *t,
 		    pulse__sys_sendmsg(fd, iov, nr);
 	} while (unlikely(retry(n)));
 	if (n < 0)
-		return -errno;
+		return pulse__sys_send_error(errno);
 	t->tx_bytes += (uint64_t)n;
 	return n;
 }
@@ -100,7 +100,8 @@ static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
 		return send_any(t, iov, nr);
 	n = pulse__sys_send(to_stream(t)->fd, iov->iov_base, iov->iov_len);
 	if (unlikely(n < 0))
-		return errno == EINTR ? send_any(t, iov, nr) : -errno;
+		return errno == EINTR ? send_any(t, iov, nr) :
+		       pulse__sys_send_error(errno);
 	t->tx_bytes += (uint64_t)n;
 	return n;
 }
