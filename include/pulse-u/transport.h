@@ -375,7 +375,8 @@ PULSE_API int pulse_transport_stats(const struct pulse_transport *transport,
  * @address: where
  * @deadline_ns: give up then, absolute CLOCK_MONOTONIC; default: 30 s from now
  * @nodelay: enum pulse_switch: send small pieces at once; default on
- * @keepalive_s: probe a silent peer after so many seconds; default 0: never
+ * @keepalive_s: probe a silent peer after so many seconds, 32767 at most; default
+ *	0: never
  * @tls: for "tls:"; default NULL: a client that believes the system's
  *	authorities
  * @server_name: for "tls:", whom the peer must prove to be, a host's name or an
@@ -442,7 +443,8 @@ typedef void (*pulse_accept_fn)(struct pulse_listener *listener,
  * @reuse_port: enum pulse_switch: share the port with other listeners of this
  *	user; the system deals connections out to them; default off
  * @nodelay: enum pulse_switch: send small pieces at once; default on
- * @keepalive_s: probe a silent peer after so many seconds; default 0: never
+ * @keepalive_s: probe a silent peer after so many seconds, 32767 at most; default
+ *	0: never
  * @reserved: 0
  * @tls: for "tls:": has a certificate
  * @spin_us: as in struct pulse_connect_opts

@@ -333,7 +333,9 @@ static const struct pulse_transport_ops unix_ops = STREAM_OPS("unix", 0);
 
 void pulse__tcp_tune(int fd, int nodelay, uint32_t keepalive_s)
 {
-	int on = 1, idle = (int)keepalive_s, probes = 3;
+	int on = 1, probes = 3;
+	/* The system takes no more. */
+	int idle = keepalive_s < 32767 ? (int)keepalive_s : 32767;
 	int interval = idle / 3 ? idle / 3 : 1;
 
 	if (nodelay != PULSE_OFF)
