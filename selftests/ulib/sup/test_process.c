@@ -527,17 +527,20 @@ KT_TEST(each_failing_allocation_of_a_start_unwinds)
 		   .kind = PULSE_CHILD_PROCESS, .hang_ms = 100000);
 	char *const argv[] = { "sleep", "1000", NULL };
 	struct pulse_sup *sup = sup_of(5);
-	int failed = 0, fds;
+	int failed[4] = { 0 }, fds;
 
 	prog.argv = argv;
 	KT_EQ(pulse_sup_start(sup), 0);
 	fds = OPEN_FDS();
-	for (int k = 0; k < 2; k++) {
+	/* Twice: what is only allocated once is not passed over but the first time. */
+	for (int k = 0; k < 4; k++) {
+		spec.id = k ? "p2" : "p";
+		prog.id = k > 1 ? "q2" : "q";
 		for (long i = 1; i < 100; i++) {
 			int err;
 
 			pulse__alloc_fail_at(i);
-			err = pulse_sup_start_child(sup, k ? &prog : &spec, NULL);
+			err = pulse_sup_start_child(sup, k & 1 ? &prog : &spec, NULL);
 			if (!pulse__alloc_failed()) {
 				pulse__alloc_fail_at(0);
 				KT_EQ(err, 0);
@@ -546,10 +549,34 @@ KT_TEST(each_failing_allocation_of_a_start_unwinds)
 			KT_CHECKF(err == -ENOMEM || err == -EAGAIN,
 				  "n = %ld: %d", i, err);
 			KT_EQ(OPEN_FDS(), fds + 2 * k);
-			failed++;
+			failed[k]++;
 		}
 	}
-	KT_CHECK(failed > 8);
+	KT_CHECK(failed[0] + failed[1] > 8);
+	KT_CHECK(failed[2] > 5 && failed[3] > 5);
+	KT_EQ(pulse_sup_destroy(sup), 0);
+}
+
+/* The name of its cgroup is copied as well; that there is none is told after it. */
+KT_TEST(each_failing_allocation_of_a_spec_with_a_cgroup_is_told)
+{
+	PULSE_OPTS(pulse_child_spec, spec, .id = "p", .fn = sleeps, .chdir = "/",
+		   .kind = PULSE_CHILD_PROCESS, .cgroup = "/nowhere/at/all");
+	struct pulse_sup *sup = sup_of(5);
+	int err = -ENOMEM;
+	long i = 1;
+
+	KT_EQ(pulse_sup_start(sup), 0);
+	for (; i < 100; i++) {
+		pulse__alloc_fail_at(i);
+		err = pulse_sup_start_child(sup, &spec, NULL);
+		if (!pulse__alloc_failed())
+			break;
+		KT_CHECKF(err == -ENOMEM || err == -EAGAIN, "n = %ld: %d", i, err);
+	}
+	pulse__alloc_fail_at(0);
+	KT_CHECKF(i > 4, "%ld allocations", i - 1);
+	KT_EQ(err, -ENOENT);
 	KT_EQ(pulse_sup_destroy(sup), 0);
 }
 
