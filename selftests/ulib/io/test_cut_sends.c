@@ -109,6 +109,34 @@ static void broken_at_each_byte(const char *address, bool accepts)
 	}
 }
 
+/* U04: without memory for what was not taken, all of it arrives, or its sender is told. */
+KT_TEST(without_memory_for_the_rest_the_sender_is_told)
+{
+	bool failed = true;
+	int broken = 0;
+	long n = 0;
+
+	while (failed && n < 100) {
+		begin_on("127.0.0.1:0", true);
+		KT_CHECK(push(10, 0));		/* what it needs in any case is there */
+		cut_begin((struct cut){ .at = 100, .err = EAGAIN, .times = 1 });
+		pulse__alloc_fail_at(++n);
+		if (!push(300, 0)) {
+			KT_EQ(tx->err, -ENOMEM);
+			KT_CHECK(pulse__alloc_failed());
+			broken++;
+		}
+		failed = pulse__alloc_failed();
+		pulse__alloc_fail_at(0);
+		KT_CHECK(cut_end() > 0);
+		end();
+	}
+	KT_CHECK(!failed);
+	/* Where the loop sends by itself it has to keep the rest. */
+	if (getenv("PULSE_POLLER") && !strcmp(getenv("PULSE_POLLER"), "io_uring"))
+		KT_CHECK(broken > 0);
+}
+
 #define CUT_TESTS(name, address, accepts)				\
 	KT_TEST(name##_taken_a_byte_at_a_time_all_arrives)		\
 	{								\
