@@ -108,8 +108,8 @@ typedef void (*pulse_transport_fn)(struct pulse_transport *transport,
  * @name: "tcp"
  * @features: enum pulse_transport_feature
  * @send: take bytes from up to 64 pieces, in their order. How many were taken,
- *	at least 1; -EAGAIN none now (ask for PULSE_TRANSPORT_WRITE);
- *	-EINPROGRESS all are taken, but the memory is in use until
+ *	at least 1; -EAGAIN none now, also for want of memory in the system (ask
+ *	for PULSE_TRANSPORT_WRITE); -EINPROGRESS all are taken, but the memory is in use until
  *	PULSE_TRANSPORT_SENT, and there is no other send until then; -EPIPE;
  *	-ECONNRESET and others: broken
  * @recv: put bytes into up to 64 pieces. How many; 0 the peer's end; -EAGAIN;
@@ -375,7 +375,8 @@ PULSE_API int pulse_transport_stats(const struct pulse_transport *transport,
  * @address: where
  * @deadline_ns: give up then, absolute CLOCK_MONOTONIC; default: 30 s from now
  * @nodelay: enum pulse_switch: send small pieces at once; default on
- * @keepalive_s: probe a silent peer after so many seconds; default 0: never
+ * @keepalive_s: probe a silent peer after so many seconds, 32767 at most; default
+ *	0: never
  * @tls: for "tls:"; default NULL: a client that believes the system's
  *	authorities
  * @server_name: for "tls:", whom the peer must prove to be, a host's name or an
@@ -442,7 +443,8 @@ typedef void (*pulse_accept_fn)(struct pulse_listener *listener,
  * @reuse_port: enum pulse_switch: share the port with other listeners of this
  *	user; the system deals connections out to them; default off
  * @nodelay: enum pulse_switch: send small pieces at once; default on
- * @keepalive_s: probe a silent peer after so many seconds; default 0: never
+ * @keepalive_s: probe a silent peer after so many seconds, 32767 at most; default
+ *	0: never
  * @reserved: 0
  * @tls: for "tls:": has a certificate
  * @spin_us: as in struct pulse_connect_opts

@@ -8,6 +8,8 @@
 #include "ktap.h"
 #include "plugins.h"
 
+#include "../ulib/all/no_memory.h"
+
 #include <limits.h>
 #include <pthread.h>
 #include <sys/wait.h>
@@ -334,6 +336,88 @@ KT_TEST(threads_run_it_at_once_each_with_its_own_traps)
 	KT_EQ(stats_of(shared).runs, 4 * rounds);
 	KT_EQ(stats_of(shared).traps, 4 * ((rounds + 2) / 3));
 	KT_EQ(pulse_wasm_close(shared), 0);
+}
+
+/* In the middle of a run: another one, and an end. */
+static struct pulse_wasm *deep;
+static int nested, nested_err[8], busy_err;
+
+static void run_again(int level, const char *text, size_t len, void *arg)
+{
+	int i = nested++;
+
+	(void)level;
+	(void)text;
+	(void)len;
+	(void)arg;
+	if (i < (int)ARRAY_SIZE(nested_err))
+		nested_err[i] = run(deep, 1, "x");
+	busy_err = pulse_wasm_close(deep);
+}
+
+KT_TEST(no_more_instances_run_at_once_than_it_may_have)
+{
+	PULSE_OPTS(pulse_wasm_opts, o, .on_log = run_again, .on_reply = on_reply,
+		   .arg = reply);
+
+	NEED_MODULE();
+	o.path = module_path;
+	for (uint32_t max = 1; max <= 3; max++) {
+		o.max_instances = max;
+		KT_REQUIRE(pulse_wasm_open(&o, &deep) == 0);
+		nested = busy_err = 0;
+		KT_EQ(run(deep, 1, "x"), 1);
+		/* The innermost found no more; all that had one ran. */
+		KT_EQ(nested, max);
+		for (uint32_t i = 0; i < max; i++)
+			KT_EQ(nested_err[i], i + 1 == max ? -EAGAIN : 1);
+		KT_EQ(busy_err, -EBUSY);
+		KT_EQ(stats_of(deep).refused, 1);
+		KT_EQ(stats_of(deep).instances, max);
+		KT_EQ(stats_of(deep).runs, max);
+		/* A trap leaves room for another. */
+		for (int i = 0; i < 5; i++)
+			KT_EQ(run(deep, 10, "x"), -EFAULT);
+		nested = 0;
+		KT_EQ(run(deep, 1, "x"), 1);
+		KT_EQ(nested, max);
+		KT_EQ(stats_of(deep).refused, 2);
+		KT_EQ(pulse_wasm_close(deep), 0);
+	}
+	o.max_instances = 4097;
+	KT_EQ(pulse_wasm_open(&o, &deep), -EINVAL);
+}
+
+/* U04 */
+static int life_of_a_module(void)
+{
+	PULSE_OPTS(pulse_wasm_opts, o, .path = module_path, .on_reply = on_reply,
+		   .on_log = on_log, .arg = reply);
+	struct pulse_wasm *w = NULL;
+	int err;
+
+	from_here();
+	err = pulse_wasm_open(&o, &w);
+	if (err) {
+		KT_CHECK(!w);
+		return err;
+	}
+	/* A trap throws away the instance that it was opened with. */
+	KT_EQ(run(w, 10, "x"), -EFAULT);
+	reply_len = 0;
+	err = run(w, 1, "abc");
+	if (err == 1)	/* its answer is told to have gone nowhere */
+		err = reply_len == 4 ? 0 : -ENOMEM;
+	KT_EQ(run(w, 1, "abc"), 1);
+	KT_CHECK(reply_len == 4);
+	KT_EQ(pulse_wasm_close(w), 0);
+	return err;
+}
+
+KT_TEST(each_allocation_of_a_module_may_fail)
+{
+	NEED_MODULE();
+	each_may_fail("a module", life_of_a_module);
 }
 
 KT_TEST(what_is_no_module_is_refused_and_the_fix_told)

@@ -220,6 +220,7 @@ static ssize_t mock_send(struct pulse_transport *t, const struct iovec *iov,
 	struct mock *m = to_mock(t);
 	struct parcel *p, *twin = NULL;
 	size_t total = 0;
+	bool lost;
 	ssize_t n;
 
 	for (int i = 0; i < nr; i++)
@@ -230,15 +231,16 @@ static ssize_t mock_send(struct pulse_transport *t, const struct iovec *iov,
 		return n;
 	if (f)			/* all of it is in flight */
 		n = (ssize_t)total;
+	lost = due(m, PULSE_FAULT_LOSE, m->sends);
+	p = lost ? NULL : pack(iov, nr, (size_t)n);
+	if (!lost && !p)
+		return -ENOMEM;
 	m->sent += (uint64_t)n;
 	t->tx_bytes += (uint64_t)n;
-	if (due(m, PULSE_FAULT_LOSE, m->sends))
+	if (lost)
 		return n;
-	p = pack(iov, nr, (size_t)n);
-	if (p && due(m, PULSE_FAULT_DOUBLE, m->sends))
+	if (due(m, PULSE_FAULT_DOUBLE, m->sends))
 		twin = pack(iov, nr, (size_t)n);
-	if (!p)
-		return -ENOMEM;
 	deliver(m, p);
 	if (twin)
 		deliver(m, twin);

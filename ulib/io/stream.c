@@ -54,7 +54,7 @@ static PULSE__NOINLINE ssize_t send_any(struct pulse_transport *t,
 		    pulse__sys_sendmsg(fd, iov, nr);
 	} while (unlikely(n == -EINTR));
 	if (n < 0)
-		return n;
+		return pulse__sys_send_error((int)-n);
 	t->tx_bytes += (uint64_t)n;
 	return n;
 }
@@ -95,7 +95,8 @@ static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
 		return send_any(t, iov, nr);
 	n = pulse__sys_send(to_stream(t)->fd, iov->iov_base, iov->iov_len);
 	if (unlikely(n < 0))
-		return n == -EINTR ? send_any(t, iov, nr) : n;
+		return n == -EINTR ? send_any(t, iov, nr) :
+		       pulse__sys_send_error((int)-n);
 	t->tx_bytes += (uint64_t)n;
 	return n;
 }
@@ -327,7 +328,9 @@ static const struct pulse_transport_ops unix_ops = STREAM_OPS("unix", 0);
 
 void pulse__tcp_tune(int fd, int nodelay, uint32_t keepalive_s)
 {
-	int on = 1, idle = (int)keepalive_s, probes = 3;
+	int on = 1, probes = 3;
+	/* The system takes no more. */
+	int idle = keepalive_s < 32767 ? (int)keepalive_s : 32767;
 	int interval = idle / 3 ? idle / 3 : 1;
 
 	if (nodelay != PULSE_OFF)

@@ -91,6 +91,15 @@ static inline ssize_t pulse__sys_sendmsg(int fd, const struct iovec *iov, int nr
 #endif
 }
 
+/*
+ * What a transport says for @err of a send. A shortage of the system's memory
+ * passes, as a full socket does.
+ */
+static inline int pulse__sys_send_error(int err)
+{
+	return err == ENOBUFS || err == ENOMEM ? -EAGAIN : -err;
+}
+
 /* epoll_wait(); for a thread that nobody can cancel. Or -errno. */
 static inline int pulse__sys_epoll_wait(int epfd, struct epoll_event *events,
 					int max, int timeout_ms)

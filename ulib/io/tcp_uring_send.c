@@ -8,6 +8,7 @@
  * stream that is closed with a backlog lives on until that is out. Large sends are
  * made at once: there a system call is the smaller cost.
  */
+#include "io/sys.h"
 #include "io/uring_stream.h"
 
 /* Longer sends are not copied but made at once. */
@@ -31,7 +32,7 @@ bool pulse__uring_send_backlog(struct pulse__uring_stream *s)
 		n = send(s->fd, rest->data + rest->at, rest->len - rest->at,
 			 MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN) {
+	if (n < 0 && pulse__sys_send_error(errno) != -EAGAIN) {
 		send_broke(s, -errno);
 		return true;
 	}
@@ -51,7 +52,7 @@ void pulse__uring_send_failed(uint64_t data, int res)
 	size_t done = res > 0 ? (size_t)res : 0, left = s->tx_bytes - done;
 	struct pulse__spill *rest;
 
-	if (res < 0 && res != -EAGAIN) {
+	if (res < 0 && res != -EINTR && pulse__sys_send_error(-res) != -EAGAIN) {
 		send_broke(s, res);
 		return;
 	}
@@ -78,7 +79,7 @@ static ssize_t send_now(struct pulse__uring_stream *s, const struct iovec *iov,
 		n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
+		return pulse__sys_send_error(errno);
 	s->t.tx_bytes += (uint64_t)n;
 	return n;
 }

@@ -12,6 +12,7 @@
  * nothing that was changed; what is missing is counted.
  */
 #include "io/poller_int.h"
+#include "io/sys.h"
 #include "io/udp.h"
 
 #include <endian.h>
@@ -136,7 +137,7 @@ static ssize_t udp_send(struct pulse_transport *t, const struct iovec *iov,
 		n = sendmsg(udp->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return errno == ENOBUFS ? -EAGAIN : -errno;
+		return pulse__sys_send_error(errno);
 	udp->sent++;
 	t->tx_bytes += total;
 	return (ssize_t)total;

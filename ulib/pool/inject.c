@@ -16,14 +16,14 @@ unsigned int pulse__inject_put_locked(struct pulse__inject *q,
 	return n;
 }
 
-bool pulse__inject_get_locked(struct pulse__inject *q, struct pulse__job *job)
+bool pulse__inject_pop_locked(struct pulse__inject *q, struct pulse__job *job)
 {
 	bool got;
 
 	if (!pulse__inject_ready(q))
 		return false;
 	pthread_mutex_lock(&q->lock);
-	got = pulse__inject_get(q, job);
+	got = pulse__inject_pop_n(q, job, 1);
 	pthread_mutex_unlock(&q->lock);
 	return got;
 }

@@ -141,43 +141,14 @@ static inline unsigned int pulse__inject_put(struct pulse__inject *q,
 	return n;
 }
 
-/* The oldest; false: empty, or the oldest is still being put in. */
-static inline bool pulse__inject_get(struct pulse__inject *q,
-				     struct pulse__job *job)
-{
-	uint64_t pos = READ_ONCE(q->dequeue), seen;
-	struct pulse__inject_slot *slot;
-
-	for (;;) {
-		slot = pulse__inject_at(q, pos);
-		/* B: pairs with A in pulse__inject_push */
-		if (pulse__load_acquire(&slot->turn) ==
-		    pulse__mpmc_turn(pos, q->shift) + 1) {
-			if (pulse__cas(&q->dequeue, &pos, pos + 1,
-				       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-				break;
-			cpu_relax();
-			continue;
-		}
-		seen = pos;
-		pos = READ_ONCE(q->dequeue);
-		if (pos == seen)
-			return false;
-	}
-	*job = slot->job;
-	/* C: pairs with D in pulse__inject_push */
-	pulse__store_release(&slot->turn,
-			     pulse__mpmc_turn(pos + q->mask + 1, q->shift));
-	return true;
-}
-
 /*
  * The oldest, up to @nr of those that are in without a gap. A slot that is ready
- * for a position stays so until that position is claimed. How many; 0: as above.
+ * for a position stays so until that position is claimed. How many; 0: empty, or
+ * the oldest is still being put in.
  */
-static inline unsigned int pulse__inject_pop_n(struct pulse__inject *q,
-					       struct pulse__job *jobs,
-					       unsigned int nr)
+static PULSE__INLINE unsigned int pulse__inject_pop_n(struct pulse__inject *q,
+						      struct pulse__job *jobs,
+						      unsigned int nr)
 {
 	uint64_t pos = READ_ONCE(q->dequeue), seen;
 	unsigned int n;
@@ -220,7 +191,7 @@ static inline unsigned int pulse__inject_pop_n(struct pulse__inject *q,
 unsigned int pulse__inject_put_locked(struct pulse__inject *q,
 				      const struct pulse__job *jobs,
 				      unsigned int nr);
-bool pulse__inject_get_locked(struct pulse__inject *q, struct pulse__job *job);
+bool pulse__inject_pop_locked(struct pulse__inject *q, struct pulse__job *job);
 
 /* As pulse__inject_put(). */
 static inline unsigned int pulse__inject_push(struct pulse__inject *q,
@@ -231,12 +202,12 @@ static inline unsigned int pulse__inject_push(struct pulse__inject *q,
 				    pulse__inject_put_locked(q, jobs, nr);
 }
 
-/* As pulse__inject_get(). */
+/* The oldest; false: as 0 of pulse__inject_pop_n(). */
 static inline bool pulse__inject_pop(struct pulse__inject *q,
 				     struct pulse__job *job)
 {
-	return likely(!q->locked) ? pulse__inject_get(q, job) :
-				    pulse__inject_get_locked(q, job);
+	return likely(!q->locked) ? pulse__inject_pop_n(q, job, 1) :
+				    pulse__inject_pop_locked(q, job);
 }
 
 /*

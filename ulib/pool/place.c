@@ -155,11 +155,13 @@ void pulse__place_bind(struct pulse__worker *w)
 	} else if (pool->bind_node && !pulse_topology_default(&topo)) {
 		nr = pulse_topology_node_cpus(topo, w->node->id, NULL, 0);
 		cpus = nr > 0 ? pulse__calloc((size_t)nr, sizeof(*cpus)) : NULL;
-		if (!cpus)
-			return;
-		nr = pulse_topology_node_cpus(topo, w->node->id, cpus, nr);
-		err = pulse_thread_set_current_affinity(cpus, (size_t)nr);
-		pulse__free(cpus);
+		if (cpus) {
+			nr = pulse_topology_node_cpus(topo, w->node->id, cpus, nr);
+			err = pulse_thread_set_current_affinity(cpus, (size_t)nr);
+			pulse__free(cpus);
+		} else if (nr > 0) {
+			err = -ENOMEM;
+		}
 	}
 	/* The cpuset shrank, say. It runs, though not where it should. */
 	if (err)

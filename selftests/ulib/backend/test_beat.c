@@ -32,6 +32,31 @@ static bool spin_for_beats(struct pulse_ctx *ctx, int index, uint64_t more)
 	return spin_until_beats(ctx, index, beats(ctx, index) + more);
 }
 
+/* U04: first of all, for there is one thread that beats, begun once. */
+KT_TEST(without_memory_for_who_beats_it_is_told_and_works_later)
+{
+	struct pulse_backend_info info = { .sz = sizeof(info) };
+	struct pulse_ctx *ctx;
+	bool failed;
+	int i, err;
+
+	KT_REQUIRE(!pulse_ctx_create(NULL, &ctx));
+	KT_EQ(pulse_backend_info(&info), 0);
+	i = pulse_worker_register(ctx, -1, 0);
+	KT_REQUIRE(i >= 0);
+	pulse__alloc_fail_at(1);
+	err = pulse_worker_beat(ctx, i, 1000 * US);
+	failed = pulse__alloc_failed();
+	pulse__alloc_fail_at(0);
+	KT_EQ(err, failed ? -ENOMEM : 0);
+	if (info.kind == PULSE_BACKEND_USER)
+		KT_CHECK(failed);
+	KT_EQ(pulse_worker_beat(ctx, i, 1000 * US), 0);
+	KT_CHECK(spin_for_beats(ctx, i, 2));
+	KT_EQ(pulse_worker_unregister(ctx, i), 0);
+	KT_EQ(pulse_ctx_destroy(ctx), 0);
+}
+
 KT_TEST(a_worker_that_polls_sees_beats_until_it_wants_no_more)
 {
 	struct pulse_worker_state st = { .sz = sizeof(st) };

@@ -306,6 +306,37 @@ KT_TEST(what_is_no_link_is_refused)
 	end_hub();
 }
 
+KT_TEST(each_allocation_of_a_meeting_may_fail)
+{
+	bool failed = true;
+	int met = 0;
+	long n = 0;
+
+	while (failed && n < 100) {
+		PULSE_OPTS(pulse_connect_opts, co, .address = ways[TCP]);
+		int err;
+
+		begin_hub();
+		pulse__alloc_fail_at(++n);
+		err = pulse_link_connect(poller, &co, on_end, &client, &client.t);
+		KT_CHECKF(!err || (err == -ENOMEM && pulse__alloc_failed()),
+			  "allocation %ld: %d", n, err);
+		if (!err) {
+			pulse_transport_watch(client.t, PULSE_TRANSPORT_READ);
+			UNTIL((server.t && client.seen & PULSE_TRANSPORT_OPEN) ||
+			      client.broken || client.eof);
+			/* If the other side was given up, this one hears of it. */
+			if (!server.t && !client.broken && !client.eof)
+				UNTIL(client.broken || client.eof);
+			met += server.t && !client.broken;
+		}
+		failed = pulse__alloc_failed();
+		pulse__alloc_fail_at(0);
+		end_hub();
+	}
+	KT_CHECKF(!failed && n > 4 && met > 0, "%ld allocations, %d met", n - 1, met);
+}
+
 KT_TEST(each_allocation_of_a_move_may_fail)
 {
 	bool failed;

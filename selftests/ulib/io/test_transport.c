@@ -2,7 +2,11 @@
 /* Addresses, listeners and connects; what all carriers do stands in carriers.h. */
 #include "ends.h"
 
+#include "io/stream.h"
+
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -212,6 +216,111 @@ KT_TEST(a_connect_that_nobody_answers_times_out)
 		pulse_transport_close(fill[i], false);
 	KT_EQ(pulse_listener_close(l), 0);
 	KT_EQ(pulse_poller_destroy(deaf), 0);
+	end();
+}
+
+/* The socket of a connection of this process, whoever has it. */
+static int socket_of(struct pulse_transport *t)
+{
+	char mine[PULSE_ADDRESS_MAX], text[PULSE_ADDRESS_MAX];
+
+	KT_EQ(pulse_transport_address(t, false, mine, sizeof(mine)), 0);
+	for (int fd = 3; fd < 1024; fd++)
+		if (!pulse__addr_of(fd, false, text, sizeof(text)) &&
+		    !strcmp(text, mine) && !pulse__addr_of(fd, true, text, sizeof(text)))
+			return fd;
+	return -1;
+}
+
+static int sockopt(struct pulse_transport *t, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	KT_EQ(getsockopt(socket_of(t), level, name, &value, &len), 0);
+	return value;
+}
+
+/* Both sides have what was asked for, and by default small pieces do not wait. */
+KT_TEST(sockets_are_tuned_as_the_options_say)
+{
+	static const struct {
+		int nodelay;
+		uint32_t keepalive_s, idle;
+	} cases[] = {
+		{ 0, 0, 0 }, { PULSE_ON, 0, 0 }, { PULSE_OFF, 0, 0 },
+		{ PULSE_OFF, 1, 1 }, { 0, 77, 77 }, { 0, UINT32_MAX, 32767 },
+	};
+	PULSE_OPTS(pulse_listener_opts, lo, .address = "127.0.0.1:0");
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct end *ends[2] = { &client, &server };
+
+		lo.nodelay = how.nodelay = cases[i].nodelay;
+		lo.keepalive_s = how.keepalive_s = cases[i].keepalive_s;
+		begin_opts(&lo);
+		meet();
+		for (int k = 0; k < 2; k++) {
+			struct pulse_transport *t = ends[k]->t;
+
+			KT_EQ(!!sockopt(t, IPPROTO_TCP, TCP_NODELAY),
+			      cases[i].nodelay != PULSE_OFF);
+			KT_EQ(!!sockopt(t, SOL_SOCKET, SO_KEEPALIVE),
+			      !!cases[i].keepalive_s);
+			if (!cases[i].keepalive_s)
+				continue;
+			KT_EQ(sockopt(t, IPPROTO_TCP, TCP_KEEPIDLE), cases[i].idle);
+			KT_CHECK(sockopt(t, IPPROTO_TCP, TCP_KEEPINTVL) > 0);
+			KT_CHECK(sockopt(t, IPPROTO_TCP, TCP_KEEPINTVL) <=
+				 (int)cases[i].idle);
+		}
+		end();
+	}
+	how.nodelay = 0;
+	how.keepalive_s = 0;
+}
+
+/* So many connections a turn and no more, so that others of the loop have theirs. */
+KT_TEST(a_turn_accepts_no_more_than_its_batch)
+{
+	PULSE_OPTS(pulse_poller_opts, po, .kind = PULSE_POLLER_EPOLL);
+	PULSE_OPTS(pulse_listener_opts, lo, .address = "127.0.0.1:0");
+	PULSE_OPTS(pulse_connect_opts, co, .address = where);
+	struct end ends[10] = { 0 };
+	struct pulse_poller *accepts;
+	struct pulse_listener *l;
+
+	begin("127.0.0.1:0");
+	server.t = (void *)&server;	/* on_accept() closes what comes */
+	for (uint32_t batch = 1; batch <= 4; batch += 3) {
+		int max = 0, turns = 0;
+
+		lo.accept_batch = batch;
+		KT_EQ(pulse_poller_create(&po, &accepts), 0);
+		KT_EQ(pulse_listener_open(accepts, &lo, on_accept, &server, &l), 0);
+		KT_EQ(pulse_listener_address(l, where, sizeof(where)), 0);
+		accepted = 0;
+		memset(ends, 0, sizeof(ends));
+		for (int i = 0; i < 10; i++) {
+			KT_EQ(pulse_transport_connect(poller, &co, on_end, &ends[i],
+						      &ends[i].t), 0);
+			UNTIL(ends[i].seen & PULSE_TRANSPORT_OPEN);
+		}
+		for (; accepted < 10 && turns < 10000; turns++) {
+			int before = accepted;
+
+			pulse_poller_run_once(accepts, pulse_now_ns() +
+					      10 * PULSE__NSEC_PER_MSEC);
+			max = accepted - before > max ? accepted - before : max;
+		}
+		KT_EQ(accepted, 10);
+		KT_EQ(max, batch);
+		for (int i = 0; i < 10; i++)
+			pulse_transport_close(ends[i].t, false);
+		KT_EQ(pulse_listener_close(l), 0);
+		KT_EQ(pulse_poller_destroy(accepts), 0);
+	}
+	server.t = NULL;
 	end();
 }
 

@@ -237,6 +237,52 @@ KT_TEST(from_thread_to_thread_no_connection_is_lost)
 	finish();
 }
 
+/* Has its peer closed it? */
+static bool is_closed(int fd)
+{
+	char c;
+	ssize_t n = recv(fd, &c, 1, MSG_DONTWAIT);
+
+	return !n || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+static int nr_closed(const int *fds, int nr)
+{
+	int n = 0;
+
+	for (int i = 0; i < nr; i++)
+		n += is_closed(fds[i]);
+	return n;
+}
+
+/* U04: one that there is no memory to keep for the next thread is closed. */
+KT_TEST(from_thread_to_thread_without_memory_each_is_taken_or_closed)
+{
+	int fds[8], closed = 0;
+	bool failed = true;
+	long n = 0;
+
+	while (failed && n < 100) {
+		BEGIN(1);
+		turn_elsewhere();
+		for (int i = 0; i < 8; i++) {
+			fds[i] = knock();
+			KT_CHECK(fds[i] >= 0);
+		}
+		turn_elsewhere();
+		pulse__alloc_fail_at(++n);
+		turn_elsewhere();
+		UNTIL(nr_taken + nr_closed(fds, 8) == 8);
+		closed += nr_closed(fds, 8);
+		failed = pulse__alloc_failed();
+		pulse__alloc_fail_at(0);
+		finish();
+		for (int i = 0; i < 8; i++)
+			close(fds[i]);
+	}
+	KT_CHECKF(!failed && closed > 0, "%ld allocations, %d closed", n - 1, closed);
+}
+
 /* Listens and takes nobody, until somebody calls accept(): its backlog is full. */
 static int deaf_listener(char *address, size_t len, int fill[4])
 {

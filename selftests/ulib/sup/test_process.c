@@ -519,6 +519,27 @@ KT_TEST(without_fork_or_descriptors_a_start_fails_and_is_tried_again)
 	KT_EQ(pulse_sup_destroy(sup), 0);
 }
 
+/* In a supervisor of its own each, where nothing is there from the one before. */
+static bool start_fails_at(const struct pulse_child_spec *spec, long n)
+{
+	struct pulse_sup *sup = sup_of(5);
+	bool failed;
+	int fds, err;
+
+	KT_EQ(pulse_sup_start(sup), 0);
+	fds = OPEN_FDS();
+	pulse__alloc_fail_at(n);
+	err = pulse_sup_start_child(sup, spec, NULL);
+	failed = pulse__alloc_failed();
+	pulse__alloc_fail_at(0);
+	KT_CHECKF(failed ? err == -ENOMEM || err == -EAGAIN : !err, "n = %ld: %d",
+		  n, err);
+	if (failed)
+		KT_EQ(OPEN_FDS(), fds);
+	KT_EQ(pulse_sup_destroy(sup), 0);
+	return failed;
+}
+
 KT_TEST(each_failing_allocation_of_a_start_unwinds)
 {
 	PULSE_OPTS(pulse_child_spec, spec, .id = "p", .fn = sleeps,
@@ -526,30 +547,37 @@ KT_TEST(each_failing_allocation_of_a_start_unwinds)
 	PULSE_OPTS(pulse_child_spec, prog, .id = "q", .path = "/bin/sleep",
 		   .kind = PULSE_CHILD_PROCESS, .hang_ms = 100000);
 	char *const argv[] = { "sleep", "1000", NULL };
-	struct pulse_sup *sup = sup_of(5);
-	int failed = 0, fds;
 
 	prog.argv = argv;
-	KT_EQ(pulse_sup_start(sup), 0);
-	fds = OPEN_FDS();
 	for (int k = 0; k < 2; k++) {
-		for (long i = 1; i < 100; i++) {
-			int err;
+		long n = 1;
 
-			pulse__alloc_fail_at(i);
-			err = pulse_sup_start_child(sup, k ? &prog : &spec, NULL);
-			if (!pulse__alloc_failed()) {
-				pulse__alloc_fail_at(0);
-				KT_EQ(err, 0);
-				break;
-			}
-			KT_CHECKF(err == -ENOMEM || err == -EAGAIN,
-				  "n = %ld: %d", i, err);
-			KT_EQ(OPEN_FDS(), fds + 2 * k);
-			failed++;
-		}
+		while (n < 100 && start_fails_at(k ? &prog : &spec, n))
+			n++;
+		KT_CHECKF(n > 8 && n < 100, "%ld allocations", n - 1);
 	}
-	KT_CHECK(failed > 8);
+}
+
+/* The name of its cgroup is copied as well; that there is none is told after it. */
+KT_TEST(each_failing_allocation_of_a_spec_with_a_cgroup_is_told)
+{
+	PULSE_OPTS(pulse_child_spec, spec, .id = "p", .fn = sleeps, .chdir = "/",
+		   .kind = PULSE_CHILD_PROCESS, .cgroup = "/nowhere/at/all");
+	struct pulse_sup *sup = sup_of(5);
+	int err = -ENOMEM;
+	long i = 1;
+
+	KT_EQ(pulse_sup_start(sup), 0);
+	for (; i < 100; i++) {
+		pulse__alloc_fail_at(i);
+		err = pulse_sup_start_child(sup, &spec, NULL);
+		if (!pulse__alloc_failed())
+			break;
+		KT_CHECKF(err == -ENOMEM || err == -EAGAIN, "n = %ld: %d", i, err);
+	}
+	pulse__alloc_fail_at(0);
+	KT_CHECKF(i > 4, "%ld allocations", i - 1);
+	KT_EQ(err, -ENOENT);
 	KT_EQ(pulse_sup_destroy(sup), 0);
 }
 

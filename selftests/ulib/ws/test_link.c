@@ -218,4 +218,38 @@ KT_TEST(a_link_of_nonsense_is_refused)
 	KT_EQ(pulse_ws_server_destroy(client), 0);
 }
 
+/* The backlog of a listener that never accepts is full: no SYN is answered. */
+KT_TEST(an_attempt_that_nobody_answers_ends_at_its_time)
+{
+	struct pulse_ws_server *client = dialler();
+	char url[PULSE_ADDRESS_MAX];
+	PULSE_OPTS(pulse_ws_connect_opts, to, .url = url);
+	PULSE_OPTS(pulse_ws_link_opts, o, .connect = &to, .on_down = on_down,
+		   .wait_min_ms = 1, .wait_max_ms = 1, .attempt_ms = 20);
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int deaf = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fill[8];
+	socklen_t len = sizeof(sin);
+	struct pulse_ws_link *link;
+
+	KT_EQ(bind(deaf, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	KT_EQ(listen(deaf, 1), 0);
+	KT_EQ(getsockname(deaf, (struct sockaddr *)&sin, &len), 0);
+	for (int i = 0; i < 8; i++) {
+		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		(void)connect(fill[i], (struct sockaddr *)&sin, sizeof(sin));
+	}
+	snprintf(url, sizeof(url), "ws://127.0.0.1:%d/", ntohs(sin.sin_port));
+	KT_EQ(pulse_ws_link_open(client, &o, &link), 0);
+	KT_CHECK(EVENTUALLY(count(&seen.downs) >= 2));
+	KT_EQ(seen.err, -ETIMEDOUT);
+	KT_CHECK(stats(link).attempts >= 2);
+	KT_EQ(stats(link).opened, 0);
+	KT_EQ(pulse_ws_link_close(link), 0);
+	for (int i = 0; i < 8; i++)
+		close(fill[i]);
+	close(deaf);
+	KT_EQ(pulse_ws_server_destroy(client), 0);
+}
+
 KT_MAIN()
