@@ -334,16 +334,20 @@ KT_TEST(pages_of_large_buffers_are_kept_for_the_next)
 		   .flags = PULSE_BUFFER_HUGE, .largest_bytes = 4 << 20);
 	struct pulse_buffer *b[4];
 	uint64_t bytes;
+	int node;
 
 	KT_REQUIRE(!pulse_buffer_pool_create(&o, &pool));
-	for (int i = 0; i < 4; i++)
-		b[i] = take(3 << 20);
+	b[0] = take(3 << 20);
+	/* Each node keeps so many, and the thread may move to another. */
+	node = pulse_buffer_node(b[0]);
+	for (int i = 1; i < 4; i++)
+		KT_EQ(pulse_buffer_pool_get(pool, 3 << 20, node, &b[i]), 0);
 	bytes = stats().bytes;
 	for (int i = 0; i < 4; i++)
 		pulse_buffer_put(b[i]);
 	KT_EQ(stats().bytes, bytes / 2);
 	for (int i = 0; i < 2; i++)
-		b[i] = take(3 << 20);
+		KT_EQ(pulse_buffer_pool_get(pool, 3 << 20, node, &b[i]), 0);
 	KT_EQ(stats().bytes, bytes / 2);
 	KT_CHECK(stats().hit_percent > 33 && stats().hit_percent < 34);
 	pulse_buffer_put(b[0]);
