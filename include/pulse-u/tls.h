@@ -35,8 +35,16 @@ struct pulse_transport;
  * @verify: enum pulse_switch: the peer must have a certificate of such an
  *	authority, made out to its name; default: servers must, clients need not
  * @min_version: 12 or 13, for TLS 1.2 or 1.3; default 12
- * @ktls: enum pulse_switch: let the kernel encrypt where it can; default on
+ * @ktls: enum pulse_switch: let the kernel encrypt and decrypt where it can, see
+ *	below; default on
  * @handshake_timeout_ms: for a handshake with a listener; default 10 s
+ *
+ * The kernel does it for TCP sockets of epoll's loops, where it has the module
+ * tls and the cipher (AES-GCM, ChaCha20-Poly1305). What is received it decrypts with
+ * TLS 1.2, and with TLS 1.3 from OpenSSL 3.2 on (Debian 13; not Debian 12), unless
+ * half a record was there already when the keys were agreed on. New keys within a
+ * connection of TLS 1.3, which are rare, only kernels from 6.14 on can take: on
+ * others they end it with -EPROTO or the like.
  */
 struct pulse_tls_opts {
 	size_t sz;
@@ -76,6 +84,7 @@ PULSE_API int pulse_tls_destroy(struct pulse_tls *tls);
 enum pulse_tls_flag {
 	PULSE_TLS_VERIFIED = 1 << 0,	/* the peer's certificate is believed */
 	PULSE_TLS_KERNEL_SENDS = 1 << 1,	/* kTLS encrypts what is sent */
+	PULSE_TLS_KERNEL_RECEIVES = 1 << 2,	/* and decrypts what is received */
 };
 
 /**

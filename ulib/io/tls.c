@@ -8,7 +8,9 @@
  * queue is by-passed: the lower transport gets the bytes themselves.
  *
  * In: a record may hold more than the handler has taken while the socket says
- * nothing any more; a posted task tells it again, as a level does.
+ * nothing any more; a posted task tells it again, as a level does. With kTLS the
+ * session is by-passed once it has given all that it had read ahead, but for
+ * records that are no data (-EIO) and for the end.
  *
  * close() leaves the queue to be sent: the object lingers without its owner
  * until it is empty, for some seconds, or until the loop goes. It is freed when
@@ -55,7 +57,7 @@ struct tls {
 	bool dry;		/* the session has nothing until the lower reads */
 	bool shut, shut_done;
 	bool posted, lingers, closed;
-	bool kernel_sends;
+	bool kernel_sends, kernel_receives;
 };
 
 static struct tls *to_tls(struct pulse_transport *t)
@@ -273,6 +275,7 @@ static bool shaken(struct tls *tls)
 	pulse_poller_timer_cancel(tls->t.poller, &tls->timer);
 	engine(tls)->info(tls->session, &info);
 	tls->kernel_sends = info.flags & PULSE_TLS_KERNEL_SENDS;
+	tls->kernel_receives = info.flags & PULSE_TLS_KERNEL_RECEIVES;
 	return tell(tls, PULSE_TRANSPORT_OPEN);
 }
 
@@ -486,6 +489,19 @@ static ssize_t tls_recv(struct pulse_transport *t, const struct iovec *iov,
 
 	if (tls->connecting || tls->shaking)
 		return -EAGAIN;
+	if (tls->kernel_receives && !tls->err &&
+	    !engine(tls)->pending(tls->session)) {
+		n = pulse_transport_recv(tls->lower, iov, nr);
+		if (n > 0) {
+			tls->dry = false;
+			t->rx_bytes += (uint64_t)n;
+			return n;
+		}
+		if (n == -EBADMSG || n == -EMSGSIZE)
+			n = -EPROTO;
+		if (n && n != -EIO)
+			goto out;
+	}
 	for (int i = 0; i < nr; i++) {
 		size_t at = 0;
 

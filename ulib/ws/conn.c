@@ -554,15 +554,11 @@ void pulse__ws_after(struct pulse_ws_conn *conn)
 		pulse__ws_move(conn);
 }
 
-void pulse__ws_event(struct pulse_transport *t, uint32_t events, void *arg)
+/* Out of the way of the ordinary one, which needs no registers saved. */
+static PULSE__NOINLINE void any_event(struct pulse_transport *t,
+				      uint32_t events,
+				      struct pulse_ws_conn *conn)
 {
-	struct pulse_ws_conn *conn = arg;
-
-	if (likely(events == PULSE_TRANSPORT_READ &&
-		   pulse__ws_is_ordinary(conn) && !conn->expect)) {
-		pulse__ws_read_ordinary(conn);
-		return;
-	}
 	if (unlikely(conn->client) && conn->dial) {
 		if (events & PULSE_TRANSPORT_OPEN)
 			pulse__ws_dialed(conn);
@@ -580,6 +576,17 @@ void pulse__ws_event(struct pulse_transport *t, uint32_t events, void *arg)
 	else if (events & PULSE_TRANSPORT_ERROR)
 		pulse__ws_doom(conn, conn->end);
 	pulse__ws_after(conn);
+}
+
+void pulse__ws_event(struct pulse_transport *t, uint32_t events, void *arg)
+{
+	struct pulse_ws_conn *conn = arg;
+
+	if (likely(events == PULSE_TRANSPORT_READ &&
+		   pulse__ws_is_ordinary(conn) && !conn->expect))
+		pulse__ws_read_ordinary(conn);
+	else
+		any_event(t, events, conn);
 }
 
 struct pulse_ws_conn *pulse__ws_conn_alloc(struct pulse__ws_loop *loop)

@@ -4,8 +4,11 @@
  *
  * A session reads and writes through a BIO of our own, which hands records to
  * the library. kTLS needs the socket itself: once what was written before is
- * with the kernel the keys are set on it, and data goes to the socket without
- * us; what is not data (alerts, new keys) goes through a socket BIO.
+ * with the kernel, or what was read before are whole records, the keys are set on
+ * it, and data goes to and comes from the socket without us; what is not data
+ * (alerts, new keys) goes through a socket BIO.
+ *
+ * OpenSSL up to 3.1 gives the keys of what is received away for TLS 1.2 only.
  */
 #include "tls.h"
 
@@ -39,7 +42,7 @@ struct ctx {
 struct session {
 	SSL *ssl;
 	BIO *sock;		/* with kTLS */
-	bool kernel_sends, control;
+	bool kernel_sends, kernel_receives, control;
 	bool ended;		/* the peer's end without a close_notify */
 	int err;		/* what the connection said */
 	const struct pulse__tls_io *io;
@@ -51,14 +54,33 @@ struct session {
 static BIO_METHOD *method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 
+/* A record, decrypted, behind a header that OpenSSL makes of what the kernel says. */
+static ssize_t kernel_read(struct session *s, char *buf, int len)
+{
+	int n = BIO_read(s->sock, buf, len);
+
+	if (n >= 0)
+		return n;
+	return errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : -errno;
+}
+
+/* Records that the kernel does not believe: OpenSSL looks at errno itself. */
+static bool bad_record(ssize_t err)
+{
+	return err == -EBADMSG || err == -EMSGSIZE || err == -EINVAL;
+}
+
 static int bio_read(BIO *bio, char *buf, int len)
 {
 	struct session *s = BIO_get_data(bio);
-	ssize_t n = s->io->recv(s->arg, buf, (size_t)len);
+	ssize_t n = s->kernel_receives ? kernel_read(s, buf, len) :
+		    s->io->recv(s->arg, buf, (size_t)len);
 
 	BIO_clear_retry_flags(bio);
 	if (n > 0)
 		return (int)n;
+	if (s->kernel_receives && bad_record(n))
+		return -1;
 	if (n == -EAGAIN)
 		BIO_set_retry_read(bio);
 	else if (n == 0)
@@ -109,18 +131,21 @@ static int bio_write(BIO *bio, const char *buf, int len)
 	return len;
 }
 
-/* The keys of what is sent; those of what is received stay ours. */
+/* The keys of what is sent, or received. */
 static long start_ktls(struct session *s, long sends, void *keys)
 {
 	int fd = s->io->fd(s->arg);
 
-	if (!sends || fd < 0 || !s->io->flushed(s->arg))
+	if (fd < 0 || (sends && !s->io->flushed(s->arg)))
 		return 0;
 	if (!s->sock)
 		s->sock = BIO_new_socket(fd, BIO_NOCLOSE);
-	if (!s->sock || BIO_ctrl(s->sock, CTRL_SET_KTLS, 1, keys) <= 0)
+	if (!s->sock || BIO_ctrl(s->sock, CTRL_SET_KTLS, sends, keys) <= 0)
 		return 0;
-	s->kernel_sends = true;
+	if (sends)
+		s->kernel_sends = true;
+	else
+		s->kernel_receives = true;
 	return 1;
 }
 
@@ -137,6 +162,8 @@ static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 		return start_ktls(s, num, ptr);
 	case BIO_CTRL_GET_KTLS_SEND:
 		return s->kernel_sends;
+	case BIO_CTRL_GET_KTLS_RECV:
+		return s->kernel_receives;
 	case CTRL_SET_CTRL_MSG:
 	case CTRL_CLEAR_CTRL_MSG:
 		s->control = cmd == CTRL_SET_CTRL_MSG;
@@ -485,6 +512,8 @@ static void session_info(void *arg, struct pulse_tls_info *info)
 		info->flags |= PULSE_TLS_VERIFIED;
 	if (s->kernel_sends)
 		info->flags |= PULSE_TLS_KERNEL_SENDS;
+	if (s->kernel_receives)
+		info->flags |= PULSE_TLS_KERNEL_RECEIVES;
 	snprintf(info->cipher, sizeof(info->cipher), "%s",
 		 SSL_get_cipher_name(s->ssl));
 	SSL_get0_alpn_selected(s->ssl, &alpn, &len);
