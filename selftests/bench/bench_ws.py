@@ -158,7 +158,8 @@ def show(cell, told):
     line = f"{conns:5} {size:8} {depth:3} "
     for name, runs in told.items():
         ratios = [r[0] / b[0] for r, b in zip(runs, told["raw"])]
-        p99 = [r[2] / b[2] for r, b in zip(runs, told["raw"])]
+        # A run that was too short for its own percentile has none.
+        p99 = [r[2] / b[2] for r, b in zip(runs, told["raw"]) if b[2]] or [0.0]
         per_s = statistics.median(r[0] for r in runs)
         ratio = statistics.median(ratios)
         if name == "raw":

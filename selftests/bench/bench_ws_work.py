@@ -7,6 +7,9 @@ the difference is what the messages cost, without the start and the handshakes.
 Instructions are those in user space, of the program and all its libraries. It is
 the same on a busy machine, but depends on the compiler and the C library.
 
+With io_uring only system calls are counted, by strace: valgrind stands still while
+a thread waits in io_uring_enter().
+
 usage: bench_ws_work.py [--quick] [--pollers A,B] [--messages N] [--keep FILE]
 """
 import argparse
@@ -19,6 +22,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 os.chdir(os.path.dirname(os.path.abspath(__file__)) + "/../..")
 # connections, bytes, messages under way on each
@@ -62,16 +66,39 @@ def receive(s, left):
         left -= len(got)
 
 
+def counted(out, by_strace):
+    """What the counter has written: instructions, or None, and system calls."""
+    if by_strace:
+        until = time.monotonic() + 60	# it ends after the server
+        while True:
+            with open(out, encoding="ascii") as f:
+                totals = [x.split() for x in f if x.rstrip().endswith(" total")]
+            if totals:
+                return None, int(totals[0][0])
+            if time.monotonic() > until:
+                raise RuntimeError("strace has not told anything")
+            time.sleep(0.05)
+    with open(out, encoding="ascii") as f:
+        lines = f.read().split("\n")
+    names = next(x for x in lines if x.startswith("events:")).split()[1:]
+    sums = next(x for x in lines if x.startswith(("totals:", "summary:"))).split()[1:]
+    by_name = dict(zip(names, map(int, sums)))
+    return by_name["Ir"], by_name["sysCount"]
+
+
 def count(poller, cell, opcode, rounds, keep):
     """Instructions and system calls of a server's whole life."""
     conns, size, depth = cell
+    by_strace = poller == "io_uring"
     with tempfile.TemporaryDirectory() as folder:
         out = keep or folder + "/out"
+        # -D: the server itself is our child.
+        tool = ["strace", "-D", "-f", "-qq", "-c", "-U", "calls,name", "-o", out] if by_strace \
+            else ["valgrind", "--tool=callgrind", "--collect-systime=yes", "--vgdb=no",
+                  "--callgrind-out-file=" + out, "-q"]
         server = subprocess.Popen(
-            ["valgrind", "--tool=callgrind", "--collect-systime=yes", "--vgdb=no",
-             "--callgrind-out-file=" + out, "-q", "build/bin/ws-echo", "--listen",
-             "127.0.0.1:0", "--backend", "user", "--poller", poller],
-            stdout=subprocess.PIPE, text=True)
+            tool + ["build/bin/ws-echo", "--listen", "127.0.0.1:0", "--backend",
+                    "user", "--poller", poller], stdout=subprocess.PIPE, text=True)
         port, socks = None, []
         for line in server.stdout:
             if line.startswith("listening on "):
@@ -93,12 +120,7 @@ def count(poller, cell, opcode, rounds, keep):
             for s in socks:
                 s.close()
             server.wait()
-        with open(out, encoding="ascii") as f:
-            lines = f.read().split("\n")
-    names = next(x for x in lines if x.startswith("events:")).split()[1:]
-    sums = next(x for x in lines if x.startswith(("totals:", "summary:"))).split()[1:]
-    by_name = dict(zip(names, map(int, sums)))
-    return by_name["Ir"], by_name["sysCount"]
+        return counted(out, by_strace)
 
 
 def measure(poller, cell, opcode, args):
@@ -107,7 +129,7 @@ def measure(poller, cell, opcode, args):
     few = count(poller, cell, opcode, rounds, None)
     many = count(poller, cell, opcode, 3 * rounds, args.keep)
     messages = 2 * rounds * conns * depth
-    return [(b - a) / messages for a, b in zip(few, many)]
+    return [a if a is None else (b - a) / messages for a, b in zip(few, many)]
 
 
 def main():
@@ -118,9 +140,10 @@ def main():
     p.add_argument("--cells", help="connections,size,depth;...")
     p.add_argument("--keep", help="where callgrind's last profile is left")
     args = p.parse_args()
-    if not shutil.which("valgrind"):
-        print("# needs valgrind, which counts instructions; fix: apt install valgrind")
-        return 0
+    for tool in ("valgrind", "strace"):
+        if not shutil.which(tool):
+            print(f"# needs {tool}, which counts; fix: apt install {tool}")
+            return 0
     cells = QUICK if args.quick else CELLS
     if args.cells:
         cells = [tuple(int(v) for v in c.split(",")) for c in args.cells.split(";")]
@@ -137,12 +160,13 @@ def main():
                     rc = 1
                     continue
                 name = "text" if opcode == TEXT else "binary"
+                shown = "-" if ir is None else f"{ir:.1f}"
                 print(f"{poller:8} {cell[0]:6} {cell[1]:5} {cell[2]:4}  {name:6} "
-                      f"{ir:13.1f} {calls:13.3f}", flush=True)
+                      f"{shown:>13} {calls:13.3f}", flush=True)
                 print("JSON " + json.dumps({
                     "bench": "ws_work", "poller": poller, "connections": cell[0],
                     "size_bytes": cell[1], "depth": cell[2], "opcode": name,
-                    "instructions": round(ir, 1), "system_calls": round(calls, 3)}))
+                    "instructions": ir and round(ir, 1), "system_calls": round(calls, 3)}))
     return rc
 
 

@@ -193,9 +193,10 @@ static PULSE__INLINE unsigned int turn(struct pulse_poller *p,
 handled:
 	posted = unlikely(READ_ONCE(p->posted)) ? run_posted(p) : 0;
 	timers = pulse__wheel_advance(&p->wheel, p->now_ns, p);
-	WRITE_ONCE(p->n_turns, p->n_turns + 1);
-	WRITE_ONCE(p->n_events, p->n_events + (unsigned int)events);
-	WRITE_ONCE(p->n_timers, p->n_timers + timers);
+	pulse__add_own(&p->n_turns, 1);
+	pulse__add_own(&p->n_events, (unsigned int)events);
+	if (unlikely(timers))
+		pulse__add_own(&p->n_timers, timers);
 	return (unsigned int)events + posted + timers;
 }
 

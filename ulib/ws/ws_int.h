@@ -231,7 +231,7 @@ struct pulse__ws_loop {
 };
 
 #define pulse__ws_count(loop, field, v)					\
-	WRITE_ONCE((loop)->n.field, (loop)->n.field + (v))
+	pulse__add_own(&(loop)->n.field, (uint64_t)(v))
 
 int pulse__ws_loop_create(struct pulse_ws_server *server,
 			  const struct pulse_ws_opts *opts,
