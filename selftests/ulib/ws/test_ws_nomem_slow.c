@@ -110,11 +110,11 @@ KT_TEST(each_allocation_for_a_slow_compressed_peer_may_fail)
 	int ends = 0;
 	long n = 0;
 
+	opened = closing = closes = 0;
 	KT_EQ(pulse_ws_server_create(&o, &server), 0);
 	KT_EQ(pulse_ws_server_set_hook(server, look_on, NULL), 0);
 	KT_EQ(pulse_ws_server_start(server), 0);
 	cut_spared = true;
-	opened = closing = closes = 0;
 	snprintf(head, sizeof(head), "%.*s" HEAD, (int)strlen(UPGRADE) - 2, UPGRADE);
 	while (failed && n < 300) {
 		struct peer p = peer_connect(server);
