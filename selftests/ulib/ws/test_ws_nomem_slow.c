@@ -52,19 +52,9 @@ static bool gone(struct pulse_ws_server *server)
 /* Its loop has tried in vain to send, so often from now on; or it is gone. */
 static bool tried(struct pulse_ws_server *server, long times)
 {
-	long from;
+	long from = cut_refused();
 
-	pthread_mutex_lock(&cut.lock);
-	from = cut.refusals;
-	pthread_mutex_unlock(&cut.lock);
-	return EVENTUALLY(({
-		long now;
-
-		pthread_mutex_lock(&cut.lock);
-		now = cut.refusals;
-		pthread_mutex_unlock(&cut.lock);
-		now >= from + times || gone(server);
-	}));
+	return EVENTUALLY(cut_refused() >= from + times || gone(server));
 }
 
 /* Says much and hears nothing for a while. */
