@@ -180,23 +180,10 @@ int house_stop(struct house *h)
 
 /* ---- as text ------------------------------------------------------------------- */
 
-static const char *status_name(int status)
-{
-	static const char *const names[] = {
-		[PULSE_CHILD_STOPPED] = "stopped",
-		[PULSE_CHILD_STARTING] = "starting",
-		[PULSE_CHILD_RUNNING] = "running",
-		[PULSE_CHILD_STOPPING] = "stopping",
-		[PULSE_CHILD_RESTARTING] = "restarting",
-	};
-
-	return names[status];
-}
-
 static const char *kind_name(const struct pulse_child_info *c)
 {
-	return c->kind == PULSE_CHILD_PROCESS ? "process" :
-	       c->kind == PULSE_CHILD_SUPERVISOR ? "supervisor" : "actor";
+	/* The rooms' are made by pulse_actor_child(). */
+	return c->kind == PULSE_CHILD_OPS ? "actor" : pulse_child_kind_text(c->kind);
 }
 
 /* All children of both supervisors; the caller frees. */
@@ -244,7 +231,7 @@ static void say_child(const struct house *h, struct text *t,
 		pulse_exit_text(&c->last_exit, why, sizeof(why));
 	text_add(t, "{\"id\":\"%s\",\"kind\":\"%s\",\"status\":\"%s\","
 		 "\"pid\":%d,\"life\":%llu,\"restarts\":%llu,\"ms\":%lld,"
-		 "\"why\":", c->id, kind_name(c), status_name(c->status), c->pid,
+		 "\"why\":", c->id, kind_name(c), pulse_child_status_text(c->status), c->pid,
 		 (unsigned long long)c->incarnation,
 		 (unsigned long long)c->restarts,
 		 (long long)(c->started_ns - h->started_ns) / 1000000);

@@ -277,6 +277,24 @@ enum pulse_child_status {
 };
 
 /**
+ * pulse_child_status_text() - how a child is, in a word
+ * @status: enum pulse_child_status
+ *
+ * Return: "stopped", "starting", "running", "stopping" or "restarting"; "other"
+ * for anything else. Lasts for ever.
+ */
+PULSE_API const char *pulse_child_status_text(int status);
+
+/**
+ * pulse_child_kind_text() - what a child is, in a word
+ * @kind: enum pulse_child_kind
+ *
+ * Return: "thread", "process", "supervisor" or "ops"; "other" for anything else.
+ * Lasts for ever.
+ */
+PULSE_API const char *pulse_child_kind_text(int kind);
+
+/**
  * struct pulse_child_info - a child, at one moment
  * @sz: sizeof(struct pulse_child_info), set by the caller
  * @id: its name, cut to fit

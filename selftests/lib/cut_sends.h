@@ -62,6 +62,17 @@ static inline long cut_end(void)
 	return n;
 }
 
+/* How many sends were refused since cut_begin(). */
+static inline long cut_refused(void)
+{
+	long n;
+
+	pthread_mutex_lock(&cut.lock);
+	n = cut.refusals;
+	pthread_mutex_unlock(&cut.lock);
+	return n;
+}
+
 /* 0, and *@bytes is what may be taken; or the error. @whole: all or nothing. */
 static inline int cut_verdict(size_t *bytes, bool whole)
 {

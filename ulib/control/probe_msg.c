@@ -16,41 +16,14 @@
 
 /* ---- a supervisor -------------------------------------------------------------- */
 
-static const char *child_kind(int kind)
-{
-	static const char *const names[] = {
-		[PULSE_CHILD_THREAD] = "thread",
-		[PULSE_CHILD_PROCESS] = "process",
-		[PULSE_CHILD_SUPERVISOR] = "supervisor",
-		[PULSE_CHILD_OPS] = "ops",
-	};
-
-	return kind >= 0 && (size_t)kind < ARRAY_SIZE(names) ? names[kind] :
-	       "other";
-}
-
-static const char *child_status(int status)
-{
-	static const char *const names[] = {
-		[PULSE_CHILD_STOPPED] = "stopped",
-		[PULSE_CHILD_STARTING] = "starting",
-		[PULSE_CHILD_RUNNING] = "running",
-		[PULSE_CHILD_STOPPING] = "stopping",
-		[PULSE_CHILD_RESTARTING] = "restarting",
-	};
-
-	return status >= 0 && (size_t)status < ARRAY_SIZE(names) ?
-	       names[status] : "other";
-}
-
 static void one_child(struct pulse_dump *d, const struct pulse_child_info *c)
 {
 	char why[96];
 
 	pulse_dump_begin(d, NULL);
 	pulse_dump_str(d, "id", c->id);
-	pulse_dump_str(d, "kind", child_kind(c->kind));
-	pulse_dump_str(d, "status", child_status(c->status));
+	pulse_dump_str(d, "kind", pulse_child_kind_text(c->kind));
+	pulse_dump_str(d, "status", pulse_child_status_text(c->status));
 	if (c->pid)
 		pulse_dump_i64(d, "pid", c->pid);
 	if (c->tid)

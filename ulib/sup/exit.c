@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * exit.c - reasons in words.
+ * exit.c - reasons, kinds and states in words.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -72,4 +72,34 @@ int pulse_exit_text(const struct pulse_exit *why, char *buf, size_t bytes)
 	default:
 		return snprintf(buf, bytes, "reason %u", why->kind);
 	}
+}
+
+static const char *word(const char *const *names, size_t nr, int i)
+{
+	return i >= 0 && (size_t)i < nr ? names[i] : "other";
+}
+
+const char *pulse_child_kind_text(int kind)
+{
+	static const char *const names[] = {
+		[PULSE_CHILD_THREAD] = "thread",
+		[PULSE_CHILD_PROCESS] = "process",
+		[PULSE_CHILD_SUPERVISOR] = "supervisor",
+		[PULSE_CHILD_OPS] = "ops",
+	};
+
+	return word(names, ARRAY_SIZE(names), kind);
+}
+
+const char *pulse_child_status_text(int status)
+{
+	static const char *const names[] = {
+		[PULSE_CHILD_STOPPED] = "stopped",
+		[PULSE_CHILD_STARTING] = "starting",
+		[PULSE_CHILD_RUNNING] = "running",
+		[PULSE_CHILD_STOPPING] = "stopping",
+		[PULSE_CHILD_RESTARTING] = "restarting",
+	};
+
+	return word(names, ARRAY_SIZE(names), status);
 }

@@ -296,6 +296,33 @@ KT_TEST(a_full_queue_does_what_its_policy_says)
 	KT_EQ(pulse_bus_destroy(bus), 0);
 }
 
+/* V15: ... and without one of its own, the bus's */
+KT_TEST(a_subscription_without_a_policy_has_the_buss)
+{
+	static const int policies[] = {
+		PULSE_BUS_DROP_OLDEST, PULSE_BUS_DROP_NEWEST, PULSE_BUS_DISCONNECT,
+	};
+	static const long second[] = { 2, 1, 1 }, after[] = {
+		-ETIMEDOUT, -ETIMEDOUT, -ECONNABORTED,
+	};
+
+	for (int i = 0; i < 3; i++) {
+		PULSE_OPTS(pulse_bus_opts, o, .policy = policies[i], .buffer_size = 2);
+		struct pulse_bus *bus = NULL;
+		struct pulse_bus_sub *sub;
+
+		KT_EQ(pulse_bus_create(&o, &bus), 0);
+		KT_EQ(pulse_bus_subscribe(bus, "a", NULL, &sub), 0);
+		for (long n = 0; n < 3; n++)
+			say(bus, "a", n);
+		KT_EQ(hear(sub, 0), second[i] - 1);
+		KT_EQ(hear(sub, 0), second[i]);
+		KT_EQ(hear(sub, 0), after[i]);
+		KT_EQ(pulse_bus_unsubscribe(sub), 0);
+		KT_EQ(pulse_bus_destroy(bus), 0);
+	}
+}
+
 KT_TEST(publish_until_waits_as_long_as_it_says)
 {
 	struct pulse_bus *bus = bus_of(10, 1);	/* blocks for ever */

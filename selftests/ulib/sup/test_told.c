@@ -426,4 +426,23 @@ KT_TEST(each_reason_has_its_words)
 	KT_EQ(pulse_exit_text(&words[0].why, text, 0), -EINVAL);
 }
 
+KT_TEST(each_kind_and_status_has_its_word)
+{
+	static const char *const kinds[] = { "thread", "process", "supervisor", "ops" };
+	static const char *const how[] = {
+		"stopped", "starting", "running", "stopping", "restarting",
+	};
+
+	for (int i = 0; i < 4; i++)
+		KT_STREQ(pulse_child_kind_text(i), kinds[i]);
+	for (int i = 0; i < 5; i++)
+		KT_STREQ(pulse_child_status_text(i), how[i]);
+	KT_STREQ(pulse_child_kind_text(PULSE_CHILD_PROCESS), "process");
+	KT_STREQ(pulse_child_status_text(PULSE_CHILD_RESTARTING), "restarting");
+	KT_STREQ(pulse_child_kind_text(4), "other");
+	KT_STREQ(pulse_child_kind_text(-1), "other");
+	KT_STREQ(pulse_child_status_text(5), "other");
+	KT_STREQ(pulse_child_status_text(INT_MIN), "other");
+}
+
 KT_MAIN()

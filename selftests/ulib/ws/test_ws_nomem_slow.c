@@ -52,19 +52,9 @@ static bool gone(struct pulse_ws_server *server)
 /* Its loop has tried in vain to send, so often from now on; or it is gone. */
 static bool tried(struct pulse_ws_server *server, long times)
 {
-	long from;
+	long from = cut_refused();
 
-	pthread_mutex_lock(&cut.lock);
-	from = cut.refusals;
-	pthread_mutex_unlock(&cut.lock);
-	return EVENTUALLY(({
-		long now;
-
-		pthread_mutex_lock(&cut.lock);
-		now = cut.refusals;
-		pthread_mutex_unlock(&cut.lock);
-		now >= from + times || gone(server);
-	}));
+	return EVENTUALLY(cut_refused() >= from + times || gone(server));
 }
 
 /* Says much and hears nothing for a while. */
@@ -110,11 +100,11 @@ KT_TEST(each_allocation_for_a_slow_compressed_peer_may_fail)
 	int ends = 0;
 	long n = 0;
 
+	opened = closing = closes = 0;
 	KT_EQ(pulse_ws_server_create(&o, &server), 0);
 	KT_EQ(pulse_ws_server_set_hook(server, look_on, NULL), 0);
 	KT_EQ(pulse_ws_server_start(server), 0);
 	cut_spared = true;
-	opened = closing = closes = 0;
 	snprintf(head, sizeof(head), "%.*s" HEAD, (int)strlen(UPGRADE) - 2, UPGRADE);
 	while (failed && n < 300) {
 		struct peer p = peer_connect(server);
