@@ -44,7 +44,7 @@ bool pulse__wheel_cancel(struct pulse__wheel *wheel,
 void pulse__wheel_look(struct pulse__wheel *wheel);
 /* Fires what is due by this tick; wheel->next is not beyond it. */
 unsigned int pulse__wheel_fire(struct pulse__wheel *wheel, uint64_t now_tick,
-			       struct pulse_poller *poller);
+			       struct pulse_poller *of);
 
 /* When to call pulse__wheel_advance() at the latest; PULSE_FOREVER. */
 static inline int64_t pulse__wheel_next(struct pulse__wheel *wheel)
@@ -59,14 +59,14 @@ static inline int64_t pulse__wheel_next(struct pulse__wheel *wheel)
 /* Fires what is due, in the order of ticks; returns how many. */
 static inline unsigned int pulse__wheel_advance(struct pulse__wheel *wheel,
 						int64_t now_ns,
-						struct pulse_poller *poller)
+						struct pulse_poller *of)
 {
 	uint64_t now = (uint64_t)now_ns >> PULSE__WHEEL_TICK_SHIFT;
 
 	if (unlikely(wheel->stale))
 		pulse__wheel_look(wheel);
 	if (unlikely(wheel->next <= now))
-		return pulse__wheel_fire(wheel, now, poller);
+		return pulse__wheel_fire(wheel, now, of);
 	if (wheel->now_tick < now)
 		wheel->now_tick = now;
 	return 0;
