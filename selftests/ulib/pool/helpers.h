@@ -22,10 +22,10 @@ static inline void nap_us(long us)
 	nanosleep(&ts, NULL);
 }
 
-/* Waits for what another thread brings about; 20 s is "never". */
+/* Waits for what another thread brings about; 40 s is "never". */
 #define EVENTUALLY(cond)						\
 	({								\
-		int64_t end_ = pulse_now_ns() + 20000000000LL;		\
+		int64_t end_ = pulse_now_ns() + 40000000000LL;		\
 		bool ok_;						\
 									\
 		while (!(ok_ = !!(cond)) && pulse_now_ns() < end_)	\
