@@ -3,8 +3,8 @@
  * cut_sends.h - what the system takes of each send, and what it says instead, as
  * a test wants it.
  *
- * The functions here stand before libc's and liburing's; the library's calls come
- * here too. Of a send by io_uring the request is made shorter, or something else,
+ * The functions here stand before libc's and liburing's, and in for the calls that
+ * the library makes without libc. Of a send by io_uring the request is made shorter, or something else,
  * just before it is submitted, and the completion tells what the test wants.
  *
  * Sends of threads that say cut_spared are not looked at.
@@ -15,7 +15,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -24,6 +23,8 @@
 #include <sys/uio.h>
 
 #include <liburing.h>
+
+#include "io/sys.h"
 
 struct cut {
 	size_t at_most;		/* bytes of a send that are taken; 0: all */
@@ -116,7 +117,6 @@ static inline void cut_sent(ssize_t n)
 /* ---- calls ---------------------------------------------------------------------- */
 
 static struct {
-	long (*syscall)(long nr, ...);
 	ssize_t (*send)(int, const void *, size_t, int);
 	ssize_t (*sendmsg)(int, const struct msghdr *, int);
 	int (*submit)(struct io_uring *);
@@ -125,10 +125,12 @@ static struct {
 			   struct __kernel_timespec *, sigset_t *);
 } cut_real;
 
+static long cut_stand_in(long nr, int fd, const void *what, size_t bytes, int flags);
+
 __attribute__((constructor)) static void cut_find(void)
 {
 	static const char *const names[] = {
-		"syscall", "send", "sendmsg", "io_uring_submit",
+		"send", "sendmsg", "io_uring_submit",
 		"io_uring_submit_and_get_events", "io_uring_submit_and_wait_timeout",
 	};
 	void *found[sizeof(names) / sizeof(names[0])];
@@ -137,6 +139,7 @@ __attribute__((constructor)) static void cut_find(void)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		found[i] = dlsym(RTLD_NEXT, names[i]);
 	memcpy(&cut_real, found, sizeof(found));
+	pulse__sys_stand_in = cut_stand_in;
 }
 
 static inline ssize_t cut_one(int fd, const void *data, size_t len, int flags)
@@ -202,22 +205,12 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 }
 
 /* The library sends without libc's help where nobody looks at its calls. */
-long syscall(long nr, ...)
+static long cut_stand_in(long nr, int fd, const void *what, size_t bytes, int flags)
 {
-	long a[6];
-	va_list ap;
+	ssize_t n = nr == SYS_sendmsg ? cut_many(fd, what, flags) :
+					cut_one(fd, what, bytes, flags);
 
-	va_start(ap, nr);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(ap, long);
-	va_end(ap);
-#ifdef SYS_sendto
-	if (nr == SYS_sendto && !a[4])
-		return cut_one((int)a[0], (const void *)a[1], (size_t)a[2], (int)a[3]);
-#endif
-	if (nr == SYS_sendmsg)
-		return cut_many((int)a[0], (const struct msghdr *)a[1], (int)a[2]);
-	return cut_real.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	return n < 0 ? -errno : n;
 }
 
 /* ---- io_uring ------------------------------------------------------------------- */

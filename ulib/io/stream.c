@@ -26,6 +26,9 @@ struct dial {
 	struct pulse__addr addr;
 };
 
+long (*pulse__sys_stand_in)(long nr, int fd, const void *what, size_t bytes,
+			    int flags);
+
 #define KNOCK_NS	(5 * PULSE__NSEC_PER_MSEC)
 
 struct stream {

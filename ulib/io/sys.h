@@ -6,7 +6,8 @@
  * program with threads is more instructions than all the rest of a call. Sockets of
  * a loop never block, and a loop has its cancellation point where it waits; unless
  * its thread is one that nobody can cancel. A sanitizer has to see the calls, and so
- * gets the C library's.
+ * gets the C library's; a test of what the system takes of a send stands in for it
+ * by pulse__sys_stand_in, before there is a loop.
  */
 #ifndef PULSE__IO_SYS_H
 #define PULSE__IO_SYS_H
@@ -23,6 +24,10 @@
 	!defined(SYS_recvfrom) || !defined(SYS_sendto)
 #define PULSE__SYS_PLAIN 1
 #endif
+
+/* SYS_sendto or SYS_sendmsg with its first arguments, or NULL; the result or -errno. */
+extern long (*pulse__sys_stand_in)(long nr, int fd, const void *what, size_t bytes,
+				   int flags);
 
 #ifndef PULSE__SYS_PLAIN
 /*
@@ -72,6 +77,8 @@ static inline ssize_t pulse__sys_send(int fd, const void *buf, size_t bytes)
 #ifdef PULSE__SYS_PLAIN
 	return pulse__sys_result(send(fd, buf, bytes, MSG_NOSIGNAL));
 #else
+	if (unlikely(pulse__sys_stand_in))
+		return pulse__sys_stand_in(SYS_sendto, fd, buf, bytes, MSG_NOSIGNAL);
 	return pulse__sys_call(SYS_sendto, fd, (long)buf, (long)bytes, MSG_NOSIGNAL,
 			       0, 0);
 #endif
@@ -87,6 +94,8 @@ static inline ssize_t pulse__sys_sendmsg(int fd, const struct iovec *iov, int nr
 #ifdef PULSE__SYS_PLAIN
 	return pulse__sys_result(sendmsg(fd, &msg, MSG_NOSIGNAL));
 #else
+	if (unlikely(pulse__sys_stand_in))
+		return pulse__sys_stand_in(SYS_sendmsg, fd, &msg, 0, MSG_NOSIGNAL);
 	return pulse__sys_call(SYS_sendmsg, fd, (long)&msg, MSG_NOSIGNAL, 0, 0, 0);
 #endif
 }
