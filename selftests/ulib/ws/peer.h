@@ -52,9 +52,11 @@ static inline void peer_nap(long ms)
 #define EVENTUALLY(cond)						\
 	({								\
 		int64_t late_ = pulse_now_ns() + 30 * PULSE__NSEC_PER_SEC; \
-		while (!(cond) && pulse_now_ns() < late_)		\
+		bool ok_;						\
+									\
+		while (!(ok_ = !!(cond)) && pulse_now_ns() < late_)	\
 			peer_nap(1);					\
-		!!(cond);						\
+		ok_;							\
 	})
 
 static inline struct peer peer_connect_buf(struct pulse_ws_server *server,

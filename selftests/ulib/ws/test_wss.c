@@ -47,9 +47,11 @@ static void on_fail(struct pulse_ws_conn *conn, int err, int status, void *arg)
 
 #define EVENTUALLY(cond)						\
 	do {								\
-		for (int i_ = 0; i_ < 4500 && !(cond); i_++)		\
+		bool ok_ = false;					\
+									\
+		for (int i_ = 0; i_ < 4500 && !(ok_ = !!(cond)); i_++)	\
 			usleep(10000);					\
-		KT_CHECK(cond);						\
+		KT_CHECKF(ok_, "%s", #cond);				\
 	} while (0)
 
 static struct pulse_ws_server *run(const char *address, struct pulse_tls *tls,
