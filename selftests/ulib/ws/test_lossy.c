@@ -35,6 +35,7 @@ static uint32_t dice(void)
 static void *reflect(void *arg)
 {
 	uint8_t p[2][2048];
+	unsigned int in_turn = 0;
 	ssize_t held = 0;
 
 	(void)arg;
@@ -57,10 +58,16 @@ static void *reflect(void *arg)
 		memcpy(p[0] + 12, p[0] + 16, 4);
 		memcpy(p[0] + 16, swap, 4);
 		pulse__add_relaxed(&line.seen, 1);
-		if (dice() < lose) {
+		/*
+		 * Not more than three in a row of a line that only loses some:
+		 * TCP waits twice as long each time, up to minutes.
+		 */
+		if (dice() < lose && (lose == 100 || in_turn < 3)) {
 			pulse__add_relaxed(&line.lost, 1);
+			in_turn++;
 			continue;
 		}
+		in_turn = 0;
 		if (!held && lose && dice() < 10) {
 			memcpy(p[1], p[0], (size_t)n);	/* behind the next one */
 			held = n;
