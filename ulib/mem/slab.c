@@ -82,7 +82,7 @@ static void pulse__slab_reclaim(struct pulse_slab *slab)
 		if (tries > 100)
 			continue;
 		if (lane->nr) {
-			pulse__slab_node_give(slab, slab->nodes[lane->node],
+			pulse__slab_node_give(slab->nodes[lane->node],
 					      lane->obj, lane->nr);
 			lane->nr = 0;
 		}
@@ -158,9 +158,6 @@ static inline bool pulse__slab_alloc_mag(struct pulse_slab *slab, int want,
 		pulse__count(&mag->misses);
 	}
 	*out = mag->obj[--mag->nr];
-	/* It may come from another CPU, and will be written. */
-	if (likely(mag->nr))
-		pulse__fetch_to_write(mag->obj[mag->nr - 1]);
 	pulse__mag_leave(mag);
 	pulse__slab_debug_alloc(slab, *out);
 	return true;
@@ -173,7 +170,7 @@ static PULSE__NOINLINE uint32_t pulse__slab_halve(struct pulse_slab *slab,
 {
 	uint32_t half = (slab->magazine + 1) / 2;
 
-	pulse__slab_node_give(slab, node, obj, half);
+	pulse__slab_node_give(node, obj, half);
 	memmove(obj, obj + half, (nr - half) * sizeof(void *));
 	return nr - half;
 }

@@ -196,8 +196,7 @@ uint32_t pulse__slab_node_take(struct pulse_slab *slab,
 			       struct pulse__slab_node *node,
 			       void **objs, uint32_t nr);
 /* The same objects back, under the mutex. */
-void pulse__slab_node_give(struct pulse_slab *slab,
-			   struct pulse__slab_node *node, void **objs,
+void pulse__slab_node_give(struct pulse__slab_node *node, void **objs,
 			   uint32_t nr);
 /* One object back without a lock. */
 void pulse__slab_node_return(struct pulse__slab_node *node, void *object);

@@ -57,7 +57,7 @@ static void pulse__mag_flush(struct pulse_slab *slab,
 			     struct pulse__slab_mag *mag)
 {
 	if (mag->nr)
-		pulse__slab_node_give(slab, slab->nodes[mag->node], mag->obj,
+		pulse__slab_node_give(slab->nodes[mag->node], mag->obj,
 				      mag->nr);
 	mag->nr = 0;
 }

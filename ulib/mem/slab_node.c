@@ -5,9 +5,6 @@
  */
 #include "mem/slab.h"
 
-/* So many objects ahead are fetched. */
-#define PULSE__SLAB_AHEAD	4U
-
 int pulse__slab_node_get(struct pulse_slab *slab, int id,
 			 struct pulse__slab_node **out)
 {
@@ -81,39 +78,6 @@ static bool pulse__slab_grow(struct pulse_slab *slab,
 	return true;
 }
 
-/*
- * Objects that another CPU gave back lie in its cache, and each says only then
- * where the next one is. So one that is given back with others says also which
- * of them comes some places later: to be fetched, should it be free still, and
- * nothing otherwise. (In debug builds the object has to be poison.)
- */
-static inline void pulse__slab_ahead_set(const struct pulse_slab *slab,
-					 struct pulse__slab_obj *obj,
-					 void *ahead)
-{
-#ifndef PULSE_DEBUG
-	if (likely(slab->stride >= 2 * sizeof(*obj)))
-		memcpy(obj + 1, &ahead, sizeof(ahead));
-#else
-	(void)slab, (void)obj, (void)ahead;
-#endif
-}
-
-static inline void pulse__slab_ahead_fetch(const struct pulse_slab *slab,
-					   const struct pulse__slab_obj *obj)
-{
-#ifndef PULSE_DEBUG
-	void *ahead;
-
-	if (likely(slab->stride >= 2 * sizeof(*obj))) {
-		memcpy(&ahead, obj + 1, sizeof(ahead));
-		pulse__fetch_to_write(ahead);
-	}
-#else
-	(void)slab, (void)obj;
-#endif
-}
-
 uint32_t pulse__slab_node_take(struct pulse_slab *slab,
 			       struct pulse__slab_node *node,
 			       void **objs, uint32_t nr)
@@ -134,7 +98,6 @@ uint32_t pulse__slab_node_take(struct pulse_slab *slab,
 			node->free = obj;
 		}
 		if (obj) {
-			pulse__slab_ahead_fetch(slab, obj);
 			node->free = obj->next;
 			pulse__slab_debug_unlink(obj);
 			objs[n++] = obj;
@@ -152,8 +115,7 @@ uint32_t pulse__slab_node_take(struct pulse_slab *slab,
 	return n;
 }
 
-void pulse__slab_node_give(struct pulse_slab *slab,
-			   struct pulse__slab_node *node, void **objs,
+void pulse__slab_node_give(struct pulse__slab_node *node, void **objs,
 			   uint32_t nr)
 {
 	pthread_mutex_lock(&node->lock);
@@ -161,9 +123,6 @@ void pulse__slab_node_give(struct pulse_slab *slab,
 		struct pulse__slab_obj *obj = objs[i];
 
 		obj->next = node->free;
-		if (i >= PULSE__SLAB_AHEAD)
-			pulse__slab_ahead_set(slab, obj,
-					      objs[i - PULSE__SLAB_AHEAD]);
 		node->free = obj;
 	}
 	pthread_mutex_unlock(&node->lock);
