@@ -13,6 +13,12 @@
  * has none. Whoever looks first pays the beats that are due, the timer or
  * sched_out, so that no rhythm of switches starves anybody.
  *
+ * Nine tenths of a beat's cost are the kernel's own for any timer, so what a
+ * worker does not listen to is worth leaving out (PULSE_BEAT_HEARD): a beat that
+ * comes while the one before is not heard puts the next off. UWORK.heard is the
+ * user's to write: whatever is in it, beats come at least every
+ * PULSE_BEAT_SKIP_MAX + 1 periods and at most every period.
+ *
  * What is here belongs to one CPU at a time: its struct pulse_beat_cpu, and the
  * beat_ fields and the words beats and missed of the workers in it. They are
  * touched with interrupts off, or by the timer, which is a hard one also on
@@ -37,6 +43,9 @@
 #include "trace.h"
 #include "worker.h"
 
+/* Periods left out between two beats that nobody hears, at most; 2^n - 1. */
+#define PULSE_BEAT_SKIP_MAX	7
+
 /**
  * struct pulse_beat_cpu - the heartbeat of a CPU
  * @timer: queued while it may be needed
@@ -57,16 +66,20 @@ static enum cpuhp_state pulse_beat_hotplug;
 static void pulse_beat_settle(struct pulse_worker *w, u64 now)
 {
 	struct pulse_kstate *ks = w->kstate;
-	u64 missed = 0;
+	u64 late = 0, missed;
 
 	if (now < w->beat_due_ns)
 		return;
-	if (unlikely(now - w->beat_due_ns >= w->beat_period_ns)) {
-		missed = div64_u64(now - w->beat_due_ns, w->beat_period_ns);
+	if (unlikely(now - w->beat_due_ns >= w->beat_period_ns))
+		late = div64_u64(now - w->beat_due_ns, w->beat_period_ns);
+	missed = late + w->beat_skip;
+	if (missed)
 		WRITE_ONCE(ks->missed, ks->missed + missed);
-	}
+	if (w->beat_listens)
+		w->beat_skip = READ_ONCE(w->uwork->heard) == ks->beats ? 0 :
+			min(2 * w->beat_skip + 1, PULSE_BEAT_SKIP_MAX);
 	WRITE_ONCE(ks->beats, ks->beats + 1);
-	w->beat_due_ns += (missed + 1) * w->beat_period_ns;
+	w->beat_due_ns += (late + 1 + w->beat_skip) * w->beat_period_ns;
 	trace_beat(w, missed);
 }
 
@@ -110,6 +123,7 @@ static enum hrtimer_restart pulse_beat_timer(struct hrtimer *timer)
 static void pulse_beat_link(struct pulse_worker *w, u64 now)
 {
 	struct pulse_beat_cpu *bc = this_cpu_ptr(&pulse_beat_cpus);
+	u64 when, first;
 
 	w->beat_due_ns = now + w->beat_left_ns;
 	w->beat_next = bc->running;
@@ -117,12 +131,15 @@ static void pulse_beat_link(struct pulse_worker *w, u64 now)
 
 	/*
 	 * A timer that is queued for somebody else's sake will do, unless it is
-	 * of a longer period.
+	 * of a longer period. One of a worker that does not listen may be.
 	 */
-	if (!hrtimer_is_queued(&bc->timer) ||
-	    ktime_to_ns(hrtimer_get_expires(&bc->timer)) >
-	    now + w->beat_period_ns)
-		hrtimer_start(&bc->timer, ns_to_ktime(pulse_beat_when(bc, w)),
+	first = hrtimer_is_queued(&bc->timer) ?
+		ktime_to_ns(hrtimer_get_expires(&bc->timer)) : U64_MAX;
+	if (first <= now + w->beat_period_ns)
+		return;
+	when = pulse_beat_when(bc, w);
+	if (when < first)
+		hrtimer_start(&bc->timer, ns_to_ktime(when),
 			      HRTIMER_MODE_ABS_PINNED_HARD);
 }
 
@@ -177,7 +194,8 @@ void pulse_beat_stop(struct pulse_worker *w)
 	local_irq_restore(flags);
 }
 
-static int pulse_beat_start(struct pulse_worker *w, u64 period_ns)
+static int pulse_beat_start(struct pulse_worker *w, u64 period_ns,
+			    bool listens)
 {
 	struct pulse_worker *other;
 	unsigned long flags;
@@ -193,6 +211,8 @@ static int pulse_beat_start(struct pulse_worker *w, u64 period_ns)
 	if (n < PULSE_MAX_BEATS) {
 		w->beat_period_ns = period_ns;
 		w->beat_left_ns = period_ns;
+		w->beat_skip = 0;
+		w->beat_listens = listens;
 		pulse_beat_link(w, ktime_get_mono_fast_ns());
 		ret = 0;
 	}
@@ -223,7 +243,8 @@ int pulse_beat_set(struct pulse_ctx *ctx, const struct pulse_beat *arg)
 	if (arg->period_ns < (u64)pulse_knob(PULSE_KNOB_BEAT_FLOOR_US) * NSEC_PER_USEC &&
 	    !capable(CAP_SYS_NICE))
 		return -EINVAL;
-	return pulse_beat_start(w, arg->period_ns);
+	return pulse_beat_start(w, arg->period_ns,
+				arg->flags & PULSE_BEAT_HEARD);
 }
 
 /*

@@ -54,6 +54,8 @@ enum pulse_slot_state {
  * @exec_work: from the state source to the thread's way back to user mode
  * @beat_due_ns: when its next beat is due, while it is on a CPU; beat.c
  * @beat_left_ns: until its next beat, while it is on none
+ * @beat_skip: periods that are left out before its next beat
+ * @beat_listens: it writes to UWORK.heard what it heard
  * @beat_next: the same thread's next worker that beats
  *
  * The first cache line is the state source's, the second the wakers'.
@@ -95,6 +97,8 @@ struct pulse_worker {
 
 	u64 beat_due_ns;
 	u64 beat_left_ns;
+	u8 beat_skip;
+	bool beat_listens;
 	struct pulse_worker *beat_next;
 } __aligned(256);
 

@@ -216,15 +216,21 @@ static inline int yield_to(int fd, int index)
 	return dev_ioctl(fd, PULSE_IOC_YIELD_TO, &y);
 }
 
-static inline int beat(int fd, int index, __u64 period_ns)
+static inline int beat_flags(int fd, int index, __u64 period_ns, __u32 flags)
 {
 	struct pulse_beat b = {
 		.size = sizeof(b),
+		.flags = flags,
 		.index = (__u32)index,
 		.period_ns = period_ns,
 	};
 
 	return dev_ioctl(fd, PULSE_IOC_BEAT, &b);
+}
+
+static inline int beat(int fd, int index, __u64 period_ns)
+{
+	return beat_flags(fd, index, period_ns, 0);
 }
 
 /* The mapping, or MAP_FAILED and errno. */

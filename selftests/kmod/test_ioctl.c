@@ -52,7 +52,7 @@ static const struct cmd cmds[] = {
 	  offsetof(struct pulse_yield_to, reserved) },
 	{ "HINT", PULSE_IOC_HINT, PULSE_HINT_SIZE_VER0, 0,
 	  offsetof(struct pulse_hint, reserved) },
-	{ "BEAT", PULSE_IOC_BEAT, PULSE_BEAT_SIZE_VER0, 0,
+	{ "BEAT", PULSE_IOC_BEAT, PULSE_BEAT_SIZE_VER0, PULSE_BEAT_HEARD,
 	  offsetof(struct pulse_beat, reserved) },
 	{ "WATCH", PULSE_IOC_WATCH, PULSE_WATCH_SIZE_VER0,
 	  PULSE_WATCH_KILL_HANG | PULSE_WATCH_KILL_RSS,
@@ -126,7 +126,8 @@ static void fill(const struct cmd *c, union arg *a)
 	(PULSE_FEAT_KSTATE | PULSE_FEAT_PREEMPTED | PULSE_FEAT_NRING |	\
 	 PULSE_FEAT_WAKE_NODE | PULSE_FEAT_DEATH | PULSE_FEAT_BEAT |	\
 	 PULSE_FEAT_EVENTS |	\
-	 PULSE_FEAT_HANDOFF | PULSE_FEAT_YIELD_TO | PULSE_FEAT_HINT)
+	 PULSE_FEAT_HANDOFF | PULSE_FEAT_YIELD_TO | PULSE_FEAT_HINT |	\
+	 PULSE_FEAT_BEAT_HEARD)
 
 static struct dev d;
 

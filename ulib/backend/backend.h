@@ -58,7 +58,7 @@ struct pulse__slot {
 	uint64_t beat_period_ns;	/* 0: none */
 	uint64_t beat_due_ns;
 	uint64_t beat_idle_ns;
-	const uint64_t *beat_heard;	/* the last beat it knows of, or NULL */
+	bool beat_listens;		/* it writes UWORK.heard */
 } PULSE__PAIR_ALIGNED;
 
 struct pulse_ctx {
@@ -131,7 +131,8 @@ struct pulse_watch_opts;
  * @wake_node: as pulse_worker_wake_node(), or NULL: it is done with the idle
  *	bitmap and @wake. Somebody is idle, barrier (A) is done.
  * @state: fill in @out, all zero but its sz
- * @beat: begin (@period_ns) or end (0) the calling worker's heartbeat
+ * @beat: begin (@period_ns) or end (0) the calling worker's heartbeat;
+ *	@listens: as pulse__worker_listen()
  * @hint: nice value and PULSE_CLASS_* of a worker of this process; or NULL
  */
 struct pulse__backend_ops {
@@ -167,7 +168,7 @@ struct pulse__backend_ops {
 		     const struct pulse_watch_opts *opts);
 	int (*unwatch)(struct pulse_ctx *ctx, int id);
 	int (*beat)(struct pulse_ctx *ctx, struct pulse__slot *slot,
-		    uint64_t period_ns);
+		    uint64_t period_ns, bool listens);
 	int (*hint)(struct pulse_ctx *ctx, uint32_t index, int nice,
 		    uint32_t sched_class);
 };
@@ -353,16 +354,25 @@ int pulse__futex_park(struct pulse_ctx *ctx, uint32_t index, uint32_t word,
 void pulse__futex_unpark(struct pulse_ctx *ctx, const uint32_t *indices,
 			 unsigned int nr);
 
-/* ---- beat.c: the user backend's heartbeats ------------------------------ */
+/* ---- beat.c: heartbeats, and who makes them on the user backend --------- */
+
+/*
+ * As pulse_worker_beat(), for a worker that calls pulse__beat_heard() with each
+ * count of beats that it has seen. Until it does the next beat may come late.
+ */
+int pulse__worker_listen(struct pulse_ctx *ctx, int index, uint64_t period_ns);
+
+/* Read by the kernel's timer, or the library's thread; either may be late. */
+static inline void pulse__beat_heard(struct pulse_ctx *ctx, int index,
+				     uint64_t beats)
+{
+	WRITE_ONCE(ctx->uwork[index].heard, beats);
+}
+
 
 /* 0; -EINVAL; -ENOMEM or -EAGAIN where the thread cannot be had. */
-int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns);
-/*
- * The calling worker, which beats, writes down in *@heard each count of beats
- * that it has seen. Until it does the next beat may come late. The word stays
- * until its beats end.
- */
-void pulse__beat_heard(struct pulse_ctx *ctx, int index, const uint64_t *heard);
+int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns,
+		      bool listens);
 /* Also for a slot that does not beat, and under ctx->lock. */
 void pulse__beat_end(struct pulse__slot *slot);
 

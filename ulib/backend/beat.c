@@ -8,8 +8,9 @@
  * says of itself, that is whether it parks; a worker that is blocked or waits
  * for a CPU beats on.
  *
- * A worker may say where it notes which beat it has heard. As long as it has not
- * heard the last one, the next ones would tell it nothing, and come late.
+ * A worker that listens notes in UWORK.heard which beat it has heard. As long as
+ * it has not heard the last one, the next ones would tell it nothing: here they
+ * come late, and from the module after 2, 4, then 8 periods.
  *
  * All that is here, and beat_* of the slots, is written under pulse__beats.lock.
  * Lock order: ctx->lock, then this one.
@@ -89,7 +90,8 @@ static uint64_t pulse__beat_look(struct pulse__slot *slot, uint64_t now)
 		return slot->beat_due_ns;
 	if (READ_ONCE(ks->state) != PULSE_STATE_RUNNING)
 		return pulse__beat_later(slot, now, PULSE__BEAT_IDLE_NS);
-	if (slot->beat_heard && READ_ONCE(*slot->beat_heard) != ks->beats)
+	if (slot->beat_listens &&
+	    READ_ONCE(slot->ctx->uwork[slot->index].heard) != ks->beats)
 		return pulse__beat_later(slot, now, PULSE__BEAT_DEAF_NS);
 	late = now - slot->beat_due_ns;
 	slot->beat_idle_ns = 0;
@@ -172,7 +174,6 @@ static void pulse__beat_unlink(struct pulse__slot *slot)
 	if (*link)
 		*link = slot->beat_next;
 	slot->beat_next = NULL;
-	slot->beat_heard = NULL;
 	WRITE_ONCE(slot->beat_period_ns, 0);
 }
 
@@ -188,7 +189,8 @@ void pulse__beat_end(struct pulse__slot *slot)
 	pthread_mutex_unlock(&pulse__beats.lock);
 }
 
-int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns)
+int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns,
+		      bool listens)
 {
 	int err = 0;
 
@@ -208,6 +210,7 @@ int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns)
 		slot->beat_due_ns = (uint64_t)pulse_now_ns() + 2 * period_ns;
 		slot->beat_due_ns -= slot->beat_due_ns % period_ns;
 		slot->beat_idle_ns = 0;
+		slot->beat_listens = listens;
 		slot->beat_next = pulse__beats.first;
 		pulse__beats.first = slot;
 		pulse__beats_changed();
@@ -216,16 +219,8 @@ int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns)
 	return err;
 }
 
-void pulse__beat_heard(struct pulse_ctx *ctx, int index, const uint64_t *heard)
-{
-	if (ctx->ops->kind != PULSE_BACKEND_USER)
-		return;
-	pthread_mutex_lock(&pulse__beats.lock);
-	ctx->slots[index].beat_heard = heard;
-	pthread_mutex_unlock(&pulse__beats.lock);
-}
-
-int pulse_worker_beat(struct pulse_ctx *ctx, int index, uint64_t period_ns)
+static int pulse__worker_beat(struct pulse_ctx *ctx, int index,
+			      uint64_t period_ns, bool listens)
 {
 	struct pulse__slot *slot;
 	int err;
@@ -233,7 +228,17 @@ int pulse_worker_beat(struct pulse_ctx *ctx, int index, uint64_t period_ns)
 	slot = pulse__own_slot(ctx, index, &err);
 	if (!slot)
 		return err;
-	return ctx->ops->beat(ctx, slot, period_ns);
+	return ctx->ops->beat(ctx, slot, period_ns, listens);
+}
+
+int pulse_worker_beat(struct pulse_ctx *ctx, int index, uint64_t period_ns)
+{
+	return pulse__worker_beat(ctx, index, period_ns, false);
+}
+
+int pulse__worker_listen(struct pulse_ctx *ctx, int index, uint64_t period_ns)
+{
+	return pulse__worker_beat(ctx, index, period_ns, true);
 }
 
 const uint64_t *pulse_worker_beats(struct pulse_ctx *ctx, int index)

@@ -348,10 +348,12 @@ static int pulse__kernel_state(struct pulse_ctx *ctx,
 }
 
 static int pulse__kernel_beat(struct pulse_ctx *ctx, struct pulse__slot *slot,
-			      uint64_t period_ns)
+			      uint64_t period_ns, bool listens)
 {
 	struct pulse_beat beat = {
 		.size = sizeof(beat),
+		.flags = listens && (ctx->features & PULSE_FEAT_BEAT_HEARD) ?
+			 PULSE_BEAT_HEARD : 0,
 		.index = slot->index,
 		.period_ns = period_ns,
 	};

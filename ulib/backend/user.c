@@ -308,11 +308,11 @@ static int pulse__user_yield_to(struct pulse_ctx *ctx, uint32_t index)
 }
 
 static int pulse__user_beat(struct pulse_ctx *ctx, struct pulse__slot *slot,
-			    uint64_t period_ns)
+			    uint64_t period_ns, bool listens)
 {
 	(void)ctx;
 	if (period_ns)
-		return pulse__beat_begin(slot, period_ns);
+		return pulse__beat_begin(slot, period_ns, listens);
 	pulse__beat_end(slot);
 	return 0;
 }

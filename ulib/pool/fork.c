@@ -143,7 +143,7 @@ static int pulse__fork_begin_beat(const struct pulse__worker *w)
 	int err;
 
 	do {
-		err = pulse_worker_beat(w->pool->ctx, w->index, ns);
+		err = pulse__worker_listen(w->pool->ctx, w->index, ns);
 		ns *= 2;
 	} while (err == -EINVAL && ns <= PULSE_MAX_BEAT_NS);
 	return err;
@@ -155,6 +155,14 @@ static void pulse__fork_deaf(struct pulse__worker *w,
 {
 	self->beats = &w->pool->knobs.changed;
 	WRITE_ONCE(self->seen, changed);
+}
+
+/* What has been heard; its heart beats less while that does not change. */
+static void pulse__fork_hear(struct pulse__worker *w,
+			     struct pulse_fork_self *self)
+{
+	WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
+	pulse__beat_heard(w->pool->ctx, w->index, self->seen);
 }
 
 enum pulse__warm {
@@ -204,9 +212,7 @@ static bool pulse__fork_start(struct pulse__worker *w,
 		}
 		self->beats = pulse_worker_beats(w->pool->ctx, w->index);
 	}
-	WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
-	if (!w->pool->beats)
-		pulse__beat_heard(w->pool->ctx, w->index, &self->seen);
+	pulse__fork_hear(w, self);
 	w->heard = self->seen;
 	w->heard_at = w->executed;
 	WRITE_ONCE(w->beating, true);
@@ -243,7 +249,7 @@ static bool pulse__fork_beat(struct pulse__worker *w,
 	if (unlikely(us != w->beat_us))
 		pulse__fork_rest(w);	/* begins anew, as it is wished for now */
 	else
-		WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
+		pulse__fork_hear(w, self);
 	return true;
 }
 

@@ -81,6 +81,7 @@
 #define PULSE_FEAT_HINT		(1ULL << 12)	/* HINT: class, nice, home node */
 #define PULSE_FEAT_HINT_SLICE	(1ULL << 13)	/* ... and the slice */
 #define PULSE_FEAT_HINT_UCLAMP	(1ULL << 14)	/* ... and utilisation clamps */
+#define PULSE_FEAT_BEAT_HEARD	(1ULL << 15)	/* PULSE_BEAT_HEARD */
 #define PULSE_FEAT_EVENTS	(1ULL << 16)	/* event ring, poll, EVENTFD */
 #define PULSE_FEAT_SHARED	(1ULL << 17)	/* PULSE_CTX_SHARED and JOIN */
 #define PULSE_FEAT_WATCH	(1ULL << 18)	/* WATCH and UNWATCH */
@@ -447,10 +448,13 @@ struct pulse_hint {
 /* A thread that is a worker of several contexts may beat in so many of them. */
 #define PULSE_MAX_BEATS		8
 
+/* pulse_beat.flags: the worker writes each count of beats it saw to UWORK.heard */
+#define PULSE_BEAT_HEARD	(1U << 0)
+
 /**
  * struct pulse_beat - PULSE_IOC_BEAT: let the calling worker's heart beat
  * @size: bytes of this struct as the caller knows it
- * @flags: must be 0
+ * @flags: PULSE_BEAT_HEARD or 0
  * @index: the calling worker
  * @reserved: must be 0
  * @period_ns: between two beats, or 0: no more of them
@@ -464,6 +468,11 @@ struct pulse_hint {
  *
  * There is one timer a CPU, whatever the number of workers, and it interrupts
  * the CPU once a period of the worker that runs there, at most.
+ *
+ * With PULSE_BEAT_HEARD a worker that does not listen is interrupted less: when
+ * a beat is due and UWORK.heard is not yet KSTATE.beats, it is given all the
+ * same, but the next is due after 2 periods, then 4, then 8 each, until it is.
+ * The periods left out are counted in KSTATE.missed with the next beat.
  *
  * The floor is beat_floor_us of sysfs (100 us), with CAP_SYS_NICE it is
  * PULSE_MIN_BEAT_NS. A new call starts a new period. Beats end with the worker.
@@ -585,7 +594,8 @@ struct pulse_hdr {
  * @exit_code: as in wait(2), once DEAD, and until the slot is given out again
  * @beats: heartbeats that were delivered; see BEAT. Not covered by seq: poll
  *	it as a word
- * @missed: heartbeats that came too late to be delivered one by one; likewise
+ * @missed: heartbeats that came too late to be delivered one by one, or that
+ *	were left out for who did not listen; likewise
  * @n_preempt: times it lost the CPU while it was runnable
  * @n_block: times it went to sleep (parks included)
  * @n_migrate: times it came back on another CPU
@@ -647,13 +657,16 @@ struct pulse_kstate {
  *	moment of a salvage
  * @salvor: in worker 0's: who salvages, incarnation and index plus 1; 0 nobody.
  *	The order of the steps: ulib/backend/salvage.c
+ * @heard: the last count of KSTATE.beats that the worker saw; see
+ *	PULSE_BEAT_HEARD
  * @reserved: 0
  *
  * What the last owner left is here until the next one changes it: the kernel
  * does not clear it.
  *
  * Untrusted: the kernel reads a word of it once, bounds it, and never lets it
- * decide more than whether a worker of this context sleeps.
+ * decide more than whether a worker of this context sleeps, and how soon its
+ * own next heartbeat comes.
  */
 struct pulse_uwork {
 	__u32 park;
@@ -663,7 +676,8 @@ struct pulse_uwork {
 	__u64 cookie;
 	__u64 from;
 	__u64 salvor;
-	__u64 reserved[10];
+	__u64 heard;
+	__u64 reserved[9];
 };
 
 /**
