@@ -51,7 +51,7 @@
  * @timer: queued while it may be needed
  * @running: workers of the current task that beat, at most PULSE_MAX_BEATS,
  *	linked by beat_next
- * @last_ns: when the timer came last
+ * @last_ns: when the timer was last due
  */
 struct pulse_beat_cpu {
 	struct hrtimer timer;
@@ -85,7 +85,7 @@ static void pulse_beat_settle(struct pulse_worker *w, u64 now)
 
 /*
  * When the timer must come for a worker: when its beat is due, but no sooner
- * than a period after the timer came last, whomever for. That bounds the
+ * than a period after the timer was last due, whomever for. That bounds the
  * interrupts whatever runs here in turn; a beat is late by less than a period.
  */
 static u64 pulse_beat_when(const struct pulse_beat_cpu *bc,
@@ -107,10 +107,12 @@ static enum hrtimer_restart pulse_beat_timer(struct hrtimer *timer)
 	if (!bc->running)
 		return HRTIMER_NORESTART;
 
-	/* The fast clock may be a little behind the timer's. */
-	now = max_t(u64, ktime_get_mono_fast_ns(),
-		    ktime_to_ns(hrtimer_get_expires(timer)));
-	bc->last_ns = now;
+	/*
+	 * When it was due, not now: what each comes late would add up. And the
+	 * fast clock may be a little behind the timer's.
+	 */
+	bc->last_ns = ktime_to_ns(hrtimer_get_expires(timer));
+	now = max_t(u64, ktime_get_mono_fast_ns(), bc->last_ns);
 	for (w = bc->running; w; w = w->beat_next) {
 		pulse_beat_settle(w, now);
 		next = min(next, pulse_beat_when(bc, w));
