@@ -130,8 +130,8 @@ KT_TEST(parameters_outside_their_range_fail_the_load)
 /* Loads it with this source and looks whether that tells of switches and ends. */
 static void try_source(const char *name)
 {
-	struct pulse_event_worker_death worker;
-	struct pulse_event_process_death death;
+	struct pulse_event_worker_death worker = { 0 };
+	struct pulse_event_process_death death = { 0 };
 	char parameter[64], line[64] = "";
 	bool probe = !strcmp(name, "tracepoint");
 	int ret, status;
@@ -175,10 +175,18 @@ static void try_source(const char *name)
 	KT_EQ(waitpid(pid, &status, 0), pid);
 	KT_CHECK(EVENTUALLY(state_of(&d, 1) == PULSE_STATE_FREE));
 	KT_EQ(kstate_read(&d, 1).exit_code, SIGKILL);
-	/* the worker's end and its process's, as worker and as watched */
-	KT_CHECK(event_take(&d, PULSE_EVENT_WORKER_DEATH, &worker, sizeof(worker)));
+	/* the worker's end and its process's, as worker and as watched, in any order */
+	for (int i = 0; i < 2; i++) {
+		const struct pulse_event_hdr *hdr = NULL;
+
+		KT_REQUIRE(EVENTUALLY((hdr = event_next(&d)) != NULL));
+		if (hdr->type == PULSE_EVENT_WORKER_DEATH)
+			memcpy(&worker, hdr + 1, sizeof(worker));
+		else if (hdr->type == PULSE_EVENT_PROCESS_DEATH)
+			memcpy(&death, hdr + 1, sizeof(death));
+		event_done(&d, hdr);
+	}
 	KT_EQ(worker.signal, SIGKILL);
-	KT_CHECK(event_take(&d, PULSE_EVENT_PROCESS_DEATH, &death, sizeof(death)));
 	KT_EQ(death.pid, pid);
 	KT_EQ(death.signal, SIGKILL);
 	dev_end(&d);

@@ -66,7 +66,8 @@ static void carry(int kind, const char *address)
 	before();
 	if (!strncmp(address, "tls:", 4)) {
 		PULSE_OPTS(pulse_tls_opts, so, .cert_file = certs_file("srv.pem"),
-			   .key_file = certs_file("srv.key"));
+			   .key_file = certs_file("srv.key"),
+			   .handshake_timeout_ms = 60000);
 		PULSE_OPTS(pulse_tls_opts, co, .ca_file = certs_file("ca.pem"));
 
 		if (pulse_tls_create(&so, &tls[0]) || pulse_tls_create(&co, &tls[1])) {
@@ -88,6 +89,10 @@ static void carry(int kind, const char *address)
 	/* The other side may not be there yet for what is sent at once. */
 	UNTIL(sent == 100 || (sent += send_some(&client, sent, 100 - sent)) == 100);
 	UNTIL(server.got == 100);
+	if (server.got != 100)
+		kt_note("%s, kind %d: sent %ld, client %d (seen %x), server %d (seen %x)",
+			address, kind, sent, client.err, client.seen, server.err,
+			server.seen);
 	/* The loop's, the listener's, and one of each side, but for shared memory. */
 	KT_CHECK(look(address) >= 3);
 	end();
