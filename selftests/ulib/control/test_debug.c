@@ -283,9 +283,8 @@ KT_TEST(messages_and_those_who_look_after_them_have_probes_too)
 	KT_CHECK(EVENTUALLY(strstr(dump(d, "sup"), "\"restarts\":2,\"failures\":2,"
 				   "\"active\":2,")));
 	KT_EQ(pulse_sup_terminate_child(sup, "later"), 0);
-	dump(d, "sup");
-	KT_CHECK(strstr(json, "{\"id\":\"w\\\"1\",\"kind\":\"thread\","
-			"\"status\":\"running\",\"tid\":"));
+	KT_CHECK(EVENTUALLY(strstr(dump(d, "sup"), "{\"id\":\"w\\\"1\",\"kind\":\"thread\","
+				   "\"status\":\"running\",\"tid\":")));
 	KT_CHECK(strstr(json, "\"incarnation\":2,\"restarts\":1,\"memory_bytes\":0,"
 			"\"last_exit\":\"ended with code 6\"}"));
 	KT_CHECK(strstr(json, "{\"id\":\"later\",\"kind\":\"thread\","

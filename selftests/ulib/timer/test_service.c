@@ -142,10 +142,12 @@ KT_TEST(only_an_earlier_deadline_wakes_the_sleeper)
 	struct pulse_timers_stats s = { .sz = sizeof(s) };
 	int64_t hour = pulse_now_ns() + 3600000 * MS;
 	struct pulse_timer far[20], near;
+	uint64_t before;
 	int calls = 0;
 
 	start();
 	nap(20 * MS);
+	/* The first finds the sleeper, or is early enough that it need not. */
 	for (int i = 0; i < 20; i++) {
 		pulse_timer_init(&far[i], count_fn, &calls);
 		KT_EQ(pulse_timer_service_arm(svc, &far[i], hour + i * MS, 0), 0);
@@ -154,12 +156,13 @@ KT_TEST(only_an_earlier_deadline_wakes_the_sleeper)
 	}
 	KT_EQ(pulse_timer_service_stats(svc, &s), 0);
 	KT_EQ(s.armed, 20);
-	KT_EQ(s.wakeups, 1);
+	KT_CHECKF(s.wakeups <= 1, "%llu wake-ups", (unsigned long long)s.wakeups);
+	before = s.wakeups;
 	pulse_timer_init(&near, count_fn, &calls);
 	KT_EQ(pulse_timer_service_arm(svc, &near, pulse_now_ns() + 5 * MS, 0), 0);
 	KT_CHECK(comes_to(&calls, 1));
 	KT_EQ(pulse_timer_service_stats(svc, &s), 0);
-	KT_EQ(s.wakeups, 2);
+	KT_EQ(s.wakeups, before + 1);
 	KT_EQ(s.fired, 1);
 	KT_EQ(pulse_timer_service_destroy(svc), 20);
 	KT_EQ(far[0].place, 0);
