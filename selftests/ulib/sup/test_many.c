@@ -50,10 +50,11 @@ static const struct pulse_child_ops one_ops = {
 	.start = one_start, .stop = one_stop, .kill = one_stop,
 };
 
-static struct pulse_sup *sup_of(int strategy, uint32_t nr)
+static struct pulse_sup *sup_of(int strategy, uint32_t nr, uint32_t threads)
 {
 	PULSE_OPTS(pulse_sup_opts, o, .strategy = strategy,
-		   .max_restarts = (int)nr, .period_ms = 3600000);
+		   .max_restarts = (int)nr, .period_ms = 3600000,
+		   .max_threads = threads);
 	struct pulse_sup *sup = NULL;
 
 	all = calloc(nr, sizeof(*all));
@@ -82,7 +83,7 @@ static uint32_t active(struct pulse_sup *sup)
 KT_TEST(ten_thousand_children)
 {
 	const uint32_t nr = (uint32_t)kt_scale(10000);
-	struct pulse_sup *sup = sup_of(PULSE_ONE_FOR_ONE, nr);
+	struct pulse_sup *sup = sup_of(PULSE_ONE_FOR_ONE, nr, 0);
 	uint32_t failed = 0;
 	char id[16];
 
@@ -118,7 +119,7 @@ KT_TEST(ten_thousand_children)
 KT_TEST(ten_thousand_children_of_one_kind)
 {
 	const uint32_t nr = (uint32_t)kt_scale(10000);
-	struct pulse_sup *sup = sup_of(PULSE_SIMPLE_ONE_FOR_ONE, nr);
+	struct pulse_sup *sup = sup_of(PULSE_SIMPLE_ONE_FOR_ONE, nr, 0);
 
 	KT_REQUIRE(sup && all);
 	PULSE_OPTS(pulse_child_spec, spec, .id = "one", .ops = &one_ops,
@@ -158,7 +159,7 @@ static int thread_child(struct pulse_child *self, void *arg)
 KT_TEST(a_thousand_threads)
 {
 	const uint32_t nr = (uint32_t)kt_scale(1000);
-	struct pulse_sup *sup = sup_of(PULSE_ONE_FOR_ONE, 1);
+	struct pulse_sup *sup = sup_of(PULSE_ONE_FOR_ONE, 1, nr);
 	char id[16];
 
 	KT_REQUIRE(sup);
