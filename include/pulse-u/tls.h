@@ -39,6 +39,10 @@ struct pulse_transport;
  *	below; default on
  * @handshake_timeout_ms: for a handshake with a listener; default 10 s
  *
+ * A record that is not what the peer has made of it ends the connection with
+ * -EPROTO: nothing of it is delivered, nor anything behind it. One that ends without
+ * the peer's word that it does is -ECONNRESET.
+ *
  * The kernel does it for TCP sockets of epoll's loops, where it has the module
  * tls and the cipher (AES-GCM, ChaCha20-Poly1305). What is received it decrypts with
  * TLS 1.2, and with TLS 1.3 from OpenSSL 3.2 on (Debian 13; not Debian 12), unless

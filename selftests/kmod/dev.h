@@ -23,6 +23,7 @@
 
 #include "files.h"
 #include "ktap.h"
+#include "until.h"
 
 #define NS_PER_MS	1000000LL
 #define NS_PER_SEC	1000000000LL
@@ -50,16 +51,6 @@ static inline void sleep_ms(long long ms)
 	while (nanosleep(&ts, &ts) && errno == EINTR)
 		;
 }
-
-/* Waits for something that must come; true when it did within 40 s. */
-#define EVENTUALLY(cond)						\
-	({								\
-		long long kt_end_ = now_ns() + 40 * NS_PER_SEC;		\
-		bool kt_seen_;						\
-		while (!(kt_seen_ = !!(cond)) && now_ns() < kt_end_)	\
-			sleep_ms(1);					\
-		kt_seen_;						\
-	})
 
 /* -------------------------------------------------------------- commands */
 

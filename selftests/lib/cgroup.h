@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * cgroup.h - groups of cgroup version 2 for tests: made below the root, gone
- * afterwards. Included after what says EVENTUALLY.
+ * afterwards.
  */
 #ifndef PULSE_SELFTESTS_CGROUP_H
 #define PULSE_SELFTESTS_CGROUP_H
@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "files.h"
+#include "until.h"
 
 #define CGROUPS	"/sys/fs/cgroup/"
 

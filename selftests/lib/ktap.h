@@ -12,10 +12,10 @@
  *	KT_MAIN()
  *
  * Tests run in the order of the file, each under a watchdog (60 s, or what
- * KT_TIMEOUT= says); a test that hangs ends the program with a stack of the
- * name, not with silence. "prog -l" lists the names, "prog NAME..." runs only
- * those. A failed check goes on with the test, KT_REQUIRE leaves it. Checks may
- * be used from several threads.
+ * KT_TIMEOUT= says); a test that hangs has failed and ends its program, by
+ * SIGABRT, so that there is a core to look at. "prog -l" lists the names, "prog
+ * NAME..." runs only those. A failed check goes on with the test, KT_REQUIRE
+ * leaves it. Checks may be used from several threads.
  */
 #ifndef PULSE_SELFTESTS_KTAP_H
 #define PULSE_SELFTESTS_KTAP_H
@@ -38,6 +38,7 @@ struct kt_test {
 
 static struct kt_test *kt_first, **kt_last = &kt_first;
 static const char *volatile kt_current = "(none)";
+static volatile int kt_number;	/* of the running test */
 static int kt_failed;		/* failed checks of the running test */
 static int kt_checks;		/* checks of the running test, passed or not */
 static char kt_skip_why[256];
@@ -157,12 +158,20 @@ static inline long kt_scale(long n)
 		return;							\
 	} while (0)
 
+/* Seconds that a test may take. */
+static inline unsigned int kt_limit(void)
+{
+	const char *limit = getenv("KT_TIMEOUT");
+
+	return limit ? (unsigned int)atoi(limit) : 60;
+}
+
 static inline void kt_watchdog(int sig)
 {
 	char line[256];
 	int n = snprintf(line, sizeof(line),
-			 "\nBail out! %s hangs: no end within its time\n",
-			 kt_current);
+			 "\nnot ok %d - %s\n# it hangs: no end within its time\n",
+			 kt_number, kt_current);
 
 	(void)sig;
 	if (n > 0)
@@ -172,8 +181,7 @@ static inline void kt_watchdog(int sig)
 
 static inline int kt_main(int argc, char **argv)
 {
-	const char *limit = getenv("KT_TIMEOUT");
-	unsigned int seconds = limit ? (unsigned int)atoi(limit) : 60;
+	const unsigned int seconds = kt_limit();
 	int total = 0, n = 0, failed = 0;
 	struct kt_test *t;
 
@@ -200,7 +208,7 @@ static inline int kt_main(int argc, char **argv)
 	for (t = kt_first; t; t = t->next) {
 		if (!t->fn)
 			continue;
-		n++;
+		kt_number = ++n;
 		kt_current = t->name;
 		kt_failed = kt_checks = 0;
 		kt_skip_why[0] = 0;

@@ -10,7 +10,7 @@ for kernel in 6.1 6.12 7.2; do
 	[ $kernel != 6.12 ] || carriers=build/selftests/ulib/io/test_carriers
 	PULSE_TEST_SCALE=10 selftests/vm/run --kernel $kernel --nodes 1 --no-module \
 		--timeout 1300 --env KT_TIMEOUT=300 -- \
-		selftests/ulib/io/ktls build/selftests/ulib/io/test_tls \
+		selftests/ulib/io/ktls build/selftests/ulib/io/test_tls{,_bad} \
 		$carriers build/selftests/ulib/ws/test_wss |
 		sed -nE "s/^((not )?ok) [0-9]+ - /\1 - $kernel: /p; /^#/p"
 	[ "${PIPESTATUS[0]}" -eq 0 ] || bad=1

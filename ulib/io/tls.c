@@ -55,6 +55,7 @@ struct tls {
 	bool connecting, shaking, told_err;
 	bool flying;		/* the lower transport has our memory */
 	bool dry;		/* the session has nothing until the lower reads */
+	bool unreadable;	/* a read has failed: no other one may find more */
 	bool shut, shut_done;
 	bool posted, lingers, closed;
 	bool kernel_sends, kernel_receives;
@@ -253,12 +254,21 @@ static void run_again(struct pulse_poller *poller,
 	maybe_free(tls);
 }
 
+/* As the session says it, whoever looked at the record. */
+static int reason(const struct tls *tls, int err)
+{
+	if (tls->kernel_receives &&
+	    (err == -EBADMSG || err == -EMSGSIZE || err == -EINVAL))
+		return -EPROTO;
+	return err;
+}
+
 /* Nothing can come of it any more; its owner is told once. */
 static void broken(struct tls *tls, int err)
 {
 	if (tls->err)
 		return;
-	tls->err = err;
+	tls->err = reason(tls, err);
 	tls->shaking = false;
 	pulse_poller_timer_cancel(tls->t.poller, &tls->timer);
 	if (tls->lower && !tls->connecting)
@@ -489,6 +499,8 @@ static ssize_t tls_recv(struct pulse_transport *t, const struct iovec *iov,
 
 	if (tls->connecting || tls->shaking)
 		return -EAGAIN;
+	if (tls->unreadable)
+		return tls->err;
 	if (tls->kernel_receives && !tls->err &&
 	    !engine(tls)->pending(tls->session)) {
 		n = pulse_transport_recv(tls->lower, iov, nr);
@@ -497,8 +509,6 @@ static ssize_t tls_recv(struct pulse_transport *t, const struct iovec *iov,
 			t->rx_bytes += (uint64_t)n;
 			return n;
 		}
-		if (n == -EBADMSG || n == -EMSGSIZE)
-			n = -EPROTO;
 		if (n && n != -EIO)
 			goto out;
 	}
@@ -517,16 +527,17 @@ static ssize_t tls_recv(struct pulse_transport *t, const struct iovec *iov,
 	}
 out:
 	tls->dry = n == -EAGAIN;
+	if (n < 0 && n != -EAGAIN) {	/* the session forgets why */
+		broken(tls, (int)n);
+		tls->unreadable = true;
+	}
 	if (tls->out.first)		/* an answer to what was read */
 		flush(tls);
 	/* Within an event this is seen to when the handler is back. */
 	if (tls->out.first || !tls->calls)
 		settle(tls);
-	if (!got) {
-		if (n < 0 && n != -EAGAIN)
-			broken(tls, (int)n);
-		return n == -EAGAIN && tls->err ? tls->err : n;
-	}
+	if (!got)
+		return n < 0 && tls->err ? tls->err : n;
 	t->rx_bytes += (uint64_t)got;
 	return got;
 }

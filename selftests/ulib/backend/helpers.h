@@ -12,6 +12,7 @@
 #include <pulse-u/backend.h>
 
 #include "ktap.h"
+#include "until.h"
 
 static inline const char *backend_name(void)
 {
@@ -32,17 +33,6 @@ static inline void nap_us(long us)
 
 	nanosleep(&ts, NULL);
 }
-
-/* Waits for a condition that another thread brings about; 20 s is "never". */
-#define EVENTUALLY(cond)						\
-	({								\
-		int64_t end_ = pulse_now_ns() + 40000000000LL;		\
-		bool ok_;						\
-									\
-		while (!(ok_ = !!(cond)) && pulse_now_ns() < end_)	\
-			nap_us(200);					\
-		ok_;							\
-	})
 
 /* Runs @fn in a child: its return value, or -signal. */
 static inline int in_child(int (*fn)(void *arg), void *arg)

@@ -4,12 +4,14 @@
  * processes, and, where the module looks, hangs and memory.
  */
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <pulse-u/events.h>
 
+#include "../all/no_memory.h"
 #include "helpers.h"
 #include "backend/backend.h"
 
@@ -319,6 +321,93 @@ KT_TEST(a_hang_gets_its_verdict_where_the_module_looks)
 	pulse_ctx_destroy(ctx);
 }
 
+static void *sleep_unparked(void *arg)
+{
+	int index = pulse_worker_register(ctx, -1, 0);
+
+	__atomic_store_n((int *)arg, index, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&enough, __ATOMIC_ACQUIRE))
+		nap_us(500000);
+	return NULL;
+}
+
+static void to_cpu(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+static void *spin_there(void *arg)
+{
+	to_cpu(0);
+	return spin(arg);
+}
+
+/* Takes that CPU from all that are no real-time tasks. */
+static void *hog_there(void *arg)
+{
+	struct sched_param p = { .sched_priority = 1 };
+	int64_t end = pulse_now_ns() + 45000000000LL;
+
+	to_cpu(0);
+	sched_setscheduler(0, SCHED_FIFO, &p);
+	while (!__atomic_load_n(&enough, __ATOMIC_ACQUIRE) && pulse_now_ns() < end)
+		;
+	return arg;
+}
+
+/* One that hangs in another way than by spinning. */
+static void verdict_on(void *(*fn)(void *), void *(*beside)(void *),
+		       const struct pulse_watch_opts *opts, uint32_t verdict)
+{
+	int index = -1000, id;
+	pthread_t t, other;
+
+	begin();
+	enough = false;
+	KT_REQUIRE(!pthread_create(&t, NULL, fn, &index));
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&index, __ATOMIC_ACQUIRE) != -1000));
+	id = pulse_ctx_watch_worker(ctx, index, opts);
+	if (!watches()) {
+		KT_EQ(id, -EOPNOTSUPP);
+		beside = NULL;
+	} else {
+		KT_CHECK(id > 0);
+		if (beside)
+			KT_EQ(pthread_create(&other, NULL, beside, NULL), 0);
+		KT_CHECK(EVENTUALLY(next() == 1));
+		KT_EQ(event.type, PULSE_EVENT_HANG);
+		KT_EQ(event.verdict, verdict);
+		KT_EQ(event.index, index);
+		KT_EQ(event.watch, id);
+		KT_CHECK(event.for_ns >= 50000000);
+	}
+	__atomic_store_n(&enough, true, __ATOMIC_RELEASE);
+	if (beside)
+		pthread_join(other, NULL);
+	pthread_join(t, NULL);
+	pulse_ctx_destroy(ctx);
+}
+
+KT_TEST(one_that_sleeps_and_does_not_park_is_blocked)
+{
+	PULSE_OPTS(pulse_watch_opts, opts, .blocked_ns = 50000000);
+
+	verdict_on(sleep_unparked, NULL, &opts, PULSE_HANG_BLOCKED);
+}
+
+KT_TEST(one_that_gets_no_cpu_is_starved)
+{
+	PULSE_OPTS(pulse_watch_opts, opts, .starved_ns = 50000000);
+
+	if (watches() && (sysconf(_SC_NPROCESSORS_ONLN) < 2 || geteuid()))
+		KT_SKIP("a CPU of one's own is not to be had");
+	verdict_on(spin_there, hog_there, &opts, PULSE_HANG_STARVED);
+}
+
 KT_TEST(memory_over_a_limit_is_told_where_the_module_looks)
 {
 	PULSE_OPTS(pulse_watch_opts, opts, .rss_bytes = 4096);
@@ -361,21 +450,55 @@ KT_TEST(a_forked_child_has_no_events)
 	pulse_ctx_destroy(ctx);
 }
 
-/* U04 */
-KT_TEST(each_allocation_that_fails_is_unwound)
+static int life_of_a_context(void)
 {
 	PULSE_OPTS(pulse_ctx_opts, opts, .max_workers = 8, .ring_entries = 16,
 		   .event_bytes = 4096);
-	int err = -ENOMEM;
+	int err;
 
-	for (int n = 1; n < 100 && err; n++) {
-		pulse__alloc_fail_at(n);
-		err = pulse_ctx_create(&opts, &ctx);
-		pulse__alloc_fail_at(0);
-		KT_CHECK(!err || err == -ENOMEM);
+	from_here();
+	err = pulse_ctx_create(&opts, &ctx);
+	if (!err)
+		KT_EQ(pulse_ctx_destroy(ctx), 0);
+	return err;
+}
+
+/* U04 */
+KT_TEST(each_allocation_of_a_context_may_fail)
+{
+	each_may_fail("a context", life_of_a_context);
+}
+
+static struct pulse_ctx *shared;
+
+static int life_of_one_that_joined(void)
+{
+	int err;
+
+	from_here();
+	err = pulse_ctx_attach(pulse_ctx_fd(shared), &ctx);
+	if (!err)
+		KT_EQ(pulse_ctx_destroy(ctx), 0);
+	return err;
+}
+
+/* U04: and the one that was joined is none the worse for it */
+KT_TEST(each_allocation_of_one_that_joins_may_fail)
+{
+	PULSE_OPTS(pulse_ctx_opts, opts, .max_workers = 8, .ring_entries = 16,
+		   .flags = PULSE_CTX_OPT_SHARED);
+	int index, err = pulse_ctx_create(&opts, &shared);
+
+	if (!on_kernel()) {
+		KT_EQ(err, -EOPNOTSUPP);
+		return;
 	}
-	KT_EQ(err, 0);
-	pulse_ctx_destroy(ctx);
+	KT_REQUIRE(!err);
+	each_may_fail("one that joins", life_of_one_that_joined);
+	index = pulse_worker_register(shared, -1, 0);
+	KT_CHECK(index >= 0);
+	KT_EQ(pulse_worker_unregister(shared, index), 0);
+	KT_EQ(pulse_ctx_destroy(shared), 0);
 }
 
 KT_TEST(an_eventfd_without_a_thread_is_refused)

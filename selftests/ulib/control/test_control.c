@@ -119,17 +119,18 @@ static int even(const char *name, int64_t value, const char *text, char *say,
 		size_t len, void *arg)
 {
 	(void)text;
-	(void)arg;
 	if (value % 2 == 0)
 		return 0;
-	snprintf(say, len, "%s: %lld is odd", name, (long long)value);
+	snprintf(say, len, "%s: %lld is %s", name, (long long)value,
+		 (const char *)arg);
 	return -EDOM;
 }
 
 KT_TEST(a_knob_may_have_a_check_of_its_own)
 {
+	char odd[] = "odd";
 	PULSE_OPTS(pulse_knob, k, .name = "even", .type = PULSE_KNOB_INT,
-		   .check = even);
+		   .check = even, .arg = odd);
 	struct pulse_control *c = make();
 
 	KT_EQ(pulse_control_define(c, &k), 3);

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "ktap.h"
+#include "turns.h"
 
 #include <pulse-u/transport.h>
 
@@ -93,17 +94,6 @@ static inline void on_accept(struct pulse_listener *l, struct pulse_transport *t
 	KT_EQ(pulse_transport_set_handler(t, on_end, e), 0);
 	KT_EQ(pulse_transport_watch(t, PULSE_TRANSPORT_READ), 0);
 }
-
-/* Turns of the loop until it holds, or forty seconds have gone. */
-#define UNTIL(cond)							\
-	do {								\
-		int64_t end_ = pulse_now_ns() + 40 * PULSE__NSEC_PER_SEC; \
-									\
-		while (!(cond) && pulse_now_ns() < end_)		\
-			pulse_poller_run_once(poller, pulse_now_ns() +	\
-					      10 * PULSE__NSEC_PER_MSEC); \
-		KT_CHECK(cond);						\
-	} while (0)
 
 static struct pulse_connect_opts how = {
 	.sz = sizeof(how), .address = where,

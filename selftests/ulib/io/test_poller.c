@@ -2,6 +2,9 @@
 /* The loop: descriptors, posts, timers, hooks, stop. */
 #include "watch.h"
 
+#include "backend/backend.h"
+#include "until.h"
+
 #include <poll.h>
 
 #include <pthread.h>
@@ -562,6 +565,34 @@ KT_TEST(a_loop_that_looks_before_it_sleeps)
 	o.spin_us = 0;
 	o.reserved2 = 1;
 	KT_EQ(pulse_poller_create(&o, &p), -EINVAL);
+}
+
+static void *run_it(void *p)
+{
+	return (void *)(intptr_t)pulse_poller_run(p);
+}
+
+KT_TEST(its_thread_is_a_worker_with_the_cookie_that_was_asked_for)
+{
+	PULSE_OPTS(pulse_ctx_opts, co, .max_workers = 1);
+	PULSE_OPTS(pulse_poller_opts, o, .cookie = 0x4711);
+	struct pulse_worker_state st = { .sz = sizeof(st) };
+	struct pulse_poller *p = NULL;
+	pthread_t thread;
+	void *ret;
+
+	KT_REQUIRE(!pulse_ctx_create(&co, &o.ctx));
+	KT_EQ(pulse_poller_create(&o, &p), 0);
+	KT_EQ(pulse_worker_state(o.ctx, 0, &st), -ESRCH);
+	KT_REQUIRE(!pthread_create(&thread, NULL, run_it, p));
+	KT_CHECK(EVENTUALLY(!pulse_worker_state(o.ctx, 0, &st)));
+	KT_CHECK(EVENTUALLY(READ_ONCE(o.ctx->uwork[0].cookie) == 0x4711));
+	KT_EQ(pulse_poller_stop(p), 0);
+	pthread_join(thread, &ret);
+	KT_EQ((intptr_t)ret, 0);
+	KT_EQ(pulse_worker_state(o.ctx, 0, &st), -ESRCH);
+	KT_EQ(pulse_poller_destroy(p), 0);
+	KT_EQ(pulse_ctx_destroy(o.ctx), 0);
 }
 
 KT_TEST(its_kind_is_as_asked_for)

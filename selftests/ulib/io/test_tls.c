@@ -3,59 +3,10 @@
  * TLS: who is believed and who is not, what is agreed on, ends that nobody has
  * announced, and peers that are not ours (the openssl command).
  */
-#include "certs.h"
-#include "ends.h"
+#include "tls_ends.h"
 
 #include <fcntl.h>
-#include <pulse-u/tls.h>
 #include <sys/wait.h>
-
-static struct pulse_tls *make(const char *cert, const char *ca, int verify,
-			      const char *const *alpn)
-{
-	PULSE_OPTS(pulse_tls_opts, o, .verify = verify, .alpn = alpn,
-		   .handshake_timeout_ms = 60000);
-	struct pulse_tls *tls = NULL;
-	char pem[16], key[16];
-
-	if (cert) {
-		snprintf(pem, sizeof(pem), "%s.pem", cert);
-		snprintf(key, sizeof(key), "%s.key", cert);
-		o.cert_file = certs_file(pem);
-		o.key_file = certs_file(key);
-	}
-	if (ca)
-		o.ca_file = certs_file(ca);
-	KT_EQ(pulse_tls_create(&o, &tls), 0);
-	return tls;
-}
-
-#define NEED_TLS()							\
-	do {								\
-		const char *why_ = certs_make();			\
-		struct pulse_tls *tls_ = NULL;				\
-									\
-		if (why_)						\
-			KT_SKIP("%s", why_);				\
-		if (pulse_tls_create(NULL, &tls_))			\
-			KT_SKIP("the TLS plug-in is not to be had");	\
-		pulse_tls_destroy(tls_);				\
-	} while (0)
-
-/* Of PULSE_TEST_TLS12 (selftests/ulib/io/ktls) OpenSSL has been told nothing newer. */
-static uint32_t newest(void)
-{
-	return getenv("PULSE_TEST_TLS12") ? 12 : 13;
-}
-
-static void listen_tls(struct pulse_tls *tls, const char *address)
-{
-	PULSE_OPTS(pulse_listener_opts, lo, .address = address, .tls = tls);
-
-	begin_opts(&lo);
-	how = (struct pulse_connect_opts){ .sz = sizeof(how),
-					   .address = where };
-}
 
 /* One handshake; what the client was told: 0 or why not. */
 static int try(struct pulse_tls *srv, struct pulse_tls *cli, const char *name)
@@ -334,75 +285,6 @@ KT_TEST(the_kernel_encrypts_where_it_can_and_may)
 }
 
 /* ---- a byte at a time, and cut off ------------------------------------------ */
-
-/* Between the two: takes what one sends and gives it to the other, in bits. */
-struct relay {
-	struct pulse_listener *l;
-	struct pulse_transport *in, *out;
-	size_t max;		/* bytes at once */
-	char to[PULSE_ADDRESS_MAX], where[PULSE_ADDRESS_MAX];
-};
-
-static struct relay relay;
-
-static void pass(struct pulse_transport *t, uint32_t events, void *arg)
-{
-	struct pulse_transport **to = arg;
-	char buf[4096];
-	struct iovec iov = { buf, relay.max < sizeof(buf) ? relay.max : 4096 };
-	ssize_t n;
-
-	if (events & PULSE_TRANSPORT_OPEN || !*to)
-		return;
-	n = pulse_transport_recv(t, &iov, 1);
-	if (n <= 0) {
-		if (n != -EAGAIN)
-			pulse_transport_watch(t, 0);
-		if (n == 0)
-			pulse_transport_shutdown(*to);
-		return;
-	}
-	iov.iov_len = (size_t)n;
-	KT_EQ(pulse_transport_send(*to, &iov, 1), n);
-}
-
-static void relay_accept(struct pulse_listener *l, struct pulse_transport *t,
-			 void *arg)
-{
-	PULSE_OPTS(pulse_connect_opts, co, .address = relay.to);
-
-	(void)l;
-	(void)arg;
-	relay.in = t;
-	KT_EQ(pulse_transport_connect(poller, &co, pass, &relay.in, &relay.out),
-	      0);
-	pulse_transport_set_handler(t, pass, &relay.out);
-	pulse_transport_watch(t, PULSE_TRANSPORT_READ);
-	pulse_transport_watch(relay.out, PULSE_TRANSPORT_READ);
-}
-
-static void meet_through_relay(struct pulse_tls *srv, struct pulse_tls *cli,
-			       size_t max)
-{
-	PULSE_OPTS(pulse_listener_opts, lo, .address = "127.0.0.1:0");
-
-	relay = (struct relay){ .max = max };
-	listen_tls(srv, "tls:127.0.0.1:0");
-	strcpy(relay.to, where + 4);
-	KT_EQ(pulse_listener_open(poller, &lo, relay_accept, NULL, &relay.l), 0);
-	strcpy(where, "tls:");
-	KT_EQ(pulse_listener_address(relay.l, where + 4, sizeof(where) - 4), 0);
-	how.tls = cli;
-	meet();
-}
-
-static void end_relay(void)
-{
-	pulse_transport_close(relay.in, true);
-	pulse_transport_close(relay.out, true);
-	KT_EQ(pulse_listener_close(relay.l), 0);
-	end();
-}
 
 KT_TEST(one_byte_at_a_time_is_enough)
 {

@@ -5,6 +5,7 @@
  */
 #include "base/base.h"
 #include "ktap.h"
+#include "turns.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -99,16 +100,6 @@ static void on_accept(struct pulse_listener *l, struct pulse_transport *t,
 	pulse_transport_set_handler(t, on_side, &server);
 	pulse_transport_watch(t, PULSE_TRANSPORT_READ);
 }
-
-#define UNTIL(cond)							\
-	do {								\
-		int64_t end_ = pulse_now_ns() + 40 * PULSE__NSEC_PER_SEC; \
-									\
-		while (!(cond) && pulse_now_ns() < end_)		\
-			pulse_poller_run_once(poller, pulse_now_ns() +	\
-					      10 * PULSE__NSEC_PER_MSEC); \
-		KT_CHECK(cond);						\
-	} while (0)
 
 static void settle(void)
 {

@@ -11,13 +11,7 @@
 
 #include "base/base.h"
 #include "ktap.h"
-
-/* Waits until something is so; the watchdog ends what never becomes so. */
-#define EVENTUALLY(cond)						\
-	do {								\
-		while (!(cond))						\
-			usleep(200);					\
-	} while (0)
+#include "until.h"
 
 static inline int64_t ms_from_now(int64_t ms)
 {

@@ -248,7 +248,7 @@ KT_TEST(what_has_expired_is_not_given_out)
 	KT_EQ(send_mortal(mb, 2, LONG, &kept[1]), 0);
 	KT_EQ(send_mortal(mb, 3, TTL, &kept[2]), 0);
 	KT_EQ(send_mortal(mb, 4, TTL, &kept[3]), 0);
-	EVENTUALLY(pulse_message_expired(kept[3]));
+	KT_CHECK(EVENTUALLY(pulse_message_expired(kept[3])));
 	KT_EQ(next_tag(mb), 2);
 	KT_EQ(next_tag(mb), -EAGAIN);
 	KT_EQ(stats_of(mb).messages_expired, 3);
@@ -289,7 +289,7 @@ KT_TEST(messages_without_a_time_to_live_get_the_mailboxs)
 	KT_EQ(pulse_message_times(refused, &times), 0);
 	KT_EQ(times.expires_ns, PULSE_FOREVER);
 	KT_EQ(times.sent_ns, 0);
-	EVENTUALLY(pulse_message_expired(kept[2]));
+	KT_CHECK(EVENTUALLY(pulse_message_expired(kept[2])));
 	/* They take up room until they are looked at. */
 	KT_EQ(pulse_mailbox_send(mb, refused), -EAGAIN);
 	KT_EQ(pulse_mailbox_expire(mb), 2);

@@ -256,8 +256,8 @@ KT_TEST(close_wakes_all_who_wait_and_says_so)
 		start(s, 3, full, 1);
 		/* Every other time all of them sleep. */
 		if (round % 2)
-			EVENTUALLY(stats_of(empty).waits >= 8 &&
-				   stats_of(full).blocked >= 3);
+			KT_CHECK(EVENTUALLY(stats_of(empty).waits >= 8 &&
+				   stats_of(full).blocked >= 3));
 		KT_EQ(pulse_mailbox_close(empty), 0);
 		KT_EQ(pulse_mailbox_close(full), 0);
 		for (int i = 0; i < 8; i++) {
@@ -299,11 +299,11 @@ KT_TEST(as_many_sleepers_wake_as_there_are_messages)
 					     &r[i]), 0);
 		}
 		if (round % 2)
-			EVENTUALLY(stats_of(mb).waits >= 6);
+			KT_CHECK(EVENTUALLY(stats_of(mb).waits >= 6));
 		/* Each takes one and goes: nobody comes again for the rest. */
 		for (int i = 0; i < 4; i++)
 			KT_EQ(send_tag(mb, (uint64_t)i, 0), 0);
-		EVENTUALLY(stats_of(mb).messages_received == 4);
+		KT_CHECK(EVENTUALLY(stats_of(mb).messages_received == 4));
 		pulse_mailbox_close(mb);
 		for (int i = 0; i < 6; i++)
 			pthread_join(r[i].thread, NULL);
@@ -316,7 +316,7 @@ static void *destroy_soon(void *arg)
 {
 	struct pulse_mailbox *mb = arg;
 
-	EVENTUALLY(stats_of(mb).waits);
+	KT_CHECK(EVENTUALLY(stats_of(mb).waits));
 	pulse_mailbox_destroy(mb);
 	return NULL;
 }

@@ -243,7 +243,7 @@ KT_TEST(time_to_live_ends)
 	struct pulse_message *msg;
 
 	KT_REQUIRE(!pulse_message_create(&opts, &msg));
-	EVENTUALLY(pulse_message_expired(msg) == 1);
+	KT_CHECK(EVENTUALLY(pulse_message_expired(msg) == 1));
 	KT_EQ(pulse_message_expired(msg), 1);
 	pulse_message_put(msg);
 	KT_REQUIRE(!pulse_message_create(&untimed, &msg));

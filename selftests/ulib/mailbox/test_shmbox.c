@@ -242,7 +242,7 @@ KT_TEST(the_expired_of_a_shared_mailbox_are_not_given_out)
 	KT_REQUIRE(ends_open(&e, NULL));
 	KT_REQUIRE(!pulse_message_create(&opts, &msg));
 	KT_EQ(pulse_shmbox_send(e.tx, msg), 0);
-	EVENTUALLY(pulse_message_expired(msg));
+	KT_CHECK(EVENTUALLY(pulse_message_expired(msg)));
 	KT_EQ(pulse_shmbox_send(e.tx, msg), -ETIME);
 	pulse_message_put(msg);
 	KT_EQ(put_tag(e.tx, 3, 0, 0), 0);
@@ -434,7 +434,7 @@ static void killed_at_random(const struct place *at)
 
 		/* It goes on, whoever was killed before. */
 		seen = READ_ONCE(b->received);
-		EVENTUALLY(READ_ONCE(b->received) > seen + 20);
+		KT_CHECK(EVENTUALLY(READ_ONCE(b->received) > seen + 20));
 		usleep(rand_r(&seed) % 3000);
 		if (who == SENDERS) {
 			KT_EQ(end(rx, SIGKILL), SIGKILL);
@@ -447,7 +447,7 @@ static void killed_at_random(const struct place *at)
 		b->sent[who] = 0;
 		tx[who] = begin(at, b, who);
 		/* It has the dead one's lanes, as no others are free. */
-		EVENTUALLY(__atomic_load_n(&b->sent[who], __ATOMIC_ACQUIRE));
+		KT_CHECK(EVENTUALLY(__atomic_load_n(&b->sent[who], __ATOMIC_ACQUIRE)));
 	}
 	WRITE_ONCE(b->stop, 1);
 	for (int i = 0; i < SENDERS; i++)

@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "ktap.h"
+#include "until.h"
 
 static inline void nap_us(long us)
 {
@@ -21,17 +22,6 @@ static inline void nap_us(long us)
 
 	nanosleep(&ts, NULL);
 }
-
-/* Waits for what another thread brings about; 40 s is "never". */
-#define EVENTUALLY(cond)						\
-	({								\
-		int64_t end_ = pulse_now_ns() + 40000000000LL;		\
-		bool ok_;						\
-									\
-		while (!(ok_ = !!(cond)) && pulse_now_ns() < end_)	\
-			nap_us(200);					\
-		ok_;							\
-	})
 
 #define ATOMIC_GET(x)	__atomic_load_n(&(x), __ATOMIC_SEQ_CST)
 #define ATOMIC_SET(x, v) __atomic_store_n(&(x), (v), __ATOMIC_SEQ_CST)

@@ -166,12 +166,12 @@ static const struct affine affine_one = { 1, 0 };
 
 static void affine_fold(void *arg, size_t begin, size_t end, void *acc)
 {
+	const uint64_t more = *(const uint64_t *)arg;
 	struct affine *a = acc;
 
-	(void)arg;
 	quick();
 	for (size_t i = begin; i < end; i++) {
-		uint64_t m = 2 * i + 3, c = i * i + 1;
+		uint64_t m = 2 * i + more, c = i * i + 1;
 
 		a->c = a->c * m + c;
 		a->m *= m;
@@ -183,7 +183,7 @@ static void affine_combine(void *arg, void *left, const void *right)
 	const struct affine *r = right;
 	struct affine *l = left;
 
-	(void)arg;
+	KT_EQ(*(const uint64_t *)arg, 3);
 	l->c = l->c * r->m + r->c;
 	l->m *= r->m;
 }
@@ -192,6 +192,7 @@ KT_TEST(a_reduction_keeps_the_order)
 {
 	static const size_t sizes[] = { 1, 2, 3, 100, 1023, 4097, 30011 };
 	struct pulse_pool *pool = quick_pool(4);
+	uint64_t three = 3;
 
 	KT_REQUIRE(pool);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -201,11 +202,11 @@ KT_TEST(a_reduction_keeps_the_order)
 				.end = 5 + sizes[i], .grain = grain,
 				.acc_bytes = sizeof(struct affine),
 				.identity = &affine_one, .fold = affine_fold,
-				.combine = affine_combine,
+				.combine = affine_combine, .arg = &three,
 			};
 			struct affine want = affine_one, got = { 0, 0 };
 
-			affine_fold(NULL, 5, 5 + sizes[i], &want);
+			affine_fold(&three, 5, 5 + sizes[i], &want);
 			KT_EQ(pulse_parallel_reduce(pool, &how, &got), 0);
 			KT_CHECK(got.m == want.m && got.c == want.c);
 		}

@@ -262,6 +262,31 @@ KT_TEST(bad_input_is_refused_in_words)
 	board_end();
 }
 
+/* Threads of all processes: the kernel backend counts them, the other does not. */
+KT_TEST(the_threads_that_there_may_be)
+{
+	PULSE_OPTS(pulse_shared_pool_opts, opts, .functions = functions,
+		   .nr_functions = ARRAY_SIZE(functions), .num_workers = 3,
+		   .max_workers = 4);
+	bool counts;
+
+	board_new(0);
+	KT_EQ(pulse_shared_pool_create(&opts, &pool), 0);
+	counts = pool->ctx;
+	for (uint64_t i = 0; i < 100; i++)
+		KT_EQ(put(ADD, i, 0), 0);
+	wait_all();
+	KT_EQ(b->sum, 4950);
+	KT_EQ(pulse_shared_pool_destroy(pool), 0);
+	opts.max_workers = 2;
+	KT_EQ(pulse_shared_pool_create(&opts, &pool), counts ? -ENOSPC : 0);
+	if (!counts)
+		KT_EQ(pulse_shared_pool_destroy(pool), 0);
+	opts.max_workers = PULSE_MAX_WORKERS + 1;
+	KT_EQ(pulse_shared_pool_create(&opts, &pool), -EINVAL);
+	board_end();
+}
+
 /* W08: memory that can shrink, or holds nonsense */
 KT_TEST(a_memfd_that_cannot_be_trusted_is_refused)
 {

@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "ktap.h"
+#include "until.h"
 
 static inline void nap_ms(long ms)
 {
@@ -23,17 +24,6 @@ static inline void nap_ms(long ms)
 
 	nanosleep(&ts, NULL);
 }
-
-/* Waits for what others bring about; 30 s is "never". */
-#define EVENTUALLY(cond)						\
-	({								\
-		int64_t end_ = pulse_now_ns() + 30000000000LL;		\
-		bool ok_;						\
-									\
-		while (!(ok_ = !!(cond)) && pulse_now_ns() < end_)	\
-			nap_ms(1);					\
-		ok_;							\
-	})
 
 #define GET(x)		__atomic_load_n(&(x), __ATOMIC_SEQ_CST)
 #define SET(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_SEQ_CST)

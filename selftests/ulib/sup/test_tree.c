@@ -299,6 +299,39 @@ KT_TEST(state_outlives_incarnations_and_ends_with_the_child)
 	KT_EQ(pulse_sup_destroy(sup), 0);
 }
 
+static void count_ops_free(void *arg)
+{
+	INC(((struct toy *)arg)->fail_after);
+}
+
+KT_TEST(operations_are_told_when_their_child_is_deleted)
+{
+	struct pulse_child_ops ops = toy_ops;
+	struct pulse_sup *sup = sup_with("sup", 0, 5, 0, true);
+	struct toy a = { .id = "a" }, b = { .id = "b" };
+
+	TOY_SPEC(deleted, &a);
+	TOY_SPEC(kept, &b);
+	ops.free = count_ops_free;
+	deleted.ops = kept.ops = &ops;
+	/* Those of before the start belong to the supervisor until it ends. */
+	KT_EQ(pulse_sup_start_child(sup, &kept, NULL), 0);
+	KT_EQ(pulse_sup_start(sup), 0);
+	KT_EQ(pulse_sup_start_child(sup, &deleted, NULL), 0);
+	toy_end(&a, PULSE_EXIT_CODE, 1);
+	KT_CHECK(EVENTUALLY(GET(a.self)));
+	KT_EQ(pulse_sup_terminate_child(sup, "a"), 0);
+	KT_EQ(GET(a.fail_after), 0);
+	KT_EQ(pulse_sup_delete_child(sup, "a"), 0);
+	KT_CHECK(EVENTUALLY(GET(a.fail_after) == 1));
+	KT_EQ(pulse_sup_terminate_child(sup, "b"), 0);
+	KT_EQ(pulse_sup_delete_child(sup, "b"), 0);
+	KT_EQ(GET(b.fail_after), 0);
+	KT_EQ(pulse_sup_destroy(sup), 0);
+	KT_EQ(GET(a.fail_after), 1);
+	KT_EQ(GET(b.fail_after), 1);
+}
+
 KT_TEST(failures_lie_while_nobody_monitors)
 {
 	struct pulse_sup *sup = sup_with("sup", 0, 5, PULSE_SUP_NO_MONITOR, true);

@@ -191,13 +191,13 @@ static int64_t fake_now;
 
 static int64_t fake_clock(void *arg)
 {
-	(void)arg;
-	return __atomic_load_n(&fake_now, __ATOMIC_ACQUIRE);
+	return __atomic_load_n((const int64_t *)arg, __ATOMIC_ACQUIRE);
 }
 
 KT_TEST(a_clock_of_ones_own_moves_the_service)
 {
-	PULSE_OPTS(pulse_timer_service_opts, o, .now = fake_clock);
+	PULSE_OPTS(pulse_timer_service_opts, o, .now = fake_clock,
+		   .now_arg = &fake_now);
 	int64_t day = 24 * 3600 * 1000 * MS;
 	struct pulse_timer t;
 	int calls = 0;

@@ -14,14 +14,13 @@ static int64_t fake_now;
 
 static inline int64_t fake_clock(void *arg)
 {
-	(void)arg;
-	return fake_now;
+	return *(const int64_t *)arg;
 }
 
 static inline struct pulse_timers *new_wheel(int64_t start, int64_t resolution)
 {
 	struct pulse_timers *w = NULL;
-	PULSE_OPTS(pulse_timers_opts, o, .now = fake_clock,
+	PULSE_OPTS(pulse_timers_opts, o, .now = fake_clock, .now_arg = &fake_now,
 		   .resolution_ns = resolution);
 
 	fake_now = start;

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "ktap.h"
+#include "until.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -47,17 +48,6 @@ static inline void peer_nap(long ms)
 
 	nanosleep(&ts, NULL);
 }
-
-/* True once it holds, false after thirty seconds. */
-#define EVENTUALLY(cond)						\
-	({								\
-		int64_t late_ = pulse_now_ns() + 30 * PULSE__NSEC_PER_SEC; \
-		bool ok_;						\
-									\
-		while (!(ok_ = !!(cond)) && pulse_now_ns() < late_)	\
-			peer_nap(1);					\
-		ok_;							\
-	})
 
 static inline struct peer peer_connect_buf(struct pulse_ws_server *server,
 					   int rcvbuf)

@@ -203,6 +203,54 @@ KT_TEST(subprotocols_are_offered_and_chosen)
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 }
 
+/* A listener whose queue is full: who asks hears nothing. */
+static int deaf_listener(char *url, int *fillers, int nr)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(sin);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	KT_EQ(bind(fd, (struct sockaddr *)&sin, len), 0);
+	KT_EQ(listen(fd, 0), 0);
+	KT_EQ(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	for (int i = 0; i < nr; i++) {
+		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK |
+				    SOCK_CLOEXEC, 0);
+		connect(fillers[i], (struct sockaddr *)&sin, len);
+	}
+	sprintf(url, "ws://127.0.0.1:%d/", ntohs(sin.sin_port));
+	return fd;
+}
+
+/* Its default is 30 s from now; this asks for what is over at once. */
+KT_TEST(a_connect_ends_at_its_deadline)
+{
+	PULSE_OPTS(pulse_ws_opts, co, .threads = 1);
+	PULSE_OPTS(pulse_ws_connect_opts, o);
+	struct pulse_ws_server *client = client_of(&co);
+	int64_t start = pulse_now_ns();
+	struct pulse_ws_conn *conn;
+	int fillers[8], fd;
+	char url[64];
+
+	fd = deaf_listener(url, fillers, 8);
+	o.url = url;
+	o.deadline_ns = -1;
+	KT_EQ(pulse_ws_connect(client, &o, &conn), -EINVAL);
+	o.deadline_ns = start + 20 * PULSE__NSEC_PER_MSEC;
+	KT_EQ(pulse_ws_connect(client, &o, &conn), 0);
+	KT_CHECK(EVENTUALLY(GET(fails) == 1));
+	KT_CHECK(pulse_now_ns() - start < 29 * PULSE__NSEC_PER_SEC);
+	KT_EQ(fail_err, -ETIMEDOUT);
+	KT_EQ(opens, 0);
+	pulse_ws_put(conn);
+	for (int i = 0; i < 8; i++)
+		close(fillers[i]);
+	close(fd);
+	KT_EQ(pulse_ws_server_destroy(client), 0);
+}
+
 KT_TEST(many_at_once_and_a_drain_of_either_side)
 {
 	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_back);

@@ -2,6 +2,8 @@
 /* Servers: several loops, drain and destroy, shortages, nonsense. */
 #include "keeping.h"
 #include "nofile.h"
+#include "io/poller_int.h"
+#include "ws/ws_int.h"
 
 #include <pulse-u/backend.h>
 #include <sys/resource.h>
@@ -120,6 +122,35 @@ KT_TEST(its_threads_are_workers_of_the_context)
 	KT_EQ(pulse_ws_server_start(server), -ESHUTDOWN);
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 	KT_EQ(pulse_ctx_destroy(o.ctx), 0);
+}
+
+/* ---- before they sleep ----------------------------------------------------- */
+
+/* What spinning is like is the poller's, and shown there. */
+KT_TEST(its_loops_spin_as_long_as_they_are_told)
+{
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo_back);
+	PULSE_OPTS(pulse_ws_opts, o, .handlers = &h, .threads = 2,
+		   .spin_us = 70);
+	struct pulse_ws_server *server;
+	struct peer p;
+
+	for (int i = 0; i < 2; i++) {
+		server = serve(&o);
+		for (uint32_t l = 0; l < 2; l++)
+			KT_EQ(server->loops[l]->poller->spin_ns,
+			      o.spin_us * PULSE__NSEC_PER_USEC);
+		p = peer_open(server);
+		for (int n = 0; n < 20; n++) {
+			KT_CHECK(peer_send_frame(&p, 0x81, "x", 1));
+			KT_CHECK(peer_expect(&p, 0x81, "x", 1));
+		}
+		peer_close(&p);
+		KT_EQ(pulse_ws_server_destroy(server), 0);
+		o.spin_us = 0;
+	}
+	o.spin_us = 1000001;
+	KT_EQ(pulse_ws_server_create(&o, &server), -EINVAL);
 }
 
 /* ---- drain ---------------------------------------------------------------- */

@@ -5,6 +5,7 @@
  */
 #include "certs.h"
 #include "ktap.h"
+#include "until.h"
 
 #include <pulse-u/tls.h>
 #include <pulse-u/transport.h>
@@ -44,15 +45,6 @@ static void on_fail(struct pulse_ws_conn *conn, int err, int status, void *arg)
 	__atomic_store_n(&fail_err, err, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&fails, 1, __ATOMIC_RELEASE);
 }
-
-#define EVENTUALLY(cond)						\
-	do {								\
-		bool ok_ = false;					\
-									\
-		for (int i_ = 0; i_ < 4500 && !(ok_ = !!(cond)); i_++)	\
-			usleep(10000);					\
-		KT_CHECKF(ok_, "%s", #cond);				\
-	} while (0)
 
 static struct pulse_ws_server *run(const char *address, struct pulse_tls *tls,
 				   void *arg)
@@ -120,10 +112,10 @@ KT_TEST(messages_go_over_tls)
 	pulse_tls_destroy(ctls);
 	url_of(server, url, sizeof(url));
 	dial(client, url);
-	EVENTUALLY(__atomic_load_n(&messages, __ATOMIC_ACQUIRE) == 2);
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&messages, __ATOMIC_ACQUIRE) == 2));
 	KT_EQ(bytes, 100005);
 	dial(stranger, url);
-	EVENTUALLY(__atomic_load_n(&fails, __ATOMIC_ACQUIRE) == 1);
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&fails, __ATOMIC_ACQUIRE) == 1));
 	KT_EQ(fail_err, -EKEYREJECTED);
 	KT_EQ(opens, 1);
 	KT_EQ(pulse_ws_server_destroy(client), 0);
@@ -202,7 +194,7 @@ KT_TEST(connections_over_tls_go_from_loop_to_loop)
 	pulse_tls_destroy(ctls);
 	url_of(server, url, sizeof(url));
 	dial(client, url);
-	EVENTUALLY(__atomic_load_n(&came, __ATOMIC_ACQUIRE) == last);
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&came, __ATOMIC_ACQUIRE) == last));
 	KT_EQ(pulse_ws_server_destroy(client), 0);
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 	KT_CHECK(hops > 1);
