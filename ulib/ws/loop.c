@@ -184,6 +184,7 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 	loop->cut_task.fn = run_cut;
 	loop->end_task.fn = run_end;
 	loop->tune_task.fn = pulse__ws_tune;
+	loop->spare_timer.fn = pulse__ws_spare_look;
 	pulse__list_init(&loop->conns);
 	pulse__list_init(&loop->buried);
 	err = pulse_poller_create(&po, &loop->poller);

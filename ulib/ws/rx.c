@@ -544,12 +544,15 @@ void pulse__ws_read_ordinary(struct pulse_ws_conn *conn)
 	pulse__ws_count(loop, reads, 1);
 	n = conn->t->ops->view(conn->t, (void **)&data);
 	if (likely(n > 0)) {
-		size_t used;
+		size_t at = 0, used;
 
 		begin_view(conn);
-		used = short_message(conn, data, (size_t)n, true);
-		if (used < (size_t)n)
-			pulse__ws_rx(conn, data + used, (size_t)n - used);
+		do {
+			used = short_message(conn, data + at, (size_t)n - at, true);
+			at += used;
+		} while (used && at < (size_t)n && pulse__ws_is_ordinary(conn));
+		if (unlikely(at < (size_t)n))
+			pulse__ws_rx(conn, data + at, (size_t)n - at);
 		if (unlikely(loop->nr_refs))
 			pulse__ws_flush_refs(conn);
 		loop->view_conn = loop->quick = NULL;

@@ -48,8 +48,9 @@
 #include <pulse-u/ws_live.h>
 
 /*
- * Message buffers from SPARE_MIN up are kept by the loop for the next message,
- * SPARE_MAX bytes in all: fresh pages cost more than the bytes put into them.
+ * Message buffers from SPARE_MIN up are kept by the loop for the next message:
+ * fresh pages cost more than the bytes put into them. Of what is more than
+ * SPARE_MAX bytes in all, what nobody needs for some seconds is given back (msg.c).
  */
 #define PULSE__WS_SPARE_MIN	(32U << 10)
 #define PULSE__WS_SPARE_MAX	(4U << 20)
@@ -193,6 +194,8 @@ struct pulse__ws_loop {
 	uint32_t refs;			/* any thread */
 	struct pulse__ws_msg *spare_msgs;	/* SPARE_MIN bytes and more */
 	size_t spare_bytes;
+	size_t spare_unused;		/* the least of it since the last look */
+	struct pulse_poller_timer spare_timer;	/* ... of which more will come */
 	struct pulse__ws_shared shared;	/* streams of compression */
 	/*
 	 * While the bytes of a read are handled: whose they are, the message in
@@ -534,6 +537,8 @@ bool pulse__ws_msg_grow(struct pulse__ws_loop *loop, struct pulse__ws_msg **msg,
 			uint64_t more, bool last);
 void pulse__ws_msg_free(struct pulse__ws_loop *loop, struct pulse__ws_msg *msg);
 void pulse__ws_spare_free(struct pulse__ws_loop *loop);
+void pulse__ws_spare_look(struct pulse_poller *poller,
+			  struct pulse_poller_timer *timer);
 
 /* tx.c */
 /* In the op of a frame: not the last of its message. */

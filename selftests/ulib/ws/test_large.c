@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Large messages one after another: the next is taken to be as long as the last,
- * and whatever comes instead is handled as if nobody had guessed.
+ * and whatever comes instead is handled as if nobody had guessed. Their buffers
+ * are kept for the next.
  */
 #include "mock.h"
 #include "peer.h"
@@ -271,6 +272,48 @@ KT_TEST(nothing_is_held_for_the_one_expected)
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 	free(m.out);
 	talk_end(&t);
+}
+
+/* ---- buffers of their own ------------------------------------------------ */
+
+#define MANY	8U
+
+static void take(struct pulse__ws_loop *loop, struct pulse__ws_msg **msgs)
+{
+	for (unsigned int i = 0; i < MANY; i++) {
+		msgs[i] = NULL;
+		KT_REQUIRE(pulse__ws_msg_grow(loop, &msgs[i], 1 << 20, true));
+	}
+}
+
+static void give(struct pulse__ws_loop *loop, struct pulse__ws_msg **msgs)
+{
+	for (unsigned int i = 0; i < MANY; i++)
+		pulse__ws_msg_free(loop, msgs[i]);
+}
+
+/* As many as are used at a time are kept, and no longer than they are. */
+KT_TEST(buffers_are_kept_while_they_are_used)
+{
+	PULSE_OPTS(pulse_ws_opts, o, .max_message_bytes = 0);
+	struct pulse_ws_server *server = quiet_server(&o);
+	struct pulse__ws_loop *loop = server->loops[0];
+	struct pulse__ws_msg *msgs[MANY];
+
+	take(loop, msgs);
+	give(loop, msgs);
+	KT_EQ(loop->spare_bytes, MANY << 20);
+	KT_CHECK(loop->spare_timer.link);
+	take(loop, msgs);
+	KT_EQ(loop->spare_bytes, 0);
+	give(loop, msgs);
+	for (int used = 1; used >= 0; used--) {
+		pulse_poller_timer_cancel(loop->poller, &loop->spare_timer);
+		loop->spare_timer.fn(loop->poller, &loop->spare_timer);
+		KT_EQ(loop->spare_bytes, used ? MANY << 20 : PULSE__WS_SPARE_MAX);
+		KT_EQ(!!loop->spare_timer.link, used);
+	}
+	KT_EQ(pulse_ws_server_destroy(server), 0);
 }
 
 KT_MAIN()
