@@ -477,6 +477,7 @@ struct pulse_queue_rx_words {
 #define PULSE__QUEUE_FETCH(p) __builtin_prefetch(p, 1)
 #endif
 
+#define PULSE__QUEUE_NONE (-11)	/* -EAGAIN, without its header */
 #define PULSE__QUEUE_RARE(cond) __builtin_expect(!!(cond), 0)
 
 /* The protocol, and what pairs with what: ulib/lockfree/lane_inline.h. */
@@ -510,7 +511,7 @@ PULSE__QUEUE_INLINE int pulse_queue_pop_word(struct pulse_queue_rx *rx,
 {
 	struct pulse_queue_rx_words *r = (struct pulse_queue_rx_words *)rx;
 	struct pulse_queue_lane_words *l;
-	uint64_t head, tail, mask, value = 0;
+	uint64_t head, tail, mask, value;
 	int err;
 
 	if (PULSE__QUEUE_RARE(!r || !word || *r->slow))
@@ -518,11 +519,12 @@ PULSE__QUEUE_INLINE int pulse_queue_pop_word(struct pulse_queue_rx *rx,
 	l = &r->lane;
 	head = l->head;
 	mask = l->mask;
-	if (head == l->tail_seen) {
+	if (PULSE__QUEUE_RARE(head == l->tail_seen)) {
 		tail = __atomic_load_n(l->published, __ATOMIC_ACQUIRE);
-		/* Empty, or it cannot be. */
-		if (PULSE__QUEUE_RARE(tail - head - 1 > mask))
-			goto slow;
+		if (tail == head)
+			return PULSE__QUEUE_NONE;
+		if (PULSE__QUEUE_RARE(tail - head > mask + 1))
+			goto slow;	/* it cannot be */
 		l->tail_seen = tail;
 	}
 	if (!(head & 7) && l->tail_seen - head > 16)
@@ -534,6 +536,7 @@ PULSE__QUEUE_INLINE int pulse_queue_pop_word(struct pulse_queue_rx *rx,
 	return 0;
 slow:
 	/* Into a word of our own: the caller's may stay in a register. */
+	value = 0;
 	err = pulse_queue_pop_word_slow(rx, word ? &value : NULL);
 	if (!err)
 		*word = value;

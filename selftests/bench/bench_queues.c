@@ -529,6 +529,18 @@ static double spsc_burst_lane(void)
 	return crowd_run(lane_burst_tx, lane_burst_rx, 1, 4 * TRANSFERS);
 }
 
+static double spsc_queue_cpu(void)
+{
+	return crowd_run_at(CROWD_ONE_CPU, spsc_tx_side, spsc_rx_side, 1,
+			    TRANSFERS);
+}
+
+static double spsc_burst_queue_cpu(void)
+{
+	return crowd_run_at(CROWD_ONE_CPU, spsc_burst_tx, spsc_burst_rx, 1,
+			    4 * TRANSFERS);
+}
+
 CROWD(spsc_queue, spsc_tx_side, spsc_rx_side, 1, TRANSFERS)
 CROWD(spsc_burst_queue, spsc_burst_tx, spsc_burst_rx, 1, 4 * TRANSFERS)
 CROWD(crowd1_mutex, mutex_tx, mutex_rx, 1, TRANSFERS)
@@ -589,6 +601,10 @@ PEER(burst2_rte, "rte", "2p2c_burst")
 PEER(spsc_pair_rte, "rte_spsc", "pair")
 PEER(spsc_rte, "rte_spsc", "1p1c")
 PEER(spsc_burst_rte, "rte_spsc", "1p1c_burst")
+PEER(spsc_rte_cpu, "rte_spsc", "1p1c_cpu")
+PEER(spsc_burst_rte_cpu, "rte_spsc", "1p1c_cpu_burst")
+PEER(spsc_boost_cpu, "boost_spsc", "1p1c_cpu")
+PEER(spsc_burst_boost_cpu, "boost_spsc", "1p1c_cpu_burst")
 PEER(spsc_pair_boost, "boost_spsc", "pair")
 PEER(spsc_boost, "boost_spsc", "1p1c")
 PEER(spsc_burst_boost, "boost_spsc", "1p1c_burst")
@@ -607,7 +623,7 @@ static struct group groups[] = {
 		{ .name = "moodycamel", .run = pair_moody, .peer = true },
 		{ .name = "rte_ring", .run = pair_rte, .peer = true },
 	} },
-	{ "1p1c", "a transfer, one to one over queues for many", {
+	{ "1p1c", "a transfer, one to one over queues for many, a CPU each", {
 		{ .name = "pulse_mpmc_inline", .run = crowd1_mpmc },
 		{ .name = "pulse_ring", .run = crowd1_ring },
 		{ .name = "pulse_queue_mpmc", .run = crowd1_queue },
@@ -641,7 +657,7 @@ static struct group groups[] = {
 		{ .name = "ck", .run = pair_ck_spsc, .peer = true },
 		{ .name = "rte_ring", .run = spsc_pair_rte, .peer = true },
 	} },
-	{ "spsc", "a transfer, one to one", {
+	{ "spsc", "a transfer, one to one, a CPU each", {
 		{ .name = "pulse_lane_inline", .run = spsc_lane },
 		{ .name = "pulse_queue_spsc", .run = spsc_queue },
 		{ .name = "boost", .run = spsc_boost, .peer = true },
@@ -653,6 +669,16 @@ static struct group groups[] = {
 		{ .name = "pulse_queue_spsc", .run = spsc_burst_queue },
 		{ .name = "boost", .run = spsc_burst_boost, .peer = true },
 		{ .name = "rte_ring", .run = spsc_burst_rte, .peer = true },
+	} },
+	{ "spsc_cpu", "a transfer, one to one, both on one CPU", {
+		{ .name = "pulse_queue_spsc", .run = spsc_queue_cpu },
+		{ .name = "boost", .run = spsc_boost_cpu, .peer = true },
+		{ .name = "rte_ring", .run = spsc_rte_cpu, .peer = true },
+	} },
+	{ "spsc_cpu_burst", "the same in bursts of 32", {
+		{ .name = "pulse_queue_spsc", .run = spsc_burst_queue_cpu },
+		{ .name = "boost", .run = spsc_burst_boost_cpu, .peer = true },
+		{ .name = "rte_ring", .run = spsc_burst_rte_cpu, .peer = true },
 	} },
 	{ "deque", "push and take of the owner", {
 		{ .name = "pulse_deque_inline", .run = lifo_deque },

@@ -64,11 +64,38 @@ static inline void wait_a_bit(unsigned int *misses)
 		sched_yield();
 }
 
+/* Where the threads of a crowd run. */
+enum crowd_place {
+	CROWD_ANY,	/* where the scheduler puts them */
+	CROWD_APART,	/* bound, each to a CPU of its own while there are any */
+	CROWD_ONE_CPU,	/* bound to one CPU, so that they take turns */
+};
+
 struct crowd {
 	pthread_barrier_t start;
+	enum crowd_place place;
+	unsigned int bound;		/* threads so far */
 	uint64_t each;			/* elements of each thread */
 	int64_t began, ended;		/* of the first thread, and of the last */
 };
+
+/* Binds the calling thread to the @nth CPU of those that the process may use. */
+static inline void bind_to_nth(unsigned int nth)
+{
+	cpu_set_t may, one;
+
+	if (sched_getaffinity(0, sizeof(may), &may))
+		return;
+	nth %= (unsigned int)CPU_COUNT(&may);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &may) || nth--)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
+}
 
 /*
  * The threads look at the clock themselves: who waits for them may get a CPU
@@ -77,7 +104,10 @@ struct crowd {
 static inline void crowd_begins(struct crowd *c)
 {
 	int64_t now, first = INT64_MAX;
+	unsigned int nth = __atomic_fetch_add(&c->bound, 1, __ATOMIC_RELAXED);
 
+	if (c->place != CROWD_ANY)
+		bind_to_nth(c->place == CROWD_APART ? nth : 0);
 	pthread_barrier_wait(&c->start);
 	now = pulse_now_ns();
 	__atomic_compare_exchange_n(&c->began, &first, now, false,
@@ -123,9 +153,10 @@ static inline void crowd_ends(struct crowd *c)
 
 static inline double crowd_once(void *(*produce)(void *),
 				void *(*consume)(void *), int pairs,
-				uint64_t total)
+				uint64_t total, enum crowd_place place)
 {
-	struct crowd c = { .each = total / (uint64_t)pairs, .began = INT64_MAX };
+	struct crowd c = { .each = total / (uint64_t)pairs, .began = INT64_MAX,
+			   .place = place };
 	pthread_t t[16];
 
 	pthread_barrier_init(&c.start, NULL, 2U * (unsigned int)pairs);
@@ -141,19 +172,31 @@ static inline double crowd_once(void *(*produce)(void *),
 
 /*
  * @pairs producers and as many consumers; nanoseconds an element, the median
- * of some runs that are short beside what else may disturb them.
+ * of some runs that are short beside what else may disturb them. One to one they
+ * are apart: a scheduler that sees two threads wake each other puts them on one
+ * CPU more often than not, where a ring is filled and emptied in turns and what
+ * is measured is how long a full one and an empty one are looked at.
  */
 #define RUNS 9
-static inline double crowd_run(void *(*produce)(void *), void *(*consume)(void *),
-			       int pairs, uint64_t total)
+static inline double crowd_run_at(enum crowd_place place,
+				  void *(*produce)(void *),
+				  void *(*consume)(void *), int pairs,
+				  uint64_t total)
 {
 	double ns[RUNS];
 
 	for (int i = 0; i < RUNS; i++)
 		ns[i] = crowd_once(produce, consume, pairs,
-				   total / (RUNS * 2) * 2);
+				   total / (RUNS * 2) * 2, place);
 	qsort(ns, RUNS, sizeof(*ns), by_value);
 	return ns[RUNS / 2];
+}
+
+static inline double crowd_run(void *(*produce)(void *), void *(*consume)(void *),
+			       int pairs, uint64_t total)
+{
+	return crowd_run_at(pairs == 1 ? CROWD_APART : CROWD_ANY, produce,
+			    consume, pairs, total);
 }
 
 static inline void report_ratio(const char *bench, const struct group *g,

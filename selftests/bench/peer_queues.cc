@@ -5,7 +5,7 @@
  * fails where the peer's headers were missing at build time, or it has no such
  * figure.
  *
- * usage: peer_queues boost|boost_spsc|moodycamel|rte|rte_spsc|rte_hts have|pair|1p1c|1p1c_burst|2p2c|2p2c_burst
+ * usage: peer_queues boost|boost_spsc|moodycamel|rte|rte_spsc|rte_hts have|pair|1p1c|1p1c_burst|1p1c_cpu|1p1c_cpu_burst|2p2c|2p2c_burst
  */
 #include <algorithm>
 #include <atomic>
@@ -73,15 +73,40 @@ template <class Peer> static double run_pair()
 	return slice[slices / 2];
 }
 
+/* As in contend.h. */
+enum class place { any, apart, one_cpu };
+
+static void bind_to_nth(unsigned nth)
+{
+	cpu_set_t may, one;
+
+	if (sched_getaffinity(0, sizeof(may), &may))
+		return;
+	nth %= (unsigned)CPU_COUNT(&may);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &may) || nth--)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
+}
+
 /* As struct crowd in contend.h: the threads look at the clock themselves. */
 struct crowd {
 	pthread_barrier_t start;
+	place where;
+	std::atomic<unsigned> bound{ 0 };
 	std::atomic<double> began{ 0 }, ended{ 0 };
 
 	void begins()
 	{
 		double none = 0;
+		unsigned nth = bound++;
 
+		if (where != place::any)
+			bind_to_nth(where == place::apart ? nth : 0);
 		pthread_barrier_wait(&start);
 		began.compare_exchange_strong(none, now_ns());
 	}
@@ -136,13 +161,15 @@ static void consume(Peer *peer, crowd *c, uint64_t each, bool bursts)
 	c->ends();
 }
 
-template <class Peer> static double crowd_once(unsigned nr, bool bursts)
+template <class Peer>
+static double crowd_once(unsigned nr, bool bursts, place where)
 {
 	static Peer peer;
 	uint64_t total = (bursts ? 4 * transfers : transfers) / (runs * 2) * 2;
 	std::vector<std::thread> threads;
 	crowd c;
 
+	c.where = where;
 	pthread_barrier_init(&c.start, nullptr, 2 * nr);
 	for (unsigned i = 0; i < 2 * nr; i++)
 		threads.emplace_back(i & 1 ? produce<Peer> : consume<Peer>,
@@ -153,12 +180,13 @@ template <class Peer> static double crowd_once(unsigned nr, bool bursts)
 	return (c.ended - c.began) / (double)total;
 }
 
-template <class Peer> static double run_crowd(unsigned nr, bool bursts)
+template <class Peer>
+static double run_crowd(unsigned nr, bool bursts, place where)
 {
 	std::vector<double> ns;
 
 	for (int i = 0; i < runs; i++)
-		ns.push_back(crowd_once<Peer>(nr, bursts));
+		ns.push_back(crowd_once<Peer>(nr, bursts, where));
 	std::sort(ns.begin(), ns.end());
 	return ns[runs / 2];
 }
@@ -274,13 +302,17 @@ template <class Peer> static int run(const char *what, bool many)
 	else if (!std::strcmp(what, "pair"))
 		ns = run_pair<Peer>();
 	else if (!std::strcmp(what, "1p1c"))
-		ns = run_crowd<Peer>(1, false);
+		ns = run_crowd<Peer>(1, false, place::apart);
 	else if (!std::strcmp(what, "1p1c_burst"))
-		ns = run_crowd<Peer>(1, true);
+		ns = run_crowd<Peer>(1, true, place::apart);
+	else if (!std::strcmp(what, "1p1c_cpu"))
+		ns = run_crowd<Peer>(1, false, place::one_cpu);
+	else if (!std::strcmp(what, "1p1c_cpu_burst"))
+		ns = run_crowd<Peer>(1, true, place::one_cpu);
 	else if (many && !std::strcmp(what, "2p2c"))
-		ns = run_crowd<Peer>(2, false);
+		ns = run_crowd<Peer>(2, false, place::any);
 	else if (many && !std::strcmp(what, "2p2c_burst"))
-		ns = run_crowd<Peer>(2, true);
+		ns = run_crowd<Peer>(2, true, place::any);
 	else
 		return 2;
 	std::printf("%.3f\n", ns);

@@ -56,6 +56,11 @@ contracts_are_kept()
 	done
 	return $bad
 }
+# gcc leaves out a call of a function that does nothing but __builtin_prefetch().
+fetches_stay()
+{
+	! git grep -n '__builtin_prefetch' -- 'ulib/*.h' ':!ulib/base/base.h'
+}
 echo "KTAP version 1"
 point "a folder includes only folders below it" scripts/check-layers
 point "files have a licence, are not too long and leave nothing undone" scripts/check-size
@@ -66,6 +71,7 @@ point "no package mirror is named" no_mirror_host
 point "each feature of the table has a function and a test" scripts/check-features
 point "each fault of the list is named by a test" faults_have_tests
 point "each contract has its function and its test" contracts_are_kept
+point "fetches ahead go by pulse__fetch_to_read() and _write()" fetches_stay
 point "the kernel's checkpatch has nothing against the module" scripts/check-style
 echo "1..$n"
 exit $bad

@@ -177,6 +177,21 @@ static inline void pulse__fetch_to_write(const void *p)
 #endif
 }
 
+/*
+ * Has the line of @p fetched to be read. A function that does nothing but
+ * __builtin_prefetch() counts as one without effect, and gcc leaves its calls
+ * out: hence the assembly.
+ */
+static inline void pulse__fetch_to_read(const void *p)
+{
+#ifdef __x86_64__
+	__asm__ __volatile__("prefetcht0 %0" : : "m" (*(const char *)p));
+#else
+	__asm__ __volatile__("" : : "r" (p));
+	__builtin_prefetch(p);
+#endif
+}
+
 /* ---- options ----------------------------------------------------------- */
 
 /**

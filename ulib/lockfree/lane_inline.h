@@ -316,16 +316,17 @@ static inline void pulse__lane_rx_ahead(const struct pulse__lane_rx *rx,
 	if (bytes > PULSE__FETCH_MOST)
 		bytes = PULSE__FETCH_MOST;
 	for (size_t i = 0; i < bytes; i += PULSE_CACHE_LINE)
-		__builtin_prefetch(at + i);
+		pulse__fetch_to_read(at + i);
 }
 
 static inline void pulse__lane_rx_word_ahead(const struct pulse__lane_rx *rx)
 {
 	if (!(rx->head % PULSE__LANE_WORDS) &&
 	    rx->tail_seen - rx->head > PULSE__LANE_RX_AHEAD)
-		__builtin_prefetch((const uint64_t *)(const void *)rx->m.data +
-				   ((rx->head + PULSE__LANE_RX_AHEAD) &
-				    rx->m.mask));
+		pulse__fetch_to_read((const uint64_t *)(const void *)
+				     rx->m.data +
+				     ((rx->head + PULSE__LANE_RX_AHEAD) &
+				      rx->m.mask));
 }
 
 /* C: the next @nr slots were read. pairs with D. litmus: lane_reuse */

@@ -112,6 +112,7 @@ struct pulse_queue_rx {
 	struct pulse__lane_rx r[];	/* the first is that of the inlines */
 };
 
+_Static_assert(PULSE__QUEUE_NONE == -EAGAIN, "what an empty queue answers");
 PULSE__SAME_PLACE(pulse_queue_tx, t.tail, pulse_queue_tx_words, tail);
 PULSE__SAME_PLACE(pulse_queue_tx, t.stop, pulse_queue_tx_words, stop);
 PULSE__SAME_PLACE(pulse_queue_tx, t.m.lane, pulse_queue_tx_words, published);

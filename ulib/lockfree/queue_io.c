@@ -31,23 +31,19 @@ static int pulse__queue_drop_old(struct pulse_queue_tx *tx, unsigned int want)
 	return room ? (int)room : -EAGAIN;
 }
 
+/* With _DROP_OLD and _BLOCK. */
 static PULSE__NOINLINE int pulse__queue_full(struct pulse_queue_tx *tx,
 					     unsigned int want)
 {
 	int err;
 
-	switch (tx->overflow) {
-	case PULSE_QUEUE_DROP_OLD:
+	if (tx->overflow == PULSE_QUEUE_DROP_OLD)
 		return pulse__queue_drop_old(tx, want);
-	case PULSE_QUEUE_BLOCK:
-		err = pulse__queue_wait_room(tx);
-		if (err)
-			return err;
-		err = (int)pulse__lane_room(&tx->t, want);
-		return err > (int)want ? (int)want : err;
-	default:
-		return -EAGAIN;
-	}
+	err = pulse__queue_wait_room(tx);
+	if (err)
+		return err;
+	err = (int)pulse__lane_room(&tx->t, want);
+	return err > (int)want ? (int)want : err;
 }
 
 /* Room for up to @want, which a lane can hold: 1 to @want, or a reason. */
@@ -62,6 +58,8 @@ static inline int pulse__queue_room(struct pulse_queue_tx *tx,
 		return pulse__queue_eproto(tx->q);
 	if (room && tx->overflow != PULSE_QUEUE_DROP_OLD)
 		return (int)room;
+	if (tx->overflow <= PULSE_QUEUE_DROP_NEW)
+		return -EAGAIN;
 	return pulse__queue_full(tx, want);
 }
 
@@ -189,19 +187,14 @@ int pulse_queue_commit(struct pulse_queue_tx *tx, unsigned int nr)
 
 /* ---- out --------------------------------------------------------------- */
 
-/* Up to @nr elements of the lane. How many; 0 none; -EPROTO. */
-static inline int pulse__lane_take(struct pulse_queue_rx *rx,
-				   struct pulse__lane_rx *r, void *elems,
-				   unsigned int nr)
+/* Up to @nr elements of a lane whose only receiver this is. As below. */
+static inline int pulse__lane_take_own(struct pulse__lane_rx *r, void *elems,
+				       unsigned int nr)
 {
-	int64_t ready;
+	int64_t ready = pulse__lane_ready(r, nr);
 	int n;
 
-	if (rx->q->claims)
-		return pulse__lane_claim(r, elems, nr,
-					 rx->biased ? &rx->gate : NULL);
-	ready = pulse__lane_ready(r, nr);
-	if (ready <= 0)
+	if (unlikely(ready <= 0))
 		return (int)ready;
 	n = ready < nr ? (int)ready : (int)nr;
 	if (n == 1) {
@@ -213,6 +206,17 @@ static inline int pulse__lane_take(struct pulse_queue_rx *rx,
 	}
 	pulse__lane_done(r, (unsigned int)n);
 	return n;
+}
+
+/* Up to @nr elements of the lane. How many; 0 none; -EPROTO. */
+static inline int pulse__lane_take(struct pulse_queue_rx *rx,
+				   struct pulse__lane_rx *r, void *elems,
+				   unsigned int nr)
+{
+	if (rx->q->claims)
+		return pulse__lane_claim(r, elems, nr,
+					 rx->biased ? &rx->gate : NULL);
+	return pulse__lane_take_own(r, elems, nr);
 }
 
 static inline void pulse__queue_next_lane(struct pulse_queue_rx *rx)
@@ -317,12 +321,20 @@ int pulse_queue_pop_word_slow(struct pulse_queue_rx *rx, uint64_t *word)
 
 int pulse_queue_pop_n(struct pulse_queue_rx *rx, void *elems, unsigned int nr)
 {
+	int n;
+
 	if (unlikely(!rx || !elems || !nr))
 		return -EINVAL;
 	if (pulse__forked(rx->fork_gen))
 		return -EOWNERDEAD;
-	return pulse__queue_take_n(rx, elems,
-				   pulse__lane_most(&rx->r[0].m, nr));
+	nr = pulse__lane_most(&rx->r[0].m, nr);
+	if (unlikely(!rx->plain))
+		return pulse__queue_take_n(rx, elems, nr);
+	n = pulse__lane_take_own(&rx->r[0], elems, nr);
+	if (unlikely(n <= 0))
+		return n ? pulse__queue_eproto(rx->q) : -EAGAIN;
+	rx->peeked = 0;
+	return n;
 }
 
 int pulse_queue_peek(struct pulse_queue_rx *rx, unsigned int nr,
