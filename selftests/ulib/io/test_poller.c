@@ -401,6 +401,62 @@ KT_TEST(run_once_keeps_its_deadline)
 	KT_EQ(pulse_poller_destroy(p), 0);
 }
 
+/* Waits that something else ends, so that they have one deadline in common. */
+static void waits(struct pulse_poller *p, struct watch *w, int nr)
+{
+	char c;
+
+	for (int i = 0; i < nr; i++) {
+		ring(w);
+		KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER), 1);
+		KT_EQ(read(w->pipe[0], &c, 1), 1);
+	}
+}
+
+static int64_t in_ms(int ms)
+{
+	return pulse_now_ns() + ms * PULSE__NSEC_PER_MSEC;
+}
+
+KT_TEST(a_deadline_that_stays_over_many_waits_is_kept)
+{
+	struct tock a = { .timer.fn = tock_fn }, b = { .timer.fn = tock_fn };
+	struct pulse_poller *p = make();
+	struct watch w = { 0 };
+	int64_t due = in_ms(300), until;
+
+	KT_EQ(watch_pipe(p, &w), 0);
+	KT_EQ(pulse_poller_timer_arm(p, &a.timer, due), 0);
+	waits(p, &w, 5);
+	while (!a.fired)
+		pulse_poller_run_once(p, PULSE_FOREVER);
+	KT_CHECK(a.at_ns >= due);
+
+	/* An earlier one than that of the waits before. */
+	KT_EQ(pulse_poller_timer_arm(p, &a.timer, in_ms(3600000)), 0);
+	waits(p, &w, 5);
+	due = in_ms(200);
+	KT_EQ(pulse_poller_timer_arm(p, &b.timer, due), 0);
+	waits(p, &w, 5);
+	while (!b.fired)
+		pulse_poller_run_once(p, PULSE_FOREVER);
+	KT_CHECK(b.at_ns >= due);
+	KT_EQ(a.fired, 1);
+
+	/* It is cancelled: nobody is woken for it. */
+	KT_EQ(pulse_poller_timer_arm(p, &b.timer, in_ms(200)), 0);
+	waits(p, &w, 5);
+	KT_EQ(pulse_poller_timer_cancel(p, &b.timer), 1);
+	until = in_ms(400);
+	KT_EQ(pulse_poller_run_once(p, until), 0);
+	KT_CHECK(pulse_now_ns() >= until);
+	KT_EQ(b.fired, 1);
+	KT_EQ(pulse_poller_timer_cancel(p, &a.timer), 1);
+	waits(p, &w, 2);
+	end_pipe(&w);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
 struct hooked {
 	struct pulse_poller_hook hook;
 	int calls;
