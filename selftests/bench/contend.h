@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bind.h"
 #include "by_value.h"
 
 #define MAX_ROUNDS	101
@@ -78,24 +79,6 @@ struct crowd {
 	uint64_t each;			/* elements of each thread */
 	int64_t began, ended;		/* of the first thread, and of the last */
 };
-
-/* Binds the calling thread to the @nth CPU of those that the process may use. */
-static inline void bind_to_nth(unsigned int nth)
-{
-	cpu_set_t may, one;
-
-	if (sched_getaffinity(0, sizeof(may), &may))
-		return;
-	nth %= (unsigned int)CPU_COUNT(&may);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &may) || nth--)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		sched_setaffinity(0, sizeof(one), &one);
-		return;
-	}
-}
 
 /*
  * The threads look at the clock themselves: who waits for them may get a CPU

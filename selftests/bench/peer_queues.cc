@@ -18,6 +18,8 @@
 #include <thread>
 #include <vector>
 
+#include "bind.h"
+
 #if __has_include(<boost/lockfree/queue.hpp>)
 #include <boost/lockfree/queue.hpp>
 #include <boost/lockfree/spsc_queue.hpp>
@@ -75,23 +77,6 @@ template <class Peer> static double run_pair()
 
 /* As in contend.h. */
 enum class place { any, apart, one_cpu };
-
-static void bind_to_nth(unsigned nth)
-{
-	cpu_set_t may, one;
-
-	if (sched_getaffinity(0, sizeof(may), &may))
-		return;
-	nth %= (unsigned)CPU_COUNT(&may);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &may) || nth--)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		sched_setaffinity(0, sizeof(one), &one);
-		return;
-	}
-}
 
 /* As struct crowd in contend.h: the threads look at the clock themselves. */
 struct crowd {
