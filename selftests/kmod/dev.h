@@ -451,7 +451,7 @@ struct parker {
 	int index;		/* >= 0 when it is a worker */
 	int tid;
 	int end;
-	int last;		/* what the last PARK said */
+	int first, last;	/* what the first and the last PARK said */
 	int returns;		/* how many PARKs came back */
 };
 
@@ -469,6 +469,8 @@ static inline void *parker_main(void *arg)
 	do {
 		p->last = park(p->d->fd, index, p->word,
 			       p->deadline_ns ? p->deadline_ns : PULSE_NO_DEADLINE);
+		if (!p->returns)
+			p->first = p->last;
 		__atomic_add_fetch(&p->returns, 1, __ATOMIC_ACQ_REL);
 	} while (!__atomic_load_n(&p->end, __ATOMIC_ACQUIRE));
 	worker_del(p->d->fd, index);

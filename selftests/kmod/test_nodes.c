@@ -253,6 +253,7 @@ KT_TEST(wake_node_finds_a_sleeper_whose_word_lies)
 	/* It may not leave at once: who has left when it is counted is not. */
 	KT_EQ(wake_node(d.fd, 0, 1, 0), 1);
 	KT_CHECK(EVENTUALLY(parker_returns(&p) > 0));
+	KT_EQ(p.first, 0);
 	parker_stop(&p);
 	dev_end(&d);
 }

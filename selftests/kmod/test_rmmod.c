@@ -180,9 +180,9 @@ static void try_source(const char *name)
 		const struct pulse_event_hdr *hdr = NULL;
 
 		KT_REQUIRE(EVENTUALLY((hdr = event_next(&d)) != NULL));
-		if (hdr->type == PULSE_EVENT_WORKER_DEATH)
+		if (hdr->type == PULSE_EVENT_WORKER_DEATH && hdr->len >= sizeof(worker))
 			memcpy(&worker, hdr + 1, sizeof(worker));
-		else if (hdr->type == PULSE_EVENT_PROCESS_DEATH)
+		else if (hdr->type == PULSE_EVENT_PROCESS_DEATH && hdr->len >= sizeof(death))
 			memcpy(&death, hdr + 1, sizeof(death));
 		event_done(&d, hdr);
 	}

@@ -369,7 +369,6 @@ static inline void pulse__beat_heard(struct pulse_ctx *ctx, int index,
 	WRITE_ONCE(ctx->uwork[index].heard, beats);
 }
 
-
 /* 0; -EINVAL; -ENOMEM or -EAGAIN where the thread cannot be had. */
 int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns,
 		      bool listens);
