@@ -12,6 +12,8 @@
 
 #include "helpers.h"
 
+#define TTL	PULSE__NSEC_PER_SEC	/* enough to be sent in, twice */
+
 struct post {
 	struct pulse_shmbox *mb;
 	struct pulse_shmbox_tx *tx;
@@ -97,11 +99,11 @@ KT_TEST(what_is_rejected_or_expired_is_shown_and_taken_oldest_first)
 	KT_REQUIRE(post_open(&p, 8));
 	KT_EQ(pulse_shmbox_reject(p.rx), -ENOENT);
 	for (uint64_t i = 1; i <= 3; i++)
-		KT_EQ(put(&p, i, i == 2 ? PULSE__NSEC_PER_MSEC : 0), 0);
+		KT_EQ(put(&p, i, i == 2 ? TTL : 0), 0);
 	KT_EQ(get(p.rx), 1);
 	KT_EQ(pulse_shmbox_reject(p.rx), 0);
 	KT_EQ(pulse_shmbox_reject(p.rx), -ENOENT);
-	usleep(2000);
+	usleep(TTL / 1000 + 1000);
 	KT_EQ(get(p.rx), 3);
 	KT_EQ(pulse_shmbox_dead_count(p.mb), 2);
 	KT_EQ(pulse_shmbox_dead_each(p.mb, look, &s), 0);
@@ -135,8 +137,8 @@ KT_TEST(dead_letters_are_delivered_again_here_or_elsewhere)
 	KT_REQUIRE(post_open(&p, 8) && post_open(&q, 0));
 	KT_EQ(pulse_shmbox_redeliver(p.mb, p.tx, 8), -EAGAIN);
 	for (uint64_t i = 1; i <= 4; i++)
-		KT_EQ(put(&p, i, i == 2 ? PULSE__NSEC_PER_MSEC : 0), 0);
-	usleep(2000);
+		KT_EQ(put(&p, i, i == 2 ? TTL : 0), 0);
+	usleep(TTL / 1000 + 1000);
 	for (uint64_t i = 1; i <= 4; i += i == 1 ? 2 : 1) {
 		KT_EQ(get(p.rx), (int64_t)i);
 		KT_EQ(pulse_shmbox_reject(p.rx), 0);
