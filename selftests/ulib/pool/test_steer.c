@@ -111,9 +111,17 @@ static void contract(const struct pulse_executor *ex)
 	KT_EQ(pulse_executor_shutdown(ex, PULSE_FOREVER), 0);
 }
 
+static void one_more(void *arg, int worker)
+{
+	(void)worker;
+	__atomic_add_fetch((int *)arg, 1, __ATOMIC_RELAXED);
+}
+
 KT_TEST(the_contract_holds_for_pools_and_inline)
 {
-	PULSE_OPTS(pulse_pool_opts, opts, .num_workers = 2, .max_workers = 4);
+	int up = 0;
+	PULSE_OPTS(pulse_pool_opts, opts, .num_workers = 2, .max_workers = 4,
+		   .on_worker_start = one_more, .hook_arg = &up);
 	struct pulse_executor ex = pulse_executor_inline();
 	struct pulse_future *f;
 	struct pulse_pool *pool;
@@ -123,6 +131,8 @@ KT_TEST(the_contract_holds_for_pools_and_inline)
 	ex = pulse_pool_executor(pool);
 	KT_EQ(pulse_executor_resize(&ex, 4), 0);
 	KT_EQ(pulse_executor_num_workers(&ex), 4);
+	/* Who starts allocates too, and would take a failure meant for a call. */
+	KT_CHECK(EVENTUALLY(READ_ONCE(up) == 4));
 	KT_EQ(pulse_executor_resize(&ex, 5), -ERANGE);
 	KT_EQ(pulse_executor_resize(&ex, 1), 0);
 	contract(&ex);
