@@ -47,9 +47,9 @@ inline wake_one(got)
 inline notify(got)
 {
 	if
-	:: search == 0 ->
+	:: idle[0] || idle[1] ->
 		if
-		:: idle[0] || idle[1] ->
+		:: search == 0 ->
 			atomic {
 				if
 				:: search == 0 -> search++; grant++; got = true

@@ -86,9 +86,13 @@ void pulse__pool_notify(struct pulse_pool *pool, uint32_t row, unsigned int nr)
 	uint32_t none = 0;
 	unsigned int woken;
 
-	if (__atomic_load_n(&pool->search, PULSE__FENCED(__ATOMIC_RELAXED)))
-		return;
+	/*
+	 * In any order, and this one first: while nobody parks, the line of search
+	 * stays with the workers, and to leave a search costs them no wait for it.
+	 */
 	if (!pulse__any_idle(pool->ctx, pool->members))
+		return;
+	if (__atomic_load_n(&pool->search, PULSE__FENCED(__ATOMIC_RELAXED)))
 		return;
 	if (nr > READ_ONCE(pool->live))
 		nr = READ_ONCE(pool->live);
