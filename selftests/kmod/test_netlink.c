@@ -234,21 +234,19 @@ static void see_nothing(const struct nl_msg *m, void *arg)
 
 static volatile int end;
 
+/* @arg: counts the rounds. */
 static void *come_and_go(void *arg)
 {
-	long rounds = 0;
-
-	(void)arg;
 	while (!end) {
 		struct dev d;
 
 		if (!dev_begin(&d, 4)) {
 			dev_join(&d, PULSE_NODE_ANY);
 			dev_end(&d);
-			rounds++;
+			__atomic_add_fetch((long *)arg, 1, __ATOMIC_RELAXED);
 		}
 	}
-	return (void *)rounds;
+	return NULL;
 }
 
 KT_TEST(dumps_while_contexts_and_workers_come_and_go)
@@ -256,7 +254,7 @@ KT_TEST(dumps_while_contexts_and_workers_come_and_go)
 	struct dev stay[2];
 	pthread_t t[2];
 	__u32 id[2];
-	void *rounds;
+	long rounds[2] = { 0 };
 
 	NEED_FAMILY();
 	for (int i = 0; i < 2; i++) {
@@ -267,7 +265,8 @@ KT_TEST(dumps_while_contexts_and_workers_come_and_go)
 	}
 	end = 0;
 	for (int i = 0; i < 2; i++)
-		KT_REQUIRE(!pthread_create(&t[i], NULL, come_and_go, NULL));
+		KT_REQUIRE(!pthread_create(&t[i], NULL, come_and_go,
+					   &rounds[i]));
 	for (long i = 0; i < kt_scale(2000); i++) {
 		int found[2] = { 0 }, count;
 
@@ -281,11 +280,11 @@ KT_TEST(dumps_while_contexts_and_workers_come_and_go)
 		KT_EQ(dump_workers(0, &count), 0);
 		KT_CHECK(count >= 2);
 	}
+	for (int i = 0; i < 2; i++)
+		KT_CHECK(EVENTUALLY(__atomic_load_n(&rounds[i], __ATOMIC_RELAXED) > 0));
 	end = 1;
-	for (int i = 0; i < 2; i++) {
-		pthread_join(t[i], &rounds);
-		KT_CHECK((long)rounds > 0);
-	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
 	for (int i = 0; i < 2; i++)
 		dev_end(&stay[i]);
 	nl_close(&n);
@@ -323,13 +322,14 @@ KT_TEST(many_ask_at_once_while_contexts_come_and_go)
 {
 	pthread_t t[5];
 	struct dev d;
+	long rounds = 0;
 	void *ret;
 
 	NEED_FAMILY();
 	KT_REQUIRE(!dev_begin(&d, 2));
 	KT_REQUIRE(!dump_contexts());
 	end = 0;
-	KT_REQUIRE(!pthread_create(&t[0], NULL, come_and_go, NULL));
+	KT_REQUIRE(!pthread_create(&t[0], NULL, come_and_go, &rounds));
 	for (int i = 1; i < 5; i++)
 		KT_REQUIRE(!pthread_create(&t[i], NULL, asker,
 					   i % 2 ? "spin_us" : "wake_spill"));
@@ -337,9 +337,9 @@ KT_TEST(many_ask_at_once_while_contexts_come_and_go)
 		KT_EQ(nl_knob_set(&n, seen.last, "spin_us", (__u32)i % 3), 0);
 		KT_EQ(sysfs_read("spin_us"), 0);
 	}
+	KT_CHECK(EVENTUALLY(__atomic_load_n(&rounds, __ATOMIC_RELAXED) > 0));
 	end = 1;
-	pthread_join(t[0], &ret);
-	KT_CHECK((long)ret > 0);
+	pthread_join(t[0], NULL);
 	for (int i = 1; i < 5; i++) {
 		pthread_join(t[i], &ret);
 		KT_EQ((long)ret, 0);
