@@ -129,6 +129,7 @@ static const char *const deep[] = {
 };
 
 #define MANY_RUNS	1000
+#define AGAIN_RUNS	500
 #define NR_DEEP	(sizeof(deep) / sizeof(deep[0]))
 
 static bool done(const char *name)
@@ -190,7 +191,7 @@ KT_TEST(programs_made_by_chance_reach_every_command_and_harm_nothing)
 	const char *said = getenv("PULSE_FUZZ_SEED");
 	uint64_t seed = said ? strtoull(said, NULL, 0) : 20261121;
 	long long least = kt_scale(300) * NS_PER_SEC, began = now_ns();
-	long long contexts, workers;
+	long long contexts, workers, patient;
 	static struct fuzz_crew crew;
 	struct fuzz_engine *e;
 
@@ -207,13 +208,20 @@ KT_TEST(programs_made_by_chance_reach_every_command_and_harm_nothing)
 	KT_CHECK(totals->family > 0);
 	/*
 	 * The time it has, and as much again three times where it is slow, or
-	 * where that was not enough for chance to do its part.
+	 * where that was not enough for chance to do its part. Where it still was
+	 * not, as long as the test may wait; what was kept, and so what is known to
+	 * get far where threads are in time for each other, is run anew.
 	 */
+	patient = until_end_ns();
 	while (now_ns() - began < least ||
 	       (!far_enough(&crew) &&
-		(now_ns() - began < 4 * least || e->runs < MANY_RUNS)))
+		(now_ns() - began < 4 * least || e->runs < MANY_RUNS ||
+		 until_now_ns() < patient))) {
+		if (e->runs && !(e->runs % AGAIN_RUNS) && !far_enough(&crew))
+			e->again = e->nr;
 		if (!fuzz_crew_step(&crew))
 			break;
+	}
 	fuzz_crew_end(&crew);
 	KT_CHECKF(!totals->bug, "%s", totals->bug_text);
 	look_at_what_was_reached(&crew);
