@@ -26,6 +26,7 @@
 #include <pulse-u/pool.h>
 #include <pulse-u/fork.h>
 #include <pulse-u/task.h>
+#include <pulse-u/graph.h>
 #include <pulse-u/pool_stats.h>
 #include <pulse-u/inbox.h>
 #include <pulse-u/mailbox.h>

@@ -5,6 +5,7 @@
  *
  * The time of the submit travels in the job, above the bit of its epoch.
  */
+#include "pool/graph.h"
 #include "pool/measure.h"
 #include "pool/work.h"
 
@@ -28,7 +29,9 @@ void pulse__name_work(struct pulse__worker *w, pulse_work_fn fn, uint64_t id)
 static void pulse__name_job(struct pulse__worker *w,
 			    const struct pulse__job *job)
 {
-	bool handle = job->fn == pulse__work_run;
+	bool handle = job->fn == pulse__work_run ||
+		      job->fn == pulse__graph_task ||
+		      job->fn == pulse__graph_root;
 	const void *code;
 
 	memcpy(&code, &job->fn, sizeof(code));

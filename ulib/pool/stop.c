@@ -11,6 +11,7 @@
  * for it. Two drains, because it may have counted in either epoch.
  */
 #include "pool/det.h"
+#include "pool/graph.h"
 #include "pool/pool.h"
 #include "pool/predict.h"
 #include "pool/work.h"
@@ -36,6 +37,10 @@ void pulse__job_cancel(struct pulse_pool *pool, const struct pulse__job *job)
 		pulse__work_cancel(job->data);
 	else if (job->fn == pulse__steered_run)
 		pulse__steered_cancel(pool, job->data);
+	else if (job->fn == pulse__graph_task)
+		pulse__graph_cancel(job->data);
+	else if (job->fn == pulse__graph_root)
+		pulse__graph_cancel_root(job->data);
 	else if (pool->on_cancel)
 		pool->on_cancel(pool->hook_arg, job->fn, job->data);
 	/* Release: what the hook did, to who waits; pairs with wait.c. */

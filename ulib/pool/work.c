@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include "pool/det.h"
+#include "pool/graph.h"
 #include "pool/measure.h"
 #include "pool/work.h"
 
@@ -119,7 +120,7 @@ static void pulse__work_untime(struct pulse__work *work)
 	work->timed = false;
 }
 
-static void pulse__work_finish(struct pulse__work *work, void *value, int err)
+void pulse__work_finish(struct pulse__work *work, void *value, int err)
 {
 	struct pulse_future *f = &work->promise.future;
 
@@ -199,6 +200,10 @@ void pulse__work_unwound(struct pulse__work *work)
 {
 	if (!work)
 		return;
+	if (work->graph) {
+		pulse__graph_lost(work->graph);
+		return;
+	}
 	pulse__work_untime(work);
 	pulse_promise_put(&work->promise);	/* sets -EPIPE */
 }
@@ -220,8 +225,8 @@ static int pulse__work_load(const void *user, struct pulse_work *o)
 	return pulse_token_err(o->token);
 }
 
-static struct pulse__work *pulse__work_new(struct pulse_pool *pool,
-					   const struct pulse_work *o)
+struct pulse__work *pulse__work_new(struct pulse_pool *pool,
+				    const struct pulse_work *o)
 {
 	struct pulse__work *work = pulse__calloc(1, sizeof(*work));
 	struct pulse_future *f;
@@ -246,6 +251,32 @@ static struct pulse__work *pulse__work_new(struct pulse_pool *pool,
 	return work;
 }
 
+/* Nobody has seen it. */
+static void pulse__work_drop(struct pulse__work *work)
+{
+	pulse_promise_put(&work->promise);
+	pulse_future_put(&work->promise.future);
+}
+
+int pulse__work_enter(struct pulse__work *work, const struct pulse_task *task)
+{
+	struct pulse_future *f = &work->promise.future;
+	int err;
+
+	/* Before anybody can set it. */
+	work->ended.run = pulse__work_ended;
+	pulse_future_ref(f);
+	pulse__future_after(f, &work->ended);
+	err = pulse_pool_submit_task(work->pool, task);
+	if (err) {
+		/* Nobody saw it, so nobody is told. */
+		f->conts = NULL;
+		pulse_future_put(f);
+		pulse__work_drop(work);
+	}
+	return err;
+}
+
 int pulse__work_spawn(struct pulse_pool *pool, const void *user,
 		      struct pulse_results *batch, uint32_t index,
 		      struct pulse_future **out)
@@ -265,8 +296,10 @@ int pulse__work_spawn(struct pulse_pool *pool, const void *user,
 	f = &work->promise.future;
 	if (work->timeout_ns != PULSE_FOREVER) {
 		err = pulse__pool_timers(pool);
-		if (err)
-			goto drop;
+		if (err) {
+			pulse__work_drop(work);
+			return err;
+		}
 	}
 	task.data = work;
 	task.priority = o.priority;
@@ -276,26 +309,14 @@ int pulse__work_spawn(struct pulse_pool *pool, const void *user,
 		work->batch = batch;
 		work->index = index;
 	}
-	/* Before anybody can set it. */
-	work->ended.run = pulse__work_ended;
-	pulse_future_ref(f);
-	pulse__future_after(f, &work->ended);
-	err = pulse_pool_submit_task(pool, &task);
-	if (err) {
-		/* Nobody saw it, so nobody is told. */
-		f->conts = NULL;
-		pulse_future_put(f);
-		goto drop;
-	}
+	err = pulse__work_enter(work, &task);
+	if (err)
+		return err;
 	if (out)
 		*out = f;
 	else
 		pulse_future_put(f);
 	return 0;
-drop:
-	pulse_promise_put(&work->promise);
-	pulse_future_put(f);
-	return err;
 }
 
 int pulse_pool_spawn(struct pulse_pool *pool, const struct pulse_work *work,

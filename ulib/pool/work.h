@@ -34,6 +34,7 @@ struct pulse__work {
 	struct pulse_results *batch;	/* or NULL; a reference */
 	uint32_t index;			/* there */
 	struct pulse__work *next;	/* in the batch's queue */
+	struct pulse_graph *graph;	/* it is a run of that, or NULL */
 };
 
 /*
@@ -109,6 +110,16 @@ void pulse__report_put(struct pulse__report *r);
 void pulse__work_run(void *data);
 void pulse__work_cancel(void *data);
 void pulse__work_unwound(struct pulse__work *work);
+/*
+ * One reference each for the promise, which the caller has, and the handle. NULL:
+ * no memory.
+ */
+struct pulse__work *pulse__work_new(struct pulse_pool *pool,
+				    const struct pulse_work *o);
+/* @task, on its behalf. 0; or -errno and it is gone. */
+int pulse__work_enter(struct pulse__work *work, const struct pulse_task *task);
+/* It came to its end, unless somebody was first. */
+void pulse__work_finish(struct pulse__work *work, void *value, int err);
 /* As pulse_pool_spawn(), as a member of a batch. */
 int pulse__work_spawn(struct pulse_pool *pool, const void *work,
 		      struct pulse_results *batch, uint32_t index,
