@@ -119,7 +119,8 @@ typedef void (*pulse_pool_stall_fn)(void *hook_arg,
  *	2; default 1024
  * @spin_us: how long a worker without work looks around before it parks;
  *	default 20, or none where the process may use one CPU only; PULSE_OFF:
- *	not at all
+ *	not at all. On the CPU of the thread that submitted its last task from
+ *	outside it does not either, as it would keep that thread from going on.
  * @enable_work_stealing: take tasks from other workers' deques, and jobs that
  *	they forked; default on
  * @enable_topology_aware: spread workers over cores before hardware threads,

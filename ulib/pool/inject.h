@@ -36,6 +36,10 @@
 struct pulse__job {
 	pulse_task_fn fn;
 	void *data;
+	/*
+	 * Bit 0: the epoch. Above it the CPU of the thread outside that submitted
+	 * it, and one; where a pool measures, when that was; else 0.
+	 */
 	uint64_t epoch;
 };
 

@@ -174,6 +174,7 @@ struct pulse__worker {
 	struct pulse__task *spare PULSE__PAIR_ALIGNED;
 	uint32_t nr_spare;
 	uint32_t epoch;			/* of the task in hand */
+	uint64_t from;			/* ... and the rest of that word */
 	uint32_t tick;
 	uint32_t seed;
 	uint32_t gulp;			/* takes so many at a time, where over 1 */
@@ -182,6 +183,7 @@ struct pulse__worker {
 	bool searching;			/* counted in pool->search */
 	bool brief;			/* ... for one look around only */
 	bool idle_out;			/* parked for as long as an idle one may */
+	bool gave_way;			/* since it ran something */
 	bool drain_dirty;		/* finished something since the check */
 	uint32_t drain_seen;
 	bool beating;			/* its heart beats, every beat_us */

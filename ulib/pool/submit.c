@@ -7,6 +7,8 @@
  * count and our look at the state are both seq_cst, as are its store of the
  * state and (after a full barrier) its look at the counts.
  */
+#include <sched.h>
+
 #include <pulse-u/affinity.h>
 
 #include "pool/det.h"
@@ -19,6 +21,7 @@ struct pulse__route {
 	struct pulse__worker *self;	/* inside a task of this pool, or NULL */
 	uint32_t row;
 	uint32_t epoch;
+	uint32_t from;		/* 0; from outside: the thread's CPU, and one */
 	enum pulse__lane lane;
 	bool own_deque;
 	bool shared;		/* some went where others can take them */
@@ -39,13 +42,21 @@ static uint32_t pulse__route_from(struct pulse_pool *pool,
 		r->self = NULL;
 	if (r->self) {
 		r->epoch = r->self->epoch;
+		r->from = 0;
 		return r->self->row;
 	}
+	r->from = (uint32_t)sched_getcpu() + 1;
 	r->epoch = __atomic_load_n(&pool->epoch, __ATOMIC_SEQ_CST);
 	if (pool->nr_nodes == 1)
 		return 0;
 	node = (uint32_t)pulse_node_current();
 	return node < pool->nr_near_row ? pool->near_row[node] : 0;
+}
+
+/* The word that a job carries. */
+static inline uint64_t pulse__route_epoch(const struct pulse__route *r)
+{
+	return (uint64_t)r->from << 1 | r->epoch;
 }
 
 /* What is wished for. */
@@ -188,7 +199,7 @@ static PULSE__NOINLINE void pulse__follow_epoch(struct pulse_pool *pool,
 		epoch = __atomic_load_n(&pool->epoch, __ATOMIC_SEQ_CST);
 	} while (epoch != r->epoch);
 	for (unsigned int i = 0; i < nr; i++)
-		jobs[i].epoch = r->epoch;
+		jobs[i].epoch = pulse__route_epoch(r);
 }
 
 /* Everything but to see that somebody looks for them. How many, or -errno. */
@@ -246,7 +257,7 @@ int pulse_pool_submit(struct pulse_pool *pool, pulse_task_fn fn, void *data)
 		return -EINVAL;
 	pulse__route_to(pool, pulse__route_from(pool, &r), PULSE_PRIO_NORMAL,
 			0, &r);
-	job.epoch = r.epoch;
+	job.epoch = pulse__route_epoch(&r);
 	n = pulse__submit_jobs(pool, &r, &job, 1);
 	if (unlikely(n < 0))
 		return n;
@@ -265,7 +276,7 @@ int pulse__submit_steered(struct pulse_pool *pool, pulse_task_fn fn, void *data,
 			0, &r);
 	if (shared)
 		r.own_deque = false;
-	job.epoch = r.epoch;
+	job.epoch = pulse__route_epoch(&r);
 	n = pulse__submit_jobs(pool, &r, &job, 1);
 	if (n < 0)
 		return n;
@@ -353,7 +364,8 @@ int pulse_pool_submit_batch(struct pulse_pool *pool,
 		if (!i)
 			first = to.row;
 		run.jobs[run.nr++] = (struct pulse__job){
-			.fn = task.fn, .data = task.data, .epoch = to.epoch,
+			.fn = task.fn, .data = task.data,
+			.epoch = pulse__route_epoch(&to),
 		};
 	}
 	/* What was good before a bad one goes in. */

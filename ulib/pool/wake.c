@@ -2,7 +2,9 @@
 /*
  * wake.c - who looks for work, who parks, who is woken.
  *
- * A worker without work *searches*: it looks around for spin_ns, then parks.
+ * A worker without work *searches*: it looks around for spin_ns, then parks. (On
+ * the CPU of the thread outside whose task it ran last it looks once: that one
+ * could not submit meanwhile; worker.c:pulse__in_the_way.)
  * No more than half of the workers spin like that. As long as one searches,
  * nobody needs to be woken: the searcher finds what is there, and the last one
  * that finds something wakes the next if there is more.

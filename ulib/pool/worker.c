@@ -7,6 +7,7 @@
  * The successor joins its predecessor first, so that one thread at a time is
  * the owner.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -56,6 +57,7 @@ static PULSE__INLINE void pulse__job_do(struct pulse__worker *w,
 		return;
 	}
 	w->epoch = (uint32_t)job->epoch & 1;
+	w->from = job->epoch >> 1;
 	WRITE_ONCE(w->in_task, 1);
 	if (unlikely(READ_ONCE(w->pool->odd) & PULSE__ODD_RUN))
 		pulse__job_run_odd(w, job);
@@ -146,6 +148,15 @@ bool pulse__worker_help(struct pulse__worker *w)
 	return true;
 }
 
+/*
+ * Whoever submitted its last task from outside did that on this CPU, and cannot
+ * go on while the worker looks around there.
+ */
+static bool pulse__in_the_way(const struct pulse__worker *w)
+{
+	return w->from && w->from == (uint64_t)sched_getcpu() + 1;
+}
+
 static bool pulse__search(struct pulse__worker *w, struct pulse__job *job)
 {
 	const int64_t spin_ns = w->brief ? 0 : w->pool->spin_ns;
@@ -154,7 +165,7 @@ static bool pulse__search(struct pulse__worker *w, struct pulse__job *job)
 	for (;;) {
 		if (pulse__find_around(w, true, job))
 			return true;
-		if (!spin_ns)
+		if (!spin_ns || pulse__in_the_way(w))
 			return false;
 		if (unlikely(w->sleeper) && w->sleeper->look(w->sleeper))
 			return false;
@@ -206,6 +217,7 @@ static PULSE__NOINLINE bool pulse__worker_loop(struct pulse__worker *w)
 				w->idle_out = false;
 				pulse__search_found(w);
 			}
+			w->gave_way = false;
 			pulse__drain_poll(w, &job);
 			if (unlikely(w->sleeper))
 				w->sleeper->busy(w->sleeper);
@@ -219,6 +231,17 @@ static PULSE__NOINLINE bool pulse__worker_loop(struct pulse__worker *w)
 			pulse__search_nothing(w);
 		if (unlikely(w->idle_out) && pulse__worker_retire(w))
 			return true;
+		/*
+		 * Many short ones came: whoever they come from fills the queue
+		 * meanwhile. This worker counts as one that runs, so others are
+		 * woken; it looks once more, and parks.
+		 */
+		if (w->gulp > 1 && !w->gave_way && !w->sleeper &&
+		    pulse__in_the_way(w)) {
+			w->gave_way = true;
+			sched_yield();
+			continue;
+		}
 		pulse__pool_park(w);
 	}
 	if (w->searching)
