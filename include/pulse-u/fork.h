@@ -265,6 +265,80 @@ PULSE_API int pulse_parallel_reduce(struct pulse_pool *pool,
 				    const struct pulse_reduce *how,
 				    void *result);
 
+/**
+ * struct pulse_scan - the running result of a range
+ * @sz: sizeof(struct pulse_scan)
+ * @begin: the first index
+ * @end: behind the last one
+ * @grain: as in pulse_parallel_for()
+ * @acc_bytes: as in struct pulse_reduce
+ * @identity: as in struct pulse_reduce
+ * @fold: folds a part; must not depend on what @emit writes
+ * @combine: puts two neighbours together; need not be commutative
+ * @emit: is given each part once, and in its acc the result of all before it;
+ *	folds the part into it as @fold does, and on the way writes what it wants
+ *	for each index: before the index is folded, or after that
+ * @arg: for all three
+ */
+struct pulse_scan {
+	size_t sz;
+	size_t begin;
+	size_t end;
+	size_t grain;
+	size_t acc_bytes;
+	const void *identity;
+	pulse_fold_fn fold;
+	pulse_combine_fn combine;
+	pulse_fold_fn emit;
+	void *arg;
+};
+
+/**
+ * pulse_parallel_scan() - running results: of each index and all before it
+ * @pool: the pool; from outside as pulse_fork_run()
+ * @how: the scan
+ * @result: out, acc_bytes: of the whole range, of an empty one the identity; or
+ *	NULL
+ *
+ * All parts but the last are folded, and then all are emitted, so that each index
+ * is looked at twice. What is combined depends on range and grain alone, as in
+ * pulse_parallel_reduce().
+ *
+ * Return: as pulse_parallel_for(); -ENOMEM there must be room for the results of
+ * all parts; -E2BIG unknown options.
+ */
+PULSE_API int pulse_parallel_scan(struct pulse_pool *pool,
+				  const struct pulse_scan *how, void *result);
+
+/**
+ * typedef pulse_compare_fn - which one comes first?
+ * @a: an element
+ * @b: another one
+ * @arg: as it was given
+ *
+ * Return: less than 0: @a does; more: @b; 0: they stay as they are.
+ */
+typedef int (*pulse_compare_fn)(const void *a, const void *b, void *arg);
+
+/**
+ * pulse_parallel_sort() - sort an array; equal elements keep their order
+ * @pool: the pool; from outside as pulse_fork_run()
+ * @base: the array
+ * @nr: its elements
+ * @bytes: size of one, at least 1; copied with memcpy
+ * @compare: asked by several threads at once
+ * @arg: for @compare
+ *
+ * Takes as much memory again as long as it runs.
+ *
+ * Return: 0; -EINVAL; -ENOMEM; or as pulse_fork_run(). With -ECANCELED elements
+ * may be there twice, and others not at all; with all others the array is as it
+ * was.
+ */
+PULSE_API int pulse_parallel_sort(struct pulse_pool *pool, void *base,
+				  size_t nr, size_t bytes,
+				  pulse_compare_fn compare, void *arg);
+
 struct pulse_pcall;
 
 /**

@@ -9,14 +9,6 @@
  */
 #include "pool/pool.h"
 
-/* Without a grain: enough for the parts to even out, few enough to be free. */
-#define PULSE__PARTS 2048U
-
-static size_t pulse__grain(size_t nr, size_t grain)
-{
-	return grain ? grain : nr / PULSE__PARTS + !!(nr % PULSE__PARTS);
-}
-
 /* Where to cut a range of more than a grain: half of the parts. */
 static size_t pulse__middle(size_t begin, size_t end, size_t grain)
 {

@@ -570,6 +570,16 @@ void pulse__fork_wind_up(struct pulse__worker *w);
 void pulse__fork_unwound(struct pulse__worker *w,
 			 void (*fn)(struct pulse__worker *w));
 
+/* ---- parallel.c, scan.c: loops ------------------------------------------- */
+
+/* Without a grain: enough for the parts to even out, few enough to be free. */
+#define PULSE__PARTS 2048U
+
+static inline size_t pulse__grain(size_t nr, size_t grain)
+{
+	return grain ? grain : nr / PULSE__PARTS + !!(nr % PULSE__PARTS);
+}
+
 /* ---- call.c: functions that somebody waits for ------------------------- */
 
 void pulse__call_task(void *call);
