@@ -4,7 +4,8 @@
 # The library's probe points: noted in its file, found by tracers.
 cd "$(dirname "$0")/../.." || exit 1
 lib=build/lib/libpulse-u.so.0
-points="park unpark wake steal ws_accept ws_frame ws_message ws_close
+points="park unpark wake steal fork_share fork_take steer stall task_end
+	pool_grow pool_shrink ws_accept ws_frame ws_message ws_close
 	sup_event bus_publish bus_drop"
 
 echo "KTAP version 1"

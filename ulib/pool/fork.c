@@ -35,6 +35,7 @@
 #define PULSE__FORK_TWINS
 #include <pulse-u/fork.h>
 
+#include "base/usdt.h"
 #include "pool/pool.h"
 #include "pool/work.h"
 
@@ -275,6 +276,7 @@ static void pulse__fork_share(struct pulse__worker *w,
 		job->fn = NULL;
 		self->shared = job;
 		pulse__count_own(&w->jobs_shared);
+		PULSE__PROBE2(fork_share, w->number, job->run);
 		/* K: pairs with join.c:pulse__fork_take, litmus: fork_slot */
 		pulse__store_release(&w->slot, job);
 	}

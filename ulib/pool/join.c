@@ -15,6 +15,7 @@
  */
 #include <unistd.h>
 
+#include "base/usdt.h"
 #include "pool/pool.h"
 #include "pool/work.h"
 
@@ -81,6 +82,8 @@ void pulse__fork_run_taken(struct pulse__worker *w, struct pulse_job *job)
 	int err;
 
 	pulse__count_own(&w->jobs_taken);
+	PULSE__PROBE2(fork_take, w->number,
+		      ((const struct pulse__worker *)job->owner)->number);
 	if (!w->running) {
 		w->below = in_task;
 		w->below_epoch = epoch;

@@ -11,6 +11,7 @@
  * then (busy, a try-lock); a sample that is dropped is no loss. Readers take the
  * estimate from a word of its own.
  */
+#include "base/usdt.h"
 #include "pool/pool.h"
 #include "pool/predict.h"
 
@@ -198,8 +199,9 @@ static bool pulse__time_this(bool here, uint64_t ns)
 							     PULSE__TIME_OTHER));
 }
 
-int pulse_pool_run_or_submit(struct pulse_pool *pool, unsigned int type,
-			     pulse_task_fn fn, void *data)
+static PULSE__INLINE int pulse__steer(struct pulse_pool *pool,
+				      unsigned int type, pulse_task_fn fn,
+				      void *data)
 {
 	struct pulse__steered *s;
 	struct pulse__kind *k;
@@ -251,6 +253,15 @@ int pulse_pool_run_or_submit(struct pulse_pool *pool, unsigned int type,
 		pulse_slab_free(pool->slab, s);
 		return err;
 	}
+	return how;
+}
+
+int pulse_pool_run_or_submit(struct pulse_pool *pool, unsigned int type,
+			     pulse_task_fn fn, void *data)
+{
+	int how = pulse__steer(pool, type, fn, data);
+
+	PULSE__PROBE2(steer, type, how);
 	return how;
 }
 

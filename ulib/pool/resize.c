@@ -27,6 +27,7 @@
  * Going, told to: between two tasks, or woken from parking. What is in its
  * deque goes to its node's queue, and it notifies as if it had pushed that.
  */
+#include "base/usdt.h"
 #include "pool/pool.h"
 
 int pulse__worker_grow(struct pulse_pool *pool)
@@ -62,6 +63,7 @@ int pulse__worker_grow(struct pulse_pool *pool)
 	}
 	w->started = true;
 	pool->grew++;
+	PULSE__PROBE2(pool_grow, pool->name, pool->live);
 	if (READ_ONCE(pool->odd) & PULSE__ODD_TRACE)
 		pulse_log(PULSE_LOG_DEBUG, "pool %s: worker %u comes",
 			  pool->name, w->number);
@@ -165,6 +167,7 @@ bool pulse__worker_retire(struct pulse__worker *w)
 	}
 	pthread_mutex_lock(&pool->lock);
 	pool->shrank++;
+	PULSE__PROBE2(pool_shrink, pool->name, pool->live);
 	pthread_mutex_unlock(&pool->lock);
 	return true;
 }
@@ -194,6 +197,7 @@ bool pulse__worker_quit(struct pulse__worker *w)
 	if (quit) {
 		WRITE_ONCE(pool->live, pool->live - 1);
 		pool->shrank++;
+		PULSE__PROBE2(pool_shrink, pool->name, pool->live);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	/* (A) for what it handed over; and it looks no more. */

@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/usdt.h"
 #include "pool/pool.h"
 
 #define PULSE__WARDEN_TICK_NS	(2 * PULSE__NSEC_PER_MSEC)
@@ -110,6 +111,7 @@ static void pulse__stall_say(struct pulse_pool *pool, struct pulse__worker *w,
 		  "pool %s: task %s is on worker %u for %lld ms and %s; split it, or raise stall_ms",
 		  pool->name, name, w->number,
 		  (long long)(running_ns / PULSE__NSEC_PER_MSEC), how);
+	PULSE__PROBE3(stall, w->number, s.task_id, running_ns);
 	if (pool->on_stall)
 		pool->on_stall(pool->hook_arg, &s);
 }

@@ -4,6 +4,7 @@
  */
 #include <sched.h>
 
+#include "base/usdt.h"
 #include "pool/det.h"
 #include "pool/graph.h"
 #include "pool/measure.h"
@@ -53,6 +54,7 @@ static void pulse__work_ended(struct pulse__cont *cont)
 	struct pulse__report *r = work->report;
 	int err = f->result.err;
 
+	PULSE__PROBE2(task_end, f->result.task_id, err);
 	pulse__add_relaxed(!err ? &r->done : pulse__was_cancelled(f, err) ?
 			   &r->cancelled : &r->failed, 1);
 	if (err && r->on_error)
