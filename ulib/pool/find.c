@@ -4,7 +4,8 @@
  *
  * Order: high ones of any node, the own deque (last in first out, for the
  * cache), the own node's queue, then around: node after node by distance, its
- * queue before its workers' deques; low ones last. One task in 64 is taken the
+ * queue before its workers' deques, of these first one whose owner has lost its
+ * CPU; low ones last. One task in 64 is taken the
  * other way round, so that neither low ones, nor a node's queue, nor the bottom
  * of a deque whose owner keeps refilling it, can wait for ever.
  */
@@ -13,6 +14,8 @@
 
 /* Tries at a victim that others are stealing from too. */
 #define PULSE__STEAL_TRIES 4
+/* Victims looked at behind one that has something, for one that is stuck. */
+#define PULSE__STEAL_BEYOND 8U
 
 /* Nodes by distance, but those before the @first come last. */
 static bool pulse__pop_lane_from(struct pulse__worker *w, enum pulse__lane lane,
@@ -207,12 +210,34 @@ static bool pulse__steal_from(struct pulse__worker *w,
 	return false;
 }
 
-/* @first to @first + @nr - 1 of the victims, from a place by chance. */
+/* About; what it says is wrong soon, and who parks looks again. */
+static bool pulse__has_loot(const struct pulse__worker *w)
+{
+	return pulse__deque_size(&w->deque) || READ_ONCE(w->slot);
+}
+
+/*
+ * It has no CPU, so nobody runs what is in its deque until it has one again. As
+ * the module says; without it nobody is ever seen like that.
+ */
+static bool pulse__stuck(const struct pulse__worker *w)
+{
+	int index = READ_ONCE(w->index);
+
+	return index >= 0 && READ_ONCE(w->pool->ctx->kstate[index].state) ==
+			     PULSE_STATE_PREEMPTED;
+}
+
+/*
+ * @first to @first + @nr - 1 of the victims, from a place by chance. Those who
+ * have nothing are passed over, and of those who have, one that is stuck comes
+ * first if it is not far behind.
+ */
 static bool pulse__steal_some(struct pulse__worker *w, uint32_t first,
 			      uint32_t nr, bool rotate, struct pulse__job *job)
 {
-	struct pulse__worker **worker = w->pool->worker;
-	uint32_t start = 0;
+	struct pulse__worker **worker = w->pool->worker, *usual = NULL;
+	uint32_t start = 0, seen = 0;
 
 	if (!nr)
 		return false;
@@ -225,8 +250,31 @@ static bool pulse__steal_some(struct pulse__worker *w, uint32_t first,
 	}
 	for (uint32_t i = 0; i < nr; i++) {
 		uint32_t k = start + i < nr ? start + i : start + i - nr;
+		struct pulse__worker *v = worker[w->victims[first + k]];
 
-		if (pulse__steal_from(w, worker[w->victims[first + k]], job))
+		if (usual && i - seen > PULSE__STEAL_BEYOND)
+			break;
+		if (!pulse__has_loot(v))
+			continue;
+		if (!pulse__stuck(v)) {
+			if (!usual) {
+				usual = v;
+				seen = i;
+			}
+			continue;
+		}
+		if (pulse__steal_from(w, v, job))
+			return true;
+	}
+	if (!usual)
+		return false;
+	if (pulse__steal_from(w, usual, job))
+		return true;
+	/* Others were faster: whoever there is. */
+	for (uint32_t i = 0; i < nr; i++) {
+		struct pulse__worker *v = worker[w->victims[first + i]];
+
+		if (pulse__has_loot(v) && pulse__steal_from(w, v, job))
 			return true;
 	}
 	return false;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Workers that look around for work: how many, where, and where not. None of
- * them ever gives up by itself here, as the time for it is an hour.
+ * Workers that look around for work: how many, where, and where not; and whom
+ * they steal from. Those of the first tests never give up by themselves, as the
+ * time for it is an hour.
  */
 #include <sched.h>
 
+#include "backend/backend.h"
 #include "helpers.h"
 #include "pool/pool.h"
 
@@ -148,6 +150,91 @@ KT_TEST(workers_that_make_way_lose_no_task)
 		KT_EQ(n, want * (where + 1));
 	}
 	KT_EQ(sched_setaffinity(0, sizeof(all), &all), 0);
+	KT_EQ(pulse_pool_destroy(pool), 0);
+}
+
+/* ---- whom it steals from ------------------------------------------------------ */
+
+struct hoard {
+	struct gate gate;
+	sem_t go, ready;
+	int loot;
+};
+
+static int first_stolen;
+
+static void stolen(void *arg)
+{
+	int none = 0;
+
+	__atomic_compare_exchange_n(&first_stolen, &none, ((struct hoard *)arg)->loot,
+				    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* Once nobody is free to take it, has a task in its deque, and does not go on. */
+static void hoards(void *arg)
+{
+	struct hoard *h = arg;
+
+	h->loot = pulse_pool_current_worker() + 1;
+	sem_post(&h->gate.inside);
+	sem_wait_all(&h->go, 1);
+	KT_EQ(pulse_pool_submit(pulse_pool_current(), stolen, h), 0);
+	sem_post(&h->ready);
+	sem_wait_all(&h->gate.open, 1);
+}
+
+static bool of_the_user_backend(void)
+{
+	struct pulse_backend_info info = { .sz = sizeof(info) };
+
+	return !pulse_backend_info(&info) && info.kind == PULSE_BACKEND_USER;
+}
+
+/* Where the kernel says it we cannot: here its word is ours to write. */
+KT_TEST(who_lost_the_cpu_is_stolen_from_first)
+{
+	PULSE_OPTS(pulse_pool_opts, opts, .num_workers = 4);
+	struct hoard hoard[3];
+	struct gate thief;
+	struct pulse_pool *pool;
+	int other = 0;
+
+	if (!of_the_user_backend())
+		KT_SKIP("the module writes the states of workers");
+	KT_REQUIRE(!pulse_pool_create(&opts, &pool));
+	for (int round = 0; round < 24; round++) {
+		struct pulse__worker *stuck;
+
+		first_stolen = 0;
+		gate_init(&thief);
+		KT_EQ(pulse_pool_submit(pool, gate_task, &thief), 0);
+		sem_wait_all(&thief.inside, 1);
+		for (int i = 0; i < 3; i++) {
+			gate_init(&hoard[i].gate);
+			sem_init(&hoard[i].go, 0, 0);
+			sem_init(&hoard[i].ready, 0, 0);
+			KT_EQ(pulse_pool_submit(pool, hoards, &hoard[i]), 0);
+		}
+		for (int i = 0; i < 3; i++)
+			sem_wait_all(&hoard[i].gate.inside, 1);
+		for (int i = 0; i < 3; i++) {
+			sem_post(&hoard[i].go);
+			sem_wait_all(&hoard[i].ready, 1);
+		}
+		stuck = pool->worker[hoard[round % 3].loot - 1];
+		WRITE_ONCE(pool->ctx->kstate[stuck->index].state,
+			   PULSE_STATE_PREEMPTED);
+		sem_post(&thief.open);
+		KT_CHECK(EVENTUALLY(ATOMIC_GET(first_stolen)));
+		other += first_stolen != (int)stuck->number + 1;
+		WRITE_ONCE(pool->ctx->kstate[stuck->index].state,
+			   PULSE_STATE_RUNNING);
+		for (int i = 0; i < 3; i++)
+			sem_post(&hoard[i].gate.open);
+		KT_EQ(pulse_pool_wait(pool), 0);
+	}
+	KT_EQ(other, 0);
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
