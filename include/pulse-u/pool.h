@@ -175,6 +175,15 @@ typedef void (*pulse_pool_stall_fn)(void *hook_arg,
  * @on_complete: called for each task with a handle that ends, or NULL
  * @on_error: called for each of them that ends with an error, or NULL
  * @on_stall: called for each task that takes too long, or NULL
+ * @nice: of the workers, -20 to 19: how much of a CPU they get beside others that
+ *	want it, another pool's workers say; default 0: as the thread that creates
+ *	the pool
+ * @sched_class: PULSE_CLASS_NORMAL, _BATCH (they preempt nobody as they wake) or
+ *	_IDLE (what is left over) of <linux/pulse.h>; default: as the thread that
+ *	creates the pool
+ * @slice_ns: how long a worker runs before others of its weight, 100000 to
+ *	100000000; a short slice comes sooner. Default 0: the scheduler's own.
+ *	Kernels before 6.12 do nothing with it.
  */
 struct pulse_pool_opts {
 	size_t sz;
@@ -213,6 +222,9 @@ struct pulse_pool_opts {
 	pulse_pool_complete_fn on_complete;
 	pulse_pool_error_fn on_error;
 	pulse_pool_stall_fn on_stall;
+	int32_t nice;
+	uint32_t sched_class;
+	uint64_t slice_ns;
 };
 
 /**
@@ -222,7 +234,8 @@ struct pulse_pool_opts {
  *
  * Return: 0; -EINVAL; -E2BIG unknown options; -ENOMEM; -ENOSPC the shared
  * context has not room enough; -EAGAIN no more threads can be had (those that
- * could are ended again); or as pulse_ctx_create().
+ * could are ended again); -EPERM a nice value that the process may not have; or as
+ * pulse_ctx_create().
  */
 PULSE_API int pulse_pool_create(const struct pulse_pool_opts *opts,
 				struct pulse_pool **out);

@@ -95,6 +95,9 @@ static int pulse__pool_opts(struct pulse_pool *pool,
 	     (o->heartbeat_interval_us < PULSE__BEAT_US_MIN ||
 	      o->heartbeat_interval_us > PULSE__BEAT_US_MAX)))
 		return -EINVAL;
+	err = pulse__class_load(pool, o);
+	if (err)
+		return err;
 	cpus = pulse__place_default();
 	if (cpus < 0)
 		return cpus;

@@ -5,9 +5,9 @@
  * Order: high ones of any node, the own deque (last in first out, for the
  * cache), the own node's queue, then around: node after node by distance, its
  * queue before its workers' deques, of these first one whose owner has lost its
- * CPU; low ones last. One task in 64 is taken the
- * other way round, so that neither low ones, nor a node's queue, nor the bottom
- * of a deque whose owner keeps refilling it, can wait for ever.
+ * CPU; low ones last. One task in 64 is taken the other way round, so that
+ * neither low ones, nor a node's queue, nor the bottom of a deque whose owner
+ * keeps refilling it, can wait for ever.
  */
 #include "base/usdt.h"
 #include "pool/pool.h"

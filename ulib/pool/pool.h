@@ -262,6 +262,9 @@ struct pulse_pool {
 	struct pulse__pnode **node;
 	uint32_t magic;		/* past what free() writes over */
 	uint32_t fork_gen;
+	int32_t nice;			/* of workers; see class.c */
+	uint32_t sched_class;
+	uint64_t slice_ns;
 	bool own_ctx;
 	bool stealing;
 	bool locked;		/* all tasks go through queues under a mutex */
@@ -605,5 +608,12 @@ int pulse__place(uint32_t nr, bool spread, struct pulse__place *out);
 int pulse__pool_layout(struct pulse_pool *pool, bool by_distance);
 /* What the calling worker may run on. */
 void pulse__place_bind(struct pulse__worker *w);
+
+/* ---- class.c: workers and the scheduler --------------------------------- */
+
+/* 0 or -EINVAL. */
+int pulse__class_load(struct pulse_pool *pool, const struct pulse_pool_opts *o);
+/* For the calling thread. 0 or -errno. */
+int pulse__class_set(const struct pulse_pool *pool);
 
 #endif /* PULSE__POOL_H */

@@ -263,6 +263,9 @@ static int pulse__worker_enter(struct pulse__worker *w)
 	name[15] = 0;
 	pthread_setname_np(pthread_self(), name);
 	pulse__place_bind(w);
+	index = pulse__class_set(pool);
+	if (index < 0)
+		return index;
 	index = pulse_worker_register(pool->ctx, pool->numa ? w->node->id : -1,
 				      w->number);
 	if (index < 0)
