@@ -100,6 +100,11 @@ static int nice_of(struct pulse_pool *pool, int worker)
 	return tid > 0 ? getpriority(PRIO_PROCESS, (id_t)tid) : 0;
 }
 
+static void exits(void *arg)
+{
+	pthread_exit(arg);
+}
+
 /* Those who come later, too: replaced, and grown. */
 KT_TEST(every_worker_that_comes_is_like_the_others)
 {
@@ -108,8 +113,7 @@ KT_TEST(every_worker_that_comes_is_like_the_others)
 	struct pulse_pool *pool;
 
 	KT_REQUIRE(!pulse_pool_create(&opts, &pool));
-	KT_EQ(pulse_pool_submit(pool, (pulse_task_fn)(void (*)(void))pthread_exit,
-				NULL), 0);
+	KT_EQ(pulse_pool_submit(pool, exits, NULL), 0);
 	KT_EQ(pulse_pool_wait(pool), 0);
 	KT_EQ(seen_in(pool).nice, 13);
 	KT_EQ(pulse_pool_resize(pool, 3), 0);

@@ -206,7 +206,7 @@ KT_TEST(who_lost_the_cpu_is_stolen_from_first)
 	for (int round = 0; round < 24; round++) {
 		struct pulse__worker *stuck;
 
-		first_stolen = 0;
+		ATOMIC_SET(first_stolen, 0);
 		gate_init(&thief);
 		KT_EQ(pulse_pool_submit(pool, gate_task, &thief), 0);
 		sem_wait_all(&thief.inside, 1);
@@ -227,7 +227,7 @@ KT_TEST(who_lost_the_cpu_is_stolen_from_first)
 			   PULSE_STATE_PREEMPTED);
 		sem_post(&thief.open);
 		KT_CHECK(EVENTUALLY(ATOMIC_GET(first_stolen)));
-		other += first_stolen != (int)stuck->number + 1;
+		other += ATOMIC_GET(first_stolen) != (int)stuck->number + 1;
 		WRITE_ONCE(pool->ctx->kstate[stuck->index].state,
 			   PULSE_STATE_RUNNING);
 		for (int i = 0; i < 3; i++)
