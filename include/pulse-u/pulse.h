@@ -27,6 +27,7 @@
 #include <pulse-u/fork.h>
 #include <pulse-u/task.h>
 #include <pulse-u/graph.h>
+#include <pulse-u/pipeline.h>
 #include <pulse-u/pool_stats.h>
 #include <pulse-u/inbox.h>
 #include <pulse-u/mailbox.h>

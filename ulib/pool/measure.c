@@ -7,6 +7,7 @@
  */
 #include "pool/graph.h"
 #include "pool/measure.h"
+#include "pool/pipeline.h"
 #include "pool/work.h"
 
 void pulse__stamp(struct pulse__job *jobs, unsigned int nr)
@@ -31,7 +32,8 @@ static void pulse__name_job(struct pulse__worker *w,
 {
 	bool handle = job->fn == pulse__work_run ||
 		      job->fn == pulse__graph_task ||
-		      job->fn == pulse__graph_root;
+		      job->fn == pulse__graph_root ||
+		      job->fn == pulse__pipe_task;
 	const void *code;
 
 	memcpy(&code, &job->fn, sizeof(code));

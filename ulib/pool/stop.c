@@ -12,6 +12,7 @@
  */
 #include "pool/det.h"
 #include "pool/graph.h"
+#include "pool/pipeline.h"
 #include "pool/pool.h"
 #include "pool/predict.h"
 #include "pool/work.h"
@@ -41,6 +42,8 @@ void pulse__job_cancel(struct pulse_pool *pool, const struct pulse__job *job)
 		pulse__graph_cancel(job->data);
 	else if (job->fn == pulse__graph_root)
 		pulse__graph_cancel_root(job->data);
+	else if (job->fn == pulse__pipe_task)
+		pulse__pipe_cancel(job->data);
 	else if (pool->on_cancel)
 		pool->on_cancel(pool->hook_arg, job->fn, job->data);
 	/* Release: what the hook did, to who waits; pairs with wait.c. */

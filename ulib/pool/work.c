@@ -8,6 +8,7 @@
 #include "pool/det.h"
 #include "pool/graph.h"
 #include "pool/measure.h"
+#include "pool/pipeline.h"
 #include "pool/work.h"
 
 #define PULSE__WORK_VER0	PULSE__END(struct pulse_work, reserved)
@@ -204,6 +205,10 @@ void pulse__work_unwound(struct pulse__work *work)
 		return;
 	if (work->graph) {
 		pulse__graph_lost(work->graph);
+		return;
+	}
+	if (work->pipe) {
+		pulse__pipe_lost(work->pipe);
 		return;
 	}
 	pulse__work_untime(work);

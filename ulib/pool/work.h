@@ -35,6 +35,7 @@ struct pulse__work {
 	uint32_t index;			/* there */
 	struct pulse__work *next;	/* in the batch's queue */
 	struct pulse_graph *graph;	/* it is a run of that, or NULL */
+	struct pulse__pipe *pipe;	/* likewise */
 };
 
 /*
