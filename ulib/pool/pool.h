@@ -56,6 +56,8 @@
 #define PULSE__GULP		16U
 #define PULSE__GULP_LOOK	8U
 #define PULSE__GULP_NS		1000
+/* So often a worker lets others have its CPU before it parks: see worker.c. */
+#define PULSE__MAKE_WAY		4
 /*
  * From one look for work, or at the clock, to the next: what came is found half
  * of that later. A pause takes 14 to 45 ns, and the clock about as long as two.
@@ -183,7 +185,7 @@ struct pulse__worker {
 	bool searching;			/* counted in pool->search */
 	bool brief;			/* ... for one look around only */
 	bool idle_out;			/* parked for as long as an idle one may */
-	bool gave_way;			/* since it ran something */
+	uint8_t gave_way;		/* so often since it ran something */
 	bool drain_dirty;		/* finished something since the check */
 	uint32_t drain_seen;
 	bool beating;			/* its heart beats, every beat_us */

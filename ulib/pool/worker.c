@@ -217,7 +217,7 @@ static PULSE__NOINLINE bool pulse__worker_loop(struct pulse__worker *w)
 				w->idle_out = false;
 				pulse__search_found(w);
 			}
-			w->gave_way = false;
+			w->gave_way = 0;
 			pulse__drain_poll(w, &job);
 			if (unlikely(w->sleeper))
 				w->sleeper->busy(w->sleeper);
@@ -234,11 +234,11 @@ static PULSE__NOINLINE bool pulse__worker_loop(struct pulse__worker *w)
 		/*
 		 * Many short ones came: whoever they come from fills the queue
 		 * meanwhile. This worker counts as one that runs, so others are
-		 * woken; it looks once more, and parks.
+		 * woken; it looks again each time, and parks in the end.
 		 */
-		if (w->gulp > 1 && !w->gave_way && !w->sleeper &&
-		    pulse__in_the_way(w)) {
-			w->gave_way = true;
+		if (w->gulp > 1 && w->gave_way < PULSE__MAKE_WAY &&
+		    !w->sleeper && pulse__in_the_way(w)) {
+			w->gave_way++;
 			sched_yield();
 			continue;
 		}
