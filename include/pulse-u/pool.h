@@ -8,10 +8,11 @@
  * tasks go to the queue of a NUMA node, one for each priority. Workers without
  * work look around for a short time, then park: an idle pool costs nothing.
  *
- * What a task must not do: longjmp out of itself, or throw a C++ exception.
- * What it may do: submit, block, call pthread_exit() (its worker is replaced),
- * exit the process. A process that it forks must exec or _exit; if the task
- * returns there, the child ends with EXIT_FAILURE.
+ * What a task must not do: longjmp out of itself. A C++ exception that leaves it
+ * ends the process, as it does in any thread. What it may do: submit, block,
+ * call pthread_exit() (its worker is replaced), exit the process. A process that
+ * it forks must exec or _exit; if the task returns there, the child ends with
+ * EXIT_FAILURE.
  */
 #ifndef PULSE_U_POOL_H
 #define PULSE_U_POOL_H

@@ -4,6 +4,8 @@
  * from outside and inside, in parallel (U08); tasks that end their thread (U07);
  * fork (U09).
  */
+#include <unwind.h>
+
 #include "helpers.h"
 
 static long cancelled_n;
@@ -428,6 +430,27 @@ KT_TEST(a_task_that_exits_its_thread_is_done_and_its_worker_goes_on)
 	KT_EQ(n, 41);
 	KT_EQ(ATOMIC_GET(started), ATOMIC_GET(ended));
 	KT_CHECK(ATOMIC_GET(started) >= 22);
+}
+
+static void throws(void *arg)
+{
+	static struct _Unwind_Exception exception;
+
+	/* Comes back where nobody would catch it; C++ then ends the process. */
+	*(int *)arg = (int)_Unwind_RaiseException(&exception);
+}
+
+/* U07 */
+KT_TEST(nobody_catches_what_a_task_throws)
+{
+	struct pulse_pool *pool = pool_of(1, 0);
+	int how = -1;
+
+	KT_REQUIRE(pool);
+	KT_EQ(pulse_pool_submit(pool, throws, &how), 0);
+	KT_EQ(pulse_pool_wait(pool), 0);
+	KT_EQ(how, _URC_END_OF_STACK);
+	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
 static void leaves_behind(void *arg)
