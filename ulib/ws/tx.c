@@ -78,13 +78,18 @@ static void append(struct pulse_ws_conn *conn, struct pulse__ws_obuf *buf)
 	conn->out_last = buf;
 }
 
+/* What is to go out by reference comes before anything that is queued now. */
+static inline void refs_first(struct pulse_ws_conn *conn)
+{
+	if (unlikely(conn->loop->nr_refs) && conn->loop->view_conn == conn)
+		pulse__ws_flush_refs(conn);
+}
+
 static uint8_t *reserve(struct pulse_ws_conn *conn, size_t bytes)
 {
 	struct pulse__ws_obuf *buf;
 
-	/* They come first, and may leave something behind. */
-	if (unlikely(conn->loop->nr_refs) && conn->loop->view_conn == conn)
-		pulse__ws_flush_refs(conn);
+	refs_first(conn);
 	buf = conn->out_last;
 	if (likely(buf && buf->room - buf->tail >= bytes))
 		return buf->data + buf->tail;
@@ -187,6 +192,7 @@ int pulse__ws_put_shared(struct pulse_ws_conn *conn,
 
 	if (!buf)
 		return -ENOMEM;
+	refs_first(conn);
 	*buf = (struct pulse__ws_obuf){ .room = (uint32_t)len,
 					.is_shared = true };
 	*pulse__ws_shared_of(buf) = (struct pulse__ws_ref){
@@ -417,9 +423,7 @@ int pulse__ws_put(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 {
 	int err;
 
-	/* What is to go out by reference came first. */
-	if (unlikely(conn->loop->nr_refs) && conn->loop->view_conn == conn)
-		pulse__ws_flush_refs(conn);
+	refs_first(conn);
 	if (unlikely(pulse__ws_direct(conn, len)))
 		err = pulse__ws_send_direct(conn, op, data, len);
 	else
