@@ -42,7 +42,7 @@ static double rate(const struct pulse__ws_codec *codec, int what, size_t n)
 			uint32_t s = 0;
 
 			if (!what)
-				codec->mask(text, n, 0x12345678);
+				codec->mask(text, text, n, 0x12345678);
 			else if (!codec->utf8(&s, text, n))
 				abort();
 		}

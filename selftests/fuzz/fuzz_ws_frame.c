@@ -43,18 +43,18 @@ static void header(const uint8_t *data, size_t size)
 static void mask(const uint8_t *data, size_t size)
 {
 	uint8_t copy[512];
-	size_t n = size < sizeof(copy) ? size : sizeof(copy);
+	size_t n = size < sizeof(copy) ? size : sizeof(copy), cut;
 	uint32_t key;
 
 	if (n < 6)
 		return;
 	key = pulse__ws_key(data);
 	n -= 5;
+	cut = data[4] % (n + 1);
 	memcpy(copy, data + 5, n);
-	pulse__ws_codec_word.mask(copy, data[4] % (n + 1), key);
-	pulse__ws_codec_word.mask(copy + data[4] % (n + 1),
-				  n - data[4] % (n + 1),
-				  pulse__ws_key_after(key, data[4] % (n + 1)));
+	pulse__ws_codec_word.mask(copy, copy, cut, key);
+	pulse__ws_codec_word.mask(copy + cut, copy + cut, n - cut,
+				  pulse__ws_key_after(key, cut));
 	for (size_t i = 0; i < n; i++)
 		if (copy[i] != (data[5 + i] ^ data[i & 3]))
 			abort();

@@ -12,8 +12,11 @@ struct pulse__ws_codec {
 	const char *name;
 	/* Can this CPU do it? NULL: any can. */
 	bool (*usable)(void);
-	/* XOR @bytes with the key's four bytes over and over, in place. */
-	void (*mask)(uint8_t *data, size_t bytes, uint32_t key);
+	/*
+	 * XOR @bytes with the key's four bytes over and over. From where they lie to
+	 * the same place, to one before it, which they may overlap, or to another.
+	 */
+	void (*mask)(uint8_t *to, const uint8_t *from, size_t bytes, uint32_t key);
 	/*
 	 * Look at the next piece of a text. @state is 0 at the text's start, and
 	 * 0 again wherever no character is cut in two. False: not UTF-8.
@@ -81,11 +84,12 @@ static inline void pulse__ws_store128(uint8_t *p, pulse__ws_quad v)
 }
 
 /*
- * Masks what a codec's call would be the larger part of: 8 to 32 bytes as words
+ * Masks what a codec's call would be the larger part of, 8 to 32 bytes, as words
  * from both ends, which may overlap, for all are read before one is written.
  * False: of another length, nothing was done.
  */
-static inline bool pulse__ws_mask_short(uint8_t *p, size_t n, uint32_t key)
+static inline bool pulse__ws_mask_short(uint8_t *to, const uint8_t *p, size_t n,
+					uint32_t key)
 {
 	uint32_t end = pulse__ws_key_after(key, n);
 
@@ -96,16 +100,16 @@ static inline bool pulse__ws_mask_short(uint8_t *p, size_t n, uint32_t key)
 		pulse__ws_quad z = pulse__ws_load128(p + n - 16) ^ end;
 
 		/* In this order, for what reads the beginning: see below. */
-		pulse__ws_store128(p + n - 16, z);
-		pulse__ws_store128(p, a);
+		pulse__ws_store128(to + n - 16, z);
+		pulse__ws_store128(to, a);
 	} else {
 		uint64_t k = (uint64_t)key << 32 | key;
 		uint64_t e = (uint64_t)end << 32 | end;
 		uint64_t a = pulse__ws_load64(p) ^ k;
 		uint64_t z = pulse__ws_load64(p + n - 8) ^ e;
 
-		pulse__ws_store64(p, a);
-		pulse__ws_store64(p + n - 8, z);
+		pulse__ws_store64(to, a);
+		pulse__ws_store64(to + n - 8, z);
 	}
 	return true;
 }

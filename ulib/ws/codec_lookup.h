@@ -126,30 +126,34 @@ static TARGET bool lookup_utf8(uint32_t *state, const uint8_t *p, size_t n)
 /* From so many bytes on it pays to come to a vector's beginning first. */
 #define PEEL_FROM	1024
 
-static TARGET void lookup_mask(uint8_t *p, size_t n, uint32_t key)
+static TARGET void lookup_mask(uint8_t *to, const uint8_t *p, size_t n,
+			       uint32_t key)
 {
 	if (n >= 2 * VECTOR) {
 		V wide;
 
 		if (n >= PEEL_FROM) {	/* lines are written whole */
-			size_t head = -(uintptr_t)p % VECTOR;
+			size_t head = -(uintptr_t)to % VECTOR;
 
-			pulse__ws_codec_word.mask(p, head, key);
+			pulse__ws_codec_word.mask(to, p, head, key);
 			key = pulse__ws_key_after(key, head);
+			to += head;
 			p += head;
 			n -= head;
 		}
 		wide = v_all_32(key);
-		for (; n >= 4 * VECTOR; p += 4 * VECTOR, n -= 4 * VECTOR) {
-			v_store(p, v_xor(v_load(p), wide));
-			v_store(p + VECTOR, v_xor(v_load(p + VECTOR), wide));
-			v_store(p + 2 * VECTOR,
+		/* Forwards: what is written over was read before. */
+		for (; n >= 4 * VECTOR;
+		     to += 4 * VECTOR, p += 4 * VECTOR, n -= 4 * VECTOR) {
+			v_store(to, v_xor(v_load(p), wide));
+			v_store(to + VECTOR, v_xor(v_load(p + VECTOR), wide));
+			v_store(to + 2 * VECTOR,
 				v_xor(v_load(p + 2 * VECTOR), wide));
-			v_store(p + 3 * VECTOR,
+			v_store(to + 3 * VECTOR,
 				v_xor(v_load(p + 3 * VECTOR), wide));
 		}
-		for (; n >= VECTOR; p += VECTOR, n -= VECTOR)
-			v_store(p, v_xor(v_load(p), wide));
+		for (; n >= VECTOR; to += VECTOR, p += VECTOR, n -= VECTOR)
+			v_store(to, v_xor(v_load(p), wide));
 	}
-	pulse__ws_codec_word.mask(p, n, key);
+	pulse__ws_codec_word.mask(to, p, n, key);
 }

@@ -4,32 +4,33 @@
  */
 #include "ws/codec.h"
 
-static void word_mask(uint8_t *p, size_t n, uint32_t key)
+static void word_mask(uint8_t *to, const uint8_t *p, size_t n, uint32_t key)
 {
 	uint64_t wide = (uint64_t)key << 32 | key, w;
 
 	/* Unaligned words: memcpy becomes one load and one store. */
-	for (; n >= 32; p += 32, n -= 32)
+	for (; n >= 32; to += 32, p += 32, n -= 32)
 		for (size_t i = 0; i < 32; i += 8) {
 			memcpy(&w, p + i, 8);
 			w ^= wide;
-			memcpy(p + i, &w, 8);
+			memcpy(to + i, &w, 8);
 		}
-	for (; n >= 8; p += 8, n -= 8) {
+	for (; n >= 8; to += 8, p += 8, n -= 8) {
 		memcpy(&w, p, 8);
 		w ^= wide;
-		memcpy(p, &w, 8);
+		memcpy(to, &w, 8);
 	}
 	if (n & 4) {
 		uint32_t h;
 
 		memcpy(&h, p, 4);
 		h ^= key;
-		memcpy(p, &h, 4);
+		memcpy(to, &h, 4);
+		to += 4;
 		p += 4;
 	}
 	for (size_t i = 0; i < (n & 3); i++)
-		p[i] ^= ((const uint8_t *)&key)[i];
+		to[i] = p[i] ^ ((const uint8_t *)&key)[i];
 }
 
 /*

@@ -96,7 +96,7 @@ static size_t control_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 	size_t take = n < conn->left ? n : (size_t)conn->left;
 	struct pulse__ws_msg *ctl;
 
-	conn->loop->codec->mask(p, take, conn->key);
+	conn->loop->codec->mask(p, p, take, conn->key);
 	conn->key = pulse__ws_key_after(conn->key, take);
 	if (likely(take == conn->left && !conn->ctl)) {
 		conn->left = 0;
@@ -166,7 +166,7 @@ static void complete_msg(struct pulse_ws_conn *conn)
 /* Unmasks and checks the next bytes where they lie. */
 bool pulse__ws_decode(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 {
-	conn->loop->codec->mask(p, n, conn->key);
+	conn->loop->codec->mask(p, p, n, conn->key);
 	conn->key = pulse__ws_key_after(conn->key, n);
 	if (conn->msg_op == PULSE__WS_TEXT &&
 	    unlikely(!conn->loop->codec->utf8(&conn->utf8, p, n))) {
@@ -189,7 +189,7 @@ static size_t packed_payload(struct pulse_ws_conn *conn, uint8_t *p,
 {
 	bool last = take == conn->left && conn->fin;
 
-	conn->loop->codec->mask(p, take, conn->key);
+	conn->loop->codec->mask(p, p, take, conn->key);
 	conn->key = pulse__ws_key_after(conn->key, take);
 	conn->pmd->bytes += take;
 	if (!pulse__ws_unpack(conn, p, take, last))
@@ -361,8 +361,8 @@ static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn, uint8_t *p
 	    (!ordinary && pulse__ws_state(conn) != PULSE__WS_OPEN))
 		return 0;
 	p += head;
-	if (unlikely(!pulse__ws_mask_short(p, len, pulse__ws_key(p - 4))))
-		loop->codec->mask(p, len, pulse__ws_key(p - 4));
+	if (unlikely(!pulse__ws_mask_short(p, p, len, pulse__ws_key(p - 4))))
+		loop->codec->mask(p, p, len, pulse__ws_key(p - 4));
 	if (op == PULSE__WS_TEXT && unlikely(!pulse__ws_ascii_short(p, len))) {
 		uint32_t utf8 = 0;
 

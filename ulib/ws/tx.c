@@ -220,7 +220,7 @@ static uint32_t new_key(struct pulse__ws_loop *loop)
 	return loop->keys[--loop->nr_keys];
 }
 
-/* What a client sends is masked where it lies, behind its key. */
+/* What a client sends is masked on its way to the place behind its key. */
 static size_t mask_frame(struct pulse_ws_conn *conn, uint8_t *frame, size_t n,
 			 const void *data, size_t len)
 {
@@ -230,8 +230,7 @@ static size_t mask_frame(struct pulse_ws_conn *conn, uint8_t *frame, size_t n,
 	memcpy(frame + n, &key, sizeof(key));
 	n += sizeof(key);
 	if (len)
-		memcpy(frame + n, data, len);
-	conn->loop->codec->mask(frame + n, len, key);
+		conn->loop->codec->mask(frame + n, data, len, key);
 	return n + len;
 }
 

@@ -38,11 +38,47 @@ static void masks(const struct pulse__ws_codec *codec)
 
 		memcpy(a, raw, sizeof(a));
 		memcpy(b, raw, sizeof(b));
-		plain->mask(a + from, len, key);
-		codec->mask(b + from, cut, key);
-		codec->mask(b + from + cut, len - cut,
+		plain->mask(a + from, a + from, len, key);
+		codec->mask(b + from, b + from, cut, key);
+		codec->mask(b + from + cut, b + from + cut, len - cut,
 			    pulse__ws_key_after(key, cut));
 		KT_CHECK(!memcmp(a, b, sizeof(a)));
+	}
+}
+
+/* To a place before, however near, and to one far away. */
+static void masks_and_moves(const struct pulse__ws_codec *codec)
+{
+	static uint8_t raw[3000], a[3000], b[3000];
+	uint32_t x = 11;
+
+	for (size_t i = 0; i < sizeof(raw); i++)
+		raw[i] = (uint8_t)next(&x);
+	for (size_t len = 0; len < 2300; len += 1 + len / 50) {
+		for (size_t back = 0; back < 150; back += 1 + back / 9) {
+			size_t to = next(&x) % 67, from = to + back;
+			uint32_t key = next(&x) << 8 ^ next(&x);
+			size_t bad = 0;
+
+			memcpy(a, raw, sizeof(a));
+			memcpy(b, raw, sizeof(b));
+			codec->mask(a + to, a + from, len, key);
+			codec->mask(b + to, raw + from, len, key);
+			for (size_t i = 0; i < len; i++)
+				bad += a[to + i] != (raw[from + i] ^
+						     ((uint8_t *)&key)[i & 3]);
+			KT_EQ(bad, 0);
+			KT_CHECK(!memcmp(a + to, b + to, len));
+			KT_CHECK(!memcmp(b, raw, to) &&
+				 !memcmp(b + to + len, raw + to + len,
+					 sizeof(raw) - to - len));
+			KT_CHECK(!memcmp(a, raw, to));
+			if (len < 8 || len > 32)
+				continue;
+			memcpy(b, raw, sizeof(b));
+			KT_CHECK(pulse__ws_mask_short(b + to, b + from, len, key));
+			KT_CHECK(!memcmp(a, b, sizeof(a)));
+		}
 	}
 }
 
@@ -149,8 +185,10 @@ static void texts(const struct pulse__ws_codec *codec)
 
 KT_TEST(masking)
 {
-	for (unsigned int i = 0; pulse__ws_codec_get(i); i++)
+	for (unsigned int i = 0; pulse__ws_codec_get(i); i++) {
 		masks(pulse__ws_codec_get(i));
+		masks_and_moves(pulse__ws_codec_get(i));
+	}
 }
 
 KT_TEST(utf8_of_any_four_bytes)

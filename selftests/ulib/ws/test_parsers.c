@@ -258,9 +258,9 @@ KT_TEST(masking_is_its_own_inverse_at_any_place)
 				size_t bad = 0;
 
 				memcpy(out, raw, sizeof(out));
-				codec->mask(out + from, cut, k);
-				codec->mask(out + from + cut, len - cut,
-					    pulse__ws_key_after(k, cut));
+				codec->mask(out + from, out + from, cut, k);
+				codec->mask(out + from + cut, out + from + cut,
+					    len - cut, pulse__ws_key_after(k, cut));
 				for (size_t i = 0; i < sizeof(out); i++) {
 					bool in = i >= from && i < from + len;
 					uint8_t x = in ? key[(i - from) & 3] : 0;
