@@ -93,7 +93,8 @@ enum pulse_ws_chunk {
  *	pulse_ws_http_field(), and ws_defer.h for what is decided later;
  *	default: accept
  * @on_open: a connection is open
- * @on_message: a whole message; @data lasts until the handler returns
+ * @on_message: a whole message; @data lasts until the handler returns and is
+ *	not to be written to: what is sent of it may go out from where it lies
  * @on_ping: a ping came; it was answered already
  * @on_pong: a pong came
  * @on_drain: a send was refused with -EAGAIN; now there is room again

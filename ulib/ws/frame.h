@@ -55,6 +55,12 @@ int pulse__ws_frame_read(const uint8_t *data, size_t bytes,
 			 const struct pulse__ws_rules *rules,
 			 struct pulse__ws_frame *frame, const char **why);
 
+/* The bytes of the header of a frame without a mask. */
+static inline size_t pulse__ws_frame_head(uint64_t len)
+{
+	return len < 126 ? 2 : len < 65536 ? 4 : 10;
+}
+
 /*
  * Writes the header of a frame without a mask into up to 10 bytes; @first is
  * PULSE__WS_FIN and the like with the opcode. Returns its length.

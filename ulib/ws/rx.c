@@ -3,9 +3,9 @@
  * rx.c - from the transport to messages.
  *
  * Everything that one read brought is handled before the next. A message that
- * lies in it whole is unmasked where it lies and handed out from there; of
- * others, the connection holds a buffer of their size, into which rx_large.c
- * receives the rest.
+ * lies in it whole is unmasked to where its answer would lie if it were the same
+ * (tx_ref.c), and handed out from there; of others, the connection holds a buffer
+ * of their size, into which rx_large.c receives the rest.
  */
 #include "base/usdt.h"
 #include "ws/rx_int.h"
@@ -131,6 +131,13 @@ static void cut_character(struct pulse_ws_conn *conn)
 	pulse__ws_fail(conn, PULSE_WS_BAD_DATA, "text ends within a character");
 }
 
+/* May answers go out from where they lie? */
+static inline bool takes_refs(const struct pulse_ws_conn *conn)
+{
+	return !conn->client && !conn->blocked && !conn->in_flight &&
+	       !(conn->t->ops->features & PULSE_TRANSPORT_ASYNC_SEND);
+}
+
 /* A message is complete. */
 static void complete(struct pulse_ws_conn *conn, uint8_t *data, size_t len)
 {
@@ -150,30 +157,48 @@ static void complete(struct pulse_ws_conn *conn, uint8_t *data, size_t len)
 static void complete_msg(struct pulse_ws_conn *conn)
 {
 	struct pulse__ws_msg *msg = conn->msg;
+	struct pulse__ws_loop *loop = conn->loop;
 	size_t len = msg->len - msg->skip;
 
 	conn->msg = NULL;
 	if (conn->fragments == 1 && !conn->packed && len >= PULSE__WS_EXPECT &&
 	    len <= PULSE__WS_SPARE_MAX / 2)
 		conn->expect = (uint32_t)len;
-	if (unlikely(conn->loop->cfg->h.on_chunk))
+	if (unlikely(loop->cfg->h.on_chunk)) {
 		pulse__ws_chunk(conn, msg->data, msg->len, true);
-	else
+	} else {
+		if (len >= PULSE__WS_DIRECT && loop->view_conn == conn &&
+		    takes_refs(conn) && !loop->nr_refs) {
+			loop->view_msg = msg->data + msg->skip;
+			loop->view_len = len;
+			loop->view_own = msg;
+			loop->quick = NULL;	/* knows no such one */
+		}
 		complete(conn, msg->data + msg->skip, len);
-	pulse__ws_msg_free(conn->loop, msg);
+		loop->view_len = SIZE_MAX;
+		loop->view_own = NULL;
+	}
+	if (loop->ref_own != msg)
+		pulse__ws_msg_free(loop, msg);
+}
+
+static bool decode_to(struct pulse_ws_conn *conn, uint8_t *to, const uint8_t *p,
+		      size_t n)
+{
+	conn->loop->codec->mask(to, p, n, conn->key);
+	conn->key = pulse__ws_key_after(conn->key, n);
+	if (conn->msg_op == PULSE__WS_TEXT &&
+	    unlikely(!conn->loop->codec->utf8(&conn->utf8, to, n))) {
+		not_utf8(conn);
+		return false;
+	}
+	return true;
 }
 
 /* Unmasks and checks the next bytes where they lie. */
 bool pulse__ws_decode(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 {
-	conn->loop->codec->mask(p, p, n, conn->key);
-	conn->key = pulse__ws_key_after(conn->key, n);
-	if (conn->msg_op == PULSE__WS_TEXT &&
-	    unlikely(!conn->loop->codec->utf8(&conn->utf8, p, n))) {
-		not_utf8(conn);
-		return false;
-	}
-	return true;
+	return decode_to(conn, p, p, n);
 }
 
 /* The end of a frame whose bytes lie in conn->msg. */
@@ -200,9 +225,29 @@ static size_t packed_payload(struct pulse_ws_conn *conn, uint8_t *p,
 	return take;
 }
 
-/* @n0: bytes of this read before @p. */
-static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n,
-			   size_t n0)
+/* All of a message that is one frame. */
+static void whole_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t len)
+{
+	struct pulse__ws_loop *loop = conn->loop;
+	size_t head = pulse__ws_frame_head(len);
+	uint8_t *to = p;
+
+	/* A header that came in the read before leaves no room for the answer's. */
+	if (loop->view_conn == conn && loop->place &&
+	    (size_t)(p - loop->place) >= head) {
+		to = loop->place + head;
+		loop->view_msg = to;
+		loop->view_len = len;
+	}
+	if (likely(decode_to(conn, to, p, len))) {
+		conn->left = 0;
+		conn->in_frame = false;
+		complete(conn, to, len);
+	}
+	loop->view_len = SIZE_MAX;
+}
+
+static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 {
 	size_t take = n < conn->left ? n : (size_t)conn->left;
 
@@ -213,24 +258,13 @@ static size_t data_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n,
 	}
 	if (unlikely(conn->packed))
 		return packed_payload(conn, p, take);
-	if (unlikely(!pulse__ws_decode(conn, p, take)))
-		return take;
 	if (likely(take == conn->left && conn->fin && !conn->msg &&
 		   !pulse__ws_in_chunks(conn))) {
-		struct pulse__ws_loop *loop = conn->loop;
-
-		conn->left = 0;
-		conn->in_frame = false;
-		/* The answer's header needs room that has come in this read, too. */
-		if (take >= PULSE__WS_REF && loop->view_conn == conn &&
-		    n0 >= (take < 65536 ? 4 : 10)) {
-			loop->view_msg = p;
-			loop->view_len = take;
-		}
-		complete(conn, p, take);
-		loop->view_msg = NULL;
+		whole_payload(conn, p, take);
 		return take;
 	}
+	if (unlikely(!pulse__ws_decode(conn, p, take)))
+		return take;
 	if (unlikely(conn->loop->cfg->h.on_chunk)) {
 		conn->left -= take;
 		conn->in_frame = conn->left;
@@ -331,7 +365,7 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
 }
 
 /*
- * A whole text or binary message of less than PULSE__WS_REF bytes, which most
+ * A whole text or binary message of less than PULSE__WS_SHORT bytes, which most
  * are that a server gets: as header() and data_payload() would, without keeping
  * anything on the way. Returns its bytes; 0: it is something else. @ordinary: the
  * connection is known to be.
@@ -341,7 +375,7 @@ static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn, uint8_t *p
 {
 	struct pulse__ws_loop *loop = conn->loop;
 	size_t len, head = 6;
-	uint8_t op;
+	uint8_t op, *to;
 
 	/* Final, without reserved bits, text or binary; masked. */
 	op = p[0] - PULSE__WS_FIN;
@@ -352,7 +386,7 @@ static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn, uint8_t *p
 	if (len == 126) {
 		len = (size_t)p[2] << 8 | p[3];
 		head = 8;
-		if (len < 126 || len >= PULSE__WS_REF)
+		if (len < 126 || len >= PULSE__WS_SHORT)
 			return 0;
 	} else if (len > 126) {
 		return 0;
@@ -361,12 +395,18 @@ static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn, uint8_t *p
 	    (!ordinary && pulse__ws_state(conn) != PULSE__WS_OPEN))
 		return 0;
 	p += head;
-	if (unlikely(!pulse__ws_mask_short(p, p, len, pulse__ws_key(p - 4))))
-		loop->codec->mask(p, p, len, pulse__ws_key(p - 4));
-	if (op == PULSE__WS_TEXT && unlikely(!pulse__ws_ascii_short(p, len))) {
+	to = p;
+	if (likely(loop->place)) {	/* a server's header is 4 bytes less */
+		to = loop->place + head - 4;
+		loop->view_msg = to;
+		loop->view_len = len;
+	}
+	if (unlikely(!pulse__ws_mask_short(to, p, len, pulse__ws_key(p - 4))))
+		loop->codec->mask(to, p, len, pulse__ws_key(p - 4));
+	if (op == PULSE__WS_TEXT && unlikely(!pulse__ws_ascii_short(to, len))) {
 		uint32_t utf8 = 0;
 
-		if (unlikely(!loop->codec->utf8(&utf8, p, len))) {
+		if (unlikely(!loop->codec->utf8(&utf8, to, len))) {
 			not_utf8(conn);
 			return len + head;
 		}
@@ -378,9 +418,9 @@ static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn, uint8_t *p
 	pulse__ws_count(loop, messages_in, 1);
 	pulse__ws_count(loop, bytes_in, len);
 	if (likely(loop->cfg->h.on_message && !loop->cfg->pool))
-		loop->cfg->h.on_message(conn, op, p, len, loop->cfg->arg);
+		loop->cfg->h.on_message(conn, op, to, len, loop->cfg->arg);
 	else
-		pulse__ws_deliver(conn, op, p, len);
+		pulse__ws_deliver(conn, op, to, len);
 	return len + head;
 }
 
@@ -463,7 +503,7 @@ static size_t handle(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		else if (unlikely(pulse__ws_is_control(conn->op)))
 			at += control_payload(conn, p + at, n - at);
 		else
-			at += data_payload(conn, p + at, n - at, at);
+			at += data_payload(conn, p + at, n - at);
 	}
 	return at;
 }
@@ -493,22 +533,42 @@ void pulse__ws_resume(struct pulse_ws_conn *conn)
 
 /* ---- the transport ------------------------------------------------------- */
 
-static inline void begin_view(struct pulse_ws_conn *conn)
-{
-	conn->loop->view_conn = conn;
-	conn->loop->quick = conn->pmd || conn->more ? NULL : conn;
-}
-
-/* Handles what a read brought; what is sent back of it may lie in it until then. */
-void pulse__ws_rx_view(struct pulse_ws_conn *conn, uint8_t *data, size_t n)
+static inline void begin_view(struct pulse_ws_conn *conn, uint8_t *data)
 {
 	struct pulse__ws_loop *loop = conn->loop;
 
-	begin_view(conn);
-	pulse__ws_rx(conn, data, n);
+	loop->view_conn = conn;
+	loop->quick = conn->pmd || conn->more ? NULL : conn;
+	loop->place = takes_refs(conn) ? data : NULL;
+	loop->view_len = SIZE_MAX;
+}
+
+static inline void end_view(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_loop *loop = conn->loop;
+
 	if (loop->nr_refs)
-		pulse__ws_flush_refs(conn);
+		pulse__ws_refs_out(conn);
 	loop->view_conn = loop->quick = NULL;
+	loop->place = NULL;
+}
+
+void pulse__ws_rx_view(struct pulse_ws_conn *conn, uint8_t *data, size_t n)
+{
+	begin_view(conn, data);
+	pulse__ws_rx(conn, data, n);
+	end_view(conn);
+}
+
+void pulse__ws_rx_own(struct pulse_ws_conn *conn, uint8_t *data, size_t n)
+{
+	begin_view(conn, NULL);
+	pulse__ws_frame_done(conn);
+	if (n) {
+		begin_view(conn, data);
+		pulse__ws_rx(conn, data, n);
+	}
+	end_view(conn);
 }
 
 static void peer_ended(struct pulse_ws_conn *conn)
@@ -546,16 +606,14 @@ void pulse__ws_read_ordinary(struct pulse_ws_conn *conn)
 	if (likely(n > 0)) {
 		size_t at = 0, used;
 
-		begin_view(conn);
+		begin_view(conn, data);
 		do {
 			used = short_message(conn, data + at, (size_t)n - at, true);
 			at += used;
 		} while (used && at < (size_t)n && pulse__ws_is_ordinary(conn));
 		if (unlikely(at < (size_t)n))
 			pulse__ws_rx(conn, data + at, (size_t)n - at);
-		if (unlikely(loop->nr_refs))
-			pulse__ws_flush_refs(conn);
-		loop->view_conn = loop->quick = NULL;
+		end_view(conn);
 		conn->heard_tick = pulse__ws_tick(loop);
 	} else {
 		not_received(conn, n);

@@ -31,6 +31,8 @@ bool pulse__ws_decode(struct pulse_ws_conn *conn, uint8_t *p, size_t n);
 void pulse__ws_frame_done(struct pulse_ws_conn *conn);
 /* Handles what a read brought; what is sent back of it may lie in it until then. */
 void pulse__ws_rx_view(struct pulse_ws_conn *conn, uint8_t *data, size_t n);
+/* The same behind the end of a frame whose bytes lie in conn->msg; @n may be 0. */
+void pulse__ws_rx_own(struct pulse_ws_conn *conn, uint8_t *data, size_t n);
 
 /* ---- rx_large.c ----------------------------------------------------------- */
 

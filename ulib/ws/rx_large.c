@@ -41,9 +41,7 @@ ssize_t pulse__ws_receive_straight(struct pulse_ws_conn *conn)
 	if (!pulse__ws_decode(conn, at, first))
 		return n;
 	if (!conn->left)
-		pulse__ws_frame_done(conn);
-	if ((size_t)n > first)
-		pulse__ws_rx_view(conn, iov[1].iov_base, (size_t)n - first);
+		pulse__ws_rx_own(conn, iov[1].iov_base, (size_t)n - first);
 	return n;
 }
 
@@ -87,7 +85,7 @@ ssize_t pulse__ws_receive_expected(struct pulse_ws_conn *conn)
 		conn->left -= msg->len - head;
 		if (pulse__ws_decode(conn, msg->data + head, msg->len - head) &&
 		    !conn->left)
-			pulse__ws_frame_done(conn);
+			pulse__ws_rx_own(conn, NULL, 0);
 		return n;
 	}
 	if (n > 0) {

@@ -4,8 +4,8 @@
  *
  * While a batch of frames is handled, answers gather in one buffer of the
  * loop's, which is given to the transport once, at the end of the read. What a
- * transport does not take stays with the connection. Large messages go out
- * from where they lie.
+ * transport does not take stays with the connection. Large messages, and those
+ * that are sent back as they came, go out from where they lie (tx_ref.c).
  *
  * Other threads: a send looks at posted_bytes + out_bytes without a lock, and
  * where that is too much sets want_drain and looks again. What moves from posted
@@ -13,7 +13,8 @@
  * seen in one of them at least: what is unsent is never taken for less than it
  * is, though it may be taken for more while it moves. The loop stores the
  * lower count and then looks at want_drain, so one of the two sees the other:
- * no sleeper waits for an on_drain that has been.
+ * no sleeper waits for an on_drain that has been. Answers that lie in a read are
+ * counted from its end on, as far as they are unsent then.
  */
 #include "ws/tx_quick.h"
 
@@ -82,7 +83,7 @@ static void append(struct pulse_ws_conn *conn, struct pulse__ws_obuf *buf)
 static inline void refs_first(struct pulse_ws_conn *conn)
 {
 	if (unlikely(conn->loop->nr_refs) && conn->loop->view_conn == conn)
-		pulse__ws_flush_refs(conn);
+		pulse__ws_queue_refs(conn);
 }
 
 static uint8_t *reserve(struct pulse_ws_conn *conn, size_t bytes)
@@ -284,6 +285,7 @@ uint32_t pulse__ws_moved_bytes(const struct pulse_ws_conn *conn, bool *more)
 void pulse__ws_block(struct pulse_ws_conn *conn)
 {
 	conn->blocked = true;
+	pulse__ws_no_place(conn);
 	conn->moved_tick = pulse__ws_tick(conn->loop);
 	conn->moved_bytes = pulse__ws_moved_bytes(conn, NULL);
 	shrink(conn);
@@ -461,7 +463,7 @@ int pulse__ws_send_now(struct pulse_ws_conn *conn, uint8_t op, const void *data,
 		if (err)
 			return err;
 	}
-	if (unlikely(len >= PULSE__WS_REF) && pulse__ws_send_back(conn, op, data, len))
+	if (pulse__ws_send_back(conn, op, data, len))
 		return 0;
 	err = pulse__ws_put(conn, op, data, len);
 	/* Its window has moved, the peer's not. */
@@ -549,11 +551,19 @@ static inline bool send_quickly(struct pulse_ws_conn *conn, int opcode,
 		     loop->quick != conn ||
 		     conn->ordinary != PULSE__WS_ORDINARY ||
 		     (unsigned int)opcode - PULSE_WS_TEXT > 1 ||
-		     len - 1 >= PULSE__WS_REF - 1 || !data ||
-		     conn->out_bytes + len + 4 +
+		     conn->out_bytes + loop->ref_bytes + len + 4 +
 		     READ_ONCE(conn->posted_bytes) >= READ_ONCE(loop->cfg->high)))
 		return false;
 	buf = conn->out_last;
+	if (likely(pulse__ws_in_hand(loop, data, len) && !buf)) {
+		pulse__ws_count(loop, messages_out, 1);
+		pulse__ws_count(loop, bytes_out, len);
+		pulse__ws_put_ref(loop, (uint8_t)(PULSE__WS_FIN |
+						  (unsigned int)opcode), len);
+		return true;
+	}
+	if (unlikely(len - 1 >= PULSE__WS_SHORT - 1 || !data || loop->nr_refs))
+		return false;
 	if (!buf) {		/* the first of the batch */
 		buf = loop->spare;
 		if (unlikely(!buf))

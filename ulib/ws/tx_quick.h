@@ -24,6 +24,52 @@ static inline bool pulse__ws_obuf_keep(struct pulse__ws_loop *loop,
 	return true;
 }
 
+/* Is this the message in hand, which may be sent back from where it lies? */
+static inline bool pulse__ws_in_hand(const struct pulse__ws_loop *loop,
+				     const void *data, size_t len)
+{
+	return data == loop->view_msg && len == loop->view_len;
+}
+
+/* ... then it is an answer now, before which there is room for its header. */
+static inline void pulse__ws_put_ref(struct pulse__ws_loop *loop, uint8_t first,
+				     size_t len)
+{
+	size_t bytes = len + pulse__ws_frame_head(len);
+	uint8_t *at = loop->place;
+
+	pulse__ws_frame_write(at, first, len);
+	if (!loop->span) {
+		loop->span = &loop->ref[loop->nr_refs++];
+		*loop->span = (struct iovec){ at, 0 };
+	}
+	loop->span->iov_len += bytes;
+	loop->ref_bytes += bytes;
+	loop->place = at + bytes;
+	loop->view_len = SIZE_MAX;
+}
+
+/* After a read: its answers that lie in it. */
+static inline void pulse__ws_refs_out(struct pulse_ws_conn *conn)
+{
+	struct pulse__ws_loop *loop = conn->loop;
+	const struct iovec *ref = loop->ref;
+
+	if (likely(ref == loop->span && !conn->out_first && !conn->doomed)) {
+		ssize_t n;
+
+		pulse__ws_count(loop, sends, 1);
+		n = conn->t->ops->send(conn->t, ref, 1);
+		loop->span = NULL;
+		loop->nr_refs = 0;
+		loop->ref_bytes = 0;
+		if (unlikely(n != (ssize_t)ref->iov_len))
+			pulse__ws_refs_left(conn, n);
+	} else {
+		pulse__ws_flush_refs(conn);
+	}
+}
+
 /*
  * After a read, where all is as ordinary as it was: sends the one buffer of its
  * batch, as pulse__ws_flush() would. False: pulse__ws_after() has to see to it.

@@ -58,9 +58,10 @@
 #define PULSE__WS_OBUF		(68U << 10)
 /* Messages from here on are sent from where they lie, if they can be. */
 #define PULSE__WS_DIRECT	(16U << 10)
-/* Those that are sent back as they came, within what a read brought, from here. */
-#define PULSE__WS_REF		2048U
-#define PULSE__WS_REFS		32
+/* Messages from here on are none that the short ways in and out are made for. */
+#define PULSE__WS_SHORT		2048U
+/* Pieces that are sent back at once: a header, its message, and those of a read. */
+#define PULSE__WS_REFS		3
 /* Times are told in ticks of 2^20 ns, as the poller's wheel counts. */
 #define PULSE__WS_TICK_SHIFT	20
 
@@ -199,8 +200,8 @@ struct pulse__ws_loop {
 	struct pulse__ws_shared shared;	/* streams of compression */
 	/*
 	 * While the bytes of a read are handled: whose they are, the message in
-	 * hand, and answers that lie among them behind a header in the place of
-	 * the message's own. They are out, or copied, before the next read.
+	 * hand, and answers that lie among them, ref[]: see tx_ref.c. They are out,
+	 * or copied, before the next read.
 	 */
 	struct pulse_ws_conn *view_conn;
 	/*
@@ -208,10 +209,16 @@ struct pulse__ws_loop {
 	 * not masked, to the server's own marks; NULL: pulse_ws_send() has to ask.
 	 */
 	struct pulse_ws_conn *quick;
-	const uint8_t *view_msg;	/* NULL: it has no room before it */
-	size_t view_len;
+	uint8_t *place;			/* of the next answer; NULL: elsewhere */
+	const uint8_t *view_msg;
+	size_t view_len;		/* SIZE_MAX: it is to be copied */
+	struct pulse__ws_msg *view_own;	/* it lies in this; NULL: in the read */
 	uint32_t nr_refs;
+	size_t ref_bytes;
+	struct iovec *span;		/* of ref[], which the next prolongs, or NULL */
 	struct iovec ref[PULSE__WS_REFS];
+	struct pulse__ws_msg *ref_own;	/* one of them lies in it; or NULL */
+	uint8_t ref_head[10];		/* ... behind this */
 	struct pulse__list conns;
 	bool closing;			/* nobody is let in, nobody dials */
 	bool cut;			/* nobody stays */

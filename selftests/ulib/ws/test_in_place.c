@@ -21,6 +21,8 @@ struct promised {
 static struct promised here, there;
 static uint8_t own[LARGE], was[LARGE];
 static unsigned int seen[256];
+static const uint8_t *lent;		/* the last message */
+static unsigned int close_up;		/* times it began behind the one before */
 
 static void promise(struct promised *to, int first, const void *data, size_t len)
 {
@@ -62,6 +64,8 @@ static void answer(struct pulse_ws_conn *conn, int opcode, const void *data,
 		return;
 	memcpy(was, data, len);
 	seen[*p]++;
+	close_up += p == lent;
+	lent = p + len + pulse__ws_frame_head(len);	/* of the same length */
 	switch (*p) {
 	case 'n':		/* nothing */
 		break;
@@ -340,9 +344,10 @@ KT_TEST(so_they_do_where_others_would_be_compressed)
 /* ---- one send for one read ------------------------------------------------ */
 
 static void sends_for(struct pulse_ws_server *server, unsigned int nr, size_t size,
-		      uint64_t want)
+		      size_t read_max, uint64_t want)
 {
-	struct mock m = { .keep_open = true }, quiet = { .keep_open = true };
+	struct mock m = { .keep_open = true, .read_max = read_max };
+	struct mock quiet = { .keep_open = true };
 	uint64_t before;
 
 	opened(&there, &quiet, server);
@@ -353,6 +358,8 @@ static void sends_for(struct pulse_ws_server *server, unsigned int nr, size_t si
 	m.in = said;
 	m.in_len = said_len;
 	before = server->loops[0]->n.sends;
+	lent = NULL;
+	close_up = 0;
 	mock_run(&m);
 	KT_CHECKF(server->loops[0]->n.sends - before == want,
 		  "%u of %zu bytes: %llu sends", nr, size,
@@ -372,9 +379,28 @@ KT_TEST(answers_of_one_read_are_one_send)
 	static const size_t sizes[] = { 1, 20, 125, 126, 512, 2047, 2048, 5000, 16384 };
 	struct pulse_ws_server *server = quiet_server(64 << 20, false);
 
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
-		sends_for(server, 16, sizes[i], 1);
-	sends_for(server, 400, 1000, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		sends_for(server, 16, sizes[i], 0, 1);
+		KT_EQ(close_up, 15);	/* without a copy */
+	}
+	sends_for(server, 400, 1000, 0, 1);
+	/* More than may be unsent: each time it is as much. */
+	sends_for(server, 16, 5000, 0, 1);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+	server = quiet_server(20000, false);
+	sends_for(server, 16, 5000, 0, 6);
+	sends_for(server, 3, 25000, 0, 3);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+}
+
+/* One that came in part before goes out with those that came with its rest. */
+KT_TEST(answers_behind_one_that_was_cut_are_the_same_send)
+{
+	struct pulse_ws_server *server = quiet_server(64 << 20, false);
+
+	sends_for(server, 3, 20000, 35000, 2);
+	sends_for(server, 4, 20000, 21000, 4);
+	sends_for(server, 8, LARGE, 2 * LARGE + 100, 4);
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 }
 
