@@ -206,7 +206,13 @@ static int thread_init(struct thread *t, struct run *run, const struct plan *p,
 	t->rate = a->rate / a->threads;
 	t->quota = a->messages ? a->messages / a->threads +
 		   (i < a->messages % a->threads) : UINT64_MAX;
+	/*
+	 * What is under way comes in one read, headers included: cut in two, it
+	 * would be sent again in two, and so for ever.
+	 */
 	t->buf_bytes = 256 << 10;
+	while (t->buf_bytes < 512 << 10 && t->buf_bytes < (a->size + 10) * a->depth)
+		t->buf_bytes *= 2;
 	while (t->buf_bytes < a->size && t->buf_bytes < 4 << 20)
 		t->buf_bytes *= 2;
 	t->buf = malloc(t->buf_bytes);
