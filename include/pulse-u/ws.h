@@ -102,8 +102,9 @@ enum pulse_ws_chunk {
  *	was seen, PULSE_WS_NO_CODE where that had none, PULSE_WS_ABNORMAL
  *	where there was no such frame; @reason is @len bytes of UTF-8 and a 0.
  *	Nothing follows on this connection
- * @on_http: a GET or HEAD without an upgrade; answer it in the handler with
- *	pulse_ws_http_reply(), otherwise it becomes 404; default: 426
+ * @on_http: a GET or HEAD without an upgrade, any_method of the options: of any
+ *	method; answer it in the handler with pulse_ws_http_reply(), otherwise it
+ *	becomes 404; default: 426
  * @on_fail: a connection of pulse_ws_connect() did not open, and never will:
  *	-ECONNREFUSED, with the @status of the answer where there was one;
  *	-EKEYREJECTED the server's certificate is not believed;
@@ -209,7 +210,7 @@ enum pulse_ws_slow {
  *	default 1 MiB
  * @send_low_bytes: with no more than this unsent it goes on; default a
  *	quarter of @send_high_bytes
- * @handshake_timeout_ms: for the whole request head; default 10 s
+ * @handshake_timeout_ms: for the whole request head, and a body; default 10 s
  * @ping_interval_ms: a connection that was silent for so long is pinged;
  *	default 30 s
  * @idle_timeout_ms: a connection that was silent for so long, answers to
@@ -239,7 +240,8 @@ enum pulse_ws_slow {
  *	default PULSE_POLLER_AUTO
  * @spin_us: a loop with nothing to do looks for so long before it sleeps, see
  *	struct pulse_poller_opts; default 0
- * @reserved3: 0
+ * @any_method: enum pulse_switch: @on_http of the handlers is called for requests
+ *	of any method; default off: what is neither GET nor HEAD gets 405
  * @max_lifetime_ms: a connection that came in so long ago is read no further,
  *	and closed with 1001 and the reason "lifetime is over" as soon as its
  *	messages are handled, after @close_timeout_ms at the latest; on_close
@@ -247,6 +249,10 @@ enum pulse_ws_slow {
  * @lifetime_jitter_ms: each connection's lifetime is shorter by something up to
  *	this, so that those that came at once do not come again at once; no
  *	more than half of @max_lifetime_ms counts; default 0: all the same
+ * @max_body_bytes: of a plain request, see pulse_ws_request_body(): longer ones
+ *	get 413, those that do not say how long they are 411; up to 2^31 - 1.
+ *	Default 0: what comes with a GET or HEAD is dropped, with others 413
+ * @reserved4: 0
  *
  * A time below 0 means: no such limit.
  */
@@ -283,9 +289,11 @@ struct pulse_ws_opts {
 	uint32_t reserved2;
 	int poller;
 	uint32_t spin_us;
-	uint32_t reserved3;
+	int any_method;
 	int32_t max_lifetime_ms;
 	int32_t lifetime_jitter_ms;
+	uint32_t max_body_bytes;
+	uint32_t reserved4;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -574,7 +582,7 @@ PULSE_API int pulse_ws_conn_address(struct pulse_ws_conn *conn, char *buf,
 /* ---- requests, in on_request and on_http ---------------------------------- */
 
 /**
- * pulse_ws_request_method() - "GET" or "HEAD"
+ * pulse_ws_request_method() - "GET" or "HEAD", or what any_method lets in
  * @request: the request
  *
  * Return: lasts until the handler returns; NULL for NULL.
@@ -613,6 +621,19 @@ pulse_ws_request_query(const struct pulse_ws_request *request);
 PULSE_API const char *
 pulse_ws_request_header(const struct pulse_ws_request *request,
 			const char *name, unsigned int n);
+
+/**
+ * pulse_ws_request_body() - what came with a plain request; in on_http
+ * @request: the request
+ * @len: out: its bytes; or NULL
+ *
+ * All of it has come, as max_body_bytes of the options lets it.
+ *
+ * Return: it, with a 0 behind, lasts until the handler returns; NULL: there is
+ * none, or it was not to be kept.
+ */
+PULSE_API const void *
+pulse_ws_request_body(const struct pulse_ws_request *request, size_t *len);
 
 /**
  * pulse_ws_http_reply() - answer a plain request; in on_http

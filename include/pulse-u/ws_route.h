@@ -22,6 +22,12 @@
  * parameters is taken, from the left. Words are compared with what the path says
  * once its %XX are undone, so that no spelling leads past a route or its group.
  *
+ * A route may name the methods it answers, and several routes of one path others
+ * each. Where a path fits and its method does not, routes with fewer words are
+ * looked at, and then it is 405 with the field Allow. HEAD is answered as GET is,
+ * opening handshakes are GET. Methods beside these two come in where any_method
+ * of the server's options lets them.
+ *
  * Routes may be added and middleware changed while servers run, by any thread.
  */
 #ifndef PULSE_U_WS_ROUTE_H
@@ -39,6 +45,7 @@ struct pulse_ws_router;
 #define PULSE_WS_ROUTE_PATH_MAX	  1024	/* bytes of a route's path */
 #define PULSE_WS_ROUTE_PARAMS_MAX 16	/* parameters of one route */
 #define PULSE_WS_GROUPS_MAX	  64	/* groups of one router */
+#define PULSE_WS_METHODS_MAX	  256	/* bytes of a route's list of methods */
 
 /**
  * struct pulse_ws_route - a path, and who answers there
@@ -46,8 +53,10 @@ struct pulse_ws_router;
  * @path: begins with "/"; copied
  * @on_request: as in struct pulse_ws_handlers: an opening handshake comes; NULL:
  *	it gets 404
- * @on_http: as there: a GET or HEAD comes; NULL: it gets 426
+ * @on_http: as there: a plain request comes; NULL: it gets 426
  * @arg: for both
+ * @methods: "GET", "POST, DELETE": tokens between commas or blanks, in capitals as
+ *	requests have them; copied; default NULL: GET
  */
 struct pulse_ws_route {
 	size_t sz;
@@ -58,6 +67,7 @@ struct pulse_ws_route {
 	void (*on_http)(struct pulse_ws_conn *conn,
 			const struct pulse_ws_request *request, void *arg);
 	void *arg;
+	const char *methods;
 };
 
 /**
@@ -81,8 +91,9 @@ PULSE_API int pulse_ws_router_destroy(struct pulse_ws_router *router);
  * @router: the router
  * @route: copied
  *
- * Return: 0; -EINVAL also: nobody answers there, a path that cannot be (the log
- * says why); -EEXIST a route fits the same paths; -E2BIG unknown options; -ENOMEM.
+ * Return: 0; -EINVAL also: nobody answers there, a path or methods that cannot be
+ * (the log says why); -EEXIST a route fits the same paths and methods; -E2BIG
+ * unknown options; -ENOMEM.
  */
 PULSE_API int pulse_ws_router_add(struct pulse_ws_router *router,
 				  const struct pulse_ws_route *route);
@@ -90,14 +101,15 @@ PULSE_API int pulse_ws_router_add(struct pulse_ws_router *router,
 /* What middleware of a group sees as type of its event. */
 enum pulse_ws_visit_type {
 	PULSE_WS_VISIT_OPEN = 1,	/* an opening handshake */
-	PULSE_WS_VISIT_PAGE = 2,	/* a GET or HEAD */
+	PULSE_WS_VISIT_PAGE = 2,	/* a plain request */
 };
 
 /**
  * struct pulse_ws_visit - what middleware of a group finds in its event's reply
  * @request: with the parameters of the route
  * @answer: of an opening handshake; else NULL
- * @route: path of the route, as it was added; NULL: none fits
+ * @route: path of the route, as it was added, also where its methods do not fit;
+ *	NULL: none fits
  *
  * The event's type is an enum pulse_ws_visit_type, its source the connection, its
  * data and len the path that was asked for.
@@ -144,7 +156,8 @@ pulse_ws_router_chain(struct pulse_ws_router *router, const char *prefix);
  * @answer: likewise
  *
  * Return: what on_request is to return: 0; an HTTP status: 404 where no route
- * fits, 400 where the path has a "%" that makes no sense; 500 for NULL.
+ * fits, 405 where none has GET, 400 where the path has a "%" that makes no sense;
+ * 500 for NULL.
  */
 PULSE_API int pulse_ws_router_request(struct pulse_ws_router *router,
 				      struct pulse_ws_conn *conn,

@@ -46,14 +46,26 @@ static void echo_piece(struct pulse_ws_conn *conn, int opcode, const void *data,
 	}
 }
 
+/* Plain requests of any method come back, with their bodies. */
+static void page(struct pulse_ws_conn *conn,
+		 const struct pulse_ws_request *request, void *arg)
+{
+	size_t len;
+	const void *body = pulse_ws_request_body(request, &len);
+
+	(void)arg;
+	pulse_ws_http_reply(conn, 200, "text/plain", body, len);
+}
+
 /* @kind: 1: with compression; 2: messages come in pieces. */
 static struct pulse_ws_server *server_once(int kind)
 {
 	static struct pulse_ws_server *servers[4];
 	PULSE_OPTS(pulse_ws_deflate_opts, d, .level = 1, .min_bytes = 1);
-	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo);
+	PULSE_OPTS(pulse_ws_handlers, h, .on_message = echo, .on_http = page);
 	PULSE_OPTS(pulse_ws_opts, o, .handlers = &h, .send_high_bytes = 300,
 		   .max_message_bytes = 70000, .max_head_bytes = 2048,
+		   .any_method = PULSE_ON, .max_body_bytes = 500,
 		   .deflate = kind & 1 ? &d : NULL);
 
 	if (kind & 2) {

@@ -77,6 +77,7 @@ void pulse__ws_head_free(struct pulse__ws_head *head)
 {
 	pulse__free(head->text);
 	pulse__free(head->reply);
+	pulse__free(head->body);
 	pulse__ws_head_init(head, head->max);
 }
 

@@ -27,6 +27,10 @@ struct pulse__ws_head {
 	bool done;
 	char *reply;		/* http.c: lines that the answer has besides */
 	uint32_t reply_len;
+	uint32_t body_len;	/* body.c: so far */
+	uint32_t body_left;	/* to come */
+	uint32_t body_room;
+	char *body;
 };
 
 /* One field; begin with all 0. */

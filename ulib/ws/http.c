@@ -15,7 +15,8 @@ static const char *words(int status)
 		int status;
 		const char *words;
 	} table[] = {
-		{ 200, "OK" }, { 204, "No Content" },
+		{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" },
+		{ 204, "No Content" },
 		{ 301, "Moved Permanently" }, { 302, "Found" },
 		{ 303, "See Other" }, { 304, "Not Modified" },
 		{ 307, "Temporary Redirect" },
@@ -23,6 +24,9 @@ static const char *words(int status)
 		{ 401, "Unauthorized" }, { 403, "Forbidden" },
 		{ 404, "Not Found" }, { 405, "Method Not Allowed" },
 		{ 408, "Request Timeout" }, { 409, "Conflict" },
+		{ 411, "Length Required" }, { 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 422, "Unprocessable Content" },
 		{ 426, "Upgrade Required" }, { 429, "Too Many Requests" },
 		{ 431, "Request Header Fields Too Large" },
 		{ 500, "Internal Server Error" },
@@ -35,12 +39,27 @@ static const char *words(int status)
 	return "Status";
 }
 
+/* Has the program said it itself? */
+static bool says(const struct pulse__ws_head *head, const char *field)
+{
+	const char *at = head ? head->reply : NULL;
+	size_t len = strlen(field);
+
+	while (at) {
+		if (!strncasecmp(at, field, len))
+			return true;
+		at = strchr(at, '\n');
+		at = at && at[1] ? at + 1 : NULL;
+	}
+	return false;
+}
+
 /* What some statuses have to say besides. */
-static const char *extra(int status)
+static const char *extra(const struct pulse_ws_conn *conn, int status)
 {
 	switch (status) {
 	case 405:
-		return "Allow: GET, HEAD\r\n";
+		return says(conn->head, "Allow:") ? "" : "Allow: GET, HEAD\r\n";
 	case 426:
 		return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
 	default:
@@ -72,7 +91,7 @@ static int answer(struct pulse_ws_conn *conn, int status, const char *type,
 
 	n = snprintf(head, sizeof(head),
 		     "HTTP/1.1 %d %s\r\n%sConnection: %sclose\r\n", status,
-		     words(status), extra(status),
+		     words(status), extra(conn, status),
 		     status == 426 ? "Upgrade, " : "");
 	if (!bodiless(status))
 		n += snprintf(head + n, sizeof(head) - (size_t)n,
@@ -224,6 +243,16 @@ int pulse_ws_http_field(struct pulse_ws_conn *conn, const char *name,
 const char *pulse_ws_request_method(const struct pulse_ws_request *request)
 {
 	return request ? pulse__ws_head_method(request->head) : NULL;
+}
+
+const void *pulse_ws_request_body(const struct pulse_ws_request *request,
+				  size_t *len)
+{
+	const struct pulse__ws_head *head = request ? request->head : NULL;
+
+	if (len)
+		*len = head ? head->body_len : 0;
+	return head && head->body_len ? head->body : NULL;
 }
 
 const char *pulse_ws_request_path(const struct pulse_ws_request *request)

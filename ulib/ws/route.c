@@ -31,9 +31,11 @@ struct run {
 	struct pulse__ws_fit fit;
 	struct pulse_ws_conn *conn;
 	const struct pulse__ws_route *route;
+	char *allow;			/* not empty: it does not take the method */
 	struct pulse_chain *chain[PULSE_WS_GROUPS_MAX];
 	size_t nr, at;			/* chains; the next one */
 	int type;
+	bool said;			/* Allow is in the answer */
 };
 
 /* ---- life ----------------------------------------------------------------- */
@@ -81,13 +83,16 @@ static int insert(struct pulse_ws_router *r, struct pulse__ws_route *route)
 {
 	struct pulse__ws_route **more;
 	size_t at = 0, room;
-	int order = 1;
+	int order;
 
-	while (at < r->nr &&
-	       (order = pulse__ws_route_order(r->route[at], route)) < 0)
-		at++;
-	if (!order)
-		return -EEXIST;
+	for (; at < r->nr; at++) {
+		order = pulse__ws_route_order(r->route[at], route);
+		if (!order && pulse__ws_methods_meet(r->route[at]->methods,
+						     route->methods))
+			return -EEXIST;
+		if (order > 0)
+			break;
+	}
 	if (r->nr == r->room) {
 		room = r->room ? 2 * r->room : 8;
 		more = pulse__realloc(r->route, room * sizeof(*more));
@@ -233,23 +238,60 @@ static bool in_group(const struct group *g, const struct pulse__ws_route *route)
 	       (!route->path[g->len] || route->path[g->len] == '/');
 }
 
+/*
+ * Under the lock: the first route that fits and takes the method; or the first one
+ * that fits, whose groups stand before the refusal. As find_way().
+ */
+static int find_route(struct pulse_ws_router *r, struct run *run)
+{
+	const char *path = run->request.path;
+	const char *method = pulse_ws_request_method(&run->request);
+
+	for (size_t i = 0; i < r->nr; i++) {
+		const struct pulse__ws_route *route = r->route[i];
+		struct pulse__ws_fit fit;
+		int fits = pulse__ws_route_fits(route, path, &fit);
+		bool takes;
+
+		if (fits < 0)
+			return 400;
+		if (!fits)
+			continue;
+		takes = pulse__ws_methods_have(route->methods, method);
+		if (takes || !run->route) {
+			run->route = route;
+			run->fit = fit;
+		}
+		if (takes) {
+			*run->allow = 0;
+			return 0;
+		}
+		pulse__ws_methods_allow(route->methods, run->allow);
+	}
+	return 0;
+}
+
 /* 0 or 400. */
 static int find_way(struct pulse_ws_router *r, struct run *run)
 {
-	int fits = 0;
+	int ret;
 
 	pthread_rwlock_rdlock(&r->lock);
-	for (size_t i = 0; i < r->nr && !fits; i++) {
-		fits = pulse__ws_route_fits(r->route[i], run->request.path,
-					    &run->fit);
-		if (fits > 0)
-			run->route = r->route[i];
-	}
+	ret = find_route(r, run);
 	for (size_t i = 0; i < r->nr_groups; i++)
 		if (in_group(&r->group[i], run->route))
 			run->chain[run->nr++] = r->group[i].chain;
 	pthread_rwlock_unlock(&r->lock);
-	return fits < 0 ? 400 : 0;
+	return ret;
+}
+
+/* A link may come here more than once: it is said once. */
+static int not_allowed(struct run *run)
+{
+	if (!run->said)
+		(void)pulse_ws_http_field(run->conn, "Allow", run->allow);
+	run->said = true;
+	return 405;
 }
 
 /* The end of all chains. */
@@ -259,6 +301,8 @@ static int arrive(struct run *run)
 
 	if (!route)
 		return 404;
+	if (unlikely(*run->allow))
+		return not_allowed(run);
 	if (run->type == PULSE_WS_VISIT_OPEN)
 		return route->o.on_request ?
 		       route->o.on_request(run->conn, &run->request,
@@ -293,12 +337,15 @@ static int visit(struct pulse_ws_router *r, struct pulse_ws_conn *conn,
 		 const struct pulse_ws_request *request,
 		 struct pulse_ws_answer *answer, int type)
 {
-	struct run run = { .request = *request, .conn = conn, .type = type };
+	char allow[PULSE__WS_ALLOW_MAX];
+	struct run run = { .request = *request, .conn = conn, .type = type,
+			   .allow = allow };
 	PULSE_OPTS(pulse_chain_event, event, .type = type,
 		   .data = request->path, .len = strlen(request->path),
 		   .source = conn, .reply = &run);
 	int ret;
 
+	*allow = 0;
 	run.request.fit = &run.fit;
 	run.visit.request = &run.request;
 	run.visit.answer = answer;

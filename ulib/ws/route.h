@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * route.h - the path of a route, taken apart, and what of a request fits it.
+ * route.h - the path and the methods of a route, taken apart, and what of a request
+ * fits them.
  */
 #ifndef PULSE__WS_ROUTE_H
 #define PULSE__WS_ROUTE_H
@@ -25,6 +26,7 @@ struct pulse__ws_route {
 	struct pulse_ws_route o;
 	size_t nr;
 	char *path;			/* as it was given; behind the array */
+	char *methods;			/* each once, a 0 behind it, "" at the end */
 	struct pulse__ws_segment segment[];
 };
 
@@ -48,5 +50,21 @@ int pulse__ws_route_order(const struct pulse__ws_route *a,
 /* 1 it fits; 0 it does not; -EBADMSG a "%" of the path makes no sense. */
 int pulse__ws_route_fits(const struct pulse__ws_route *route, const char *path,
 			 struct pulse__ws_fit *fit);
+
+
+/* ---- route_method.c: lists of methods, as a route keeps them ------------------ */
+
+/* "GET, HEAD, " and so on. */
+#define PULSE__WS_ALLOW_MAX	1024
+
+/* What is wrong with a list, or NULL. */
+const char *pulse__ws_methods_wrong(const char *text);
+/* Puts it in order; strlen(@text) + 2 bytes are enough. */
+void pulse__ws_methods_set(char *to, const char *text);
+/* HEAD is where GET is. */
+bool pulse__ws_methods_have(const char *methods, const char *method);
+bool pulse__ws_methods_meet(const char *a, const char *b);
+/* Adds those that @allow, of PULSE__WS_ALLOW_MAX bytes, does not name yet. */
+void pulse__ws_methods_allow(const char *methods, char *allow);
 
 #endif /* PULSE__WS_ROUTE_H */

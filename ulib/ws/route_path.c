@@ -135,6 +135,7 @@ int pulse__ws_route_new(const struct pulse_ws_route *o,
 			struct pulse__ws_route **out)
 {
 	size_t len = strnlen(o->path, PULSE_WS_ROUTE_PATH_MAX + 1), nr = 0;
+	const char *methods = o->methods ? o->methods : "GET";
 	struct pulse__ws_route *r;
 	const char *why;
 
@@ -144,14 +145,23 @@ int pulse__ws_route_new(const struct pulse_ws_route *o,
 			  o->path, PULSE_WS_ROUTE_PATH_MAX);
 		return -EINVAL;
 	}
+	why = pulse__ws_methods_wrong(methods);
+	if (why) {
+		pulse_log(PULSE_LOG_ERROR, "ws: route %s: %s", o->path, why);
+		return -EINVAL;
+	}
 	for (size_t i = 0; i < len; i++)
 		nr += o->path[i] == '/';
-	r = pulse__calloc(1, sizeof(*r) + nr * sizeof(r->segment[0]) + len + 1);
+	r = pulse__calloc(1, sizeof(*r) + nr * sizeof(r->segment[0]) + len + 1 +
+			  strlen(methods) + 2);
 	if (!r)
 		return -ENOMEM;
 	r->o = *o;
 	r->path = (char *)&r->segment[nr];
 	memcpy(r->path, o->path, len + 1);
+	r->methods = r->path + len + 1;
+	pulse__ws_methods_set(r->methods, methods);
+	r->o.methods = NULL;		/* the caller's */
 	r->o.path = r->path;
 	why = take_apart(r);
 	if (why) {

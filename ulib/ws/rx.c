@@ -426,11 +426,27 @@ static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn, uint8_t *p
 
 /* ---- what was received --------------------------------------------------- */
 
+static size_t request_body(struct pulse_ws_conn *conn, const uint8_t *p,
+			   size_t n)
+{
+	int64_t used = pulse__ws_body_feed(conn->head, p, n);
+
+	if (used < 0) {
+		pulse__ws_doom(conn, conn->end);
+		return n;
+	}
+	if (!conn->head->body_left)
+		pulse__ws_upgrade(conn);
+	return (size_t)used;
+}
+
 static size_t request_head(struct pulse_ws_conn *conn, const uint8_t *p,
 			   size_t n)
 {
 	int64_t used;
 
+	if (unlikely(conn->head && conn->head->body_left))
+		return request_body(conn, p, n);
 	if (unlikely(conn->head && conn->head->done)) {
 		conn->stop |= PULSE__WS_STOP_VERDICT;
 		return 0;

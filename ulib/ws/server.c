@@ -126,7 +126,8 @@ static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 	    o->max_head_bytes > INT32_MAX || o->backlog > INT32_MAX ||
 	    o->max_message_bytes > INT64_MAX || o->slow < PULSE_WS_SLOW_DROP ||
 	    o->slow > PULSE_WS_SLOW_DROP_OLDEST || o->reserved2 ||
-	    o->reserved3 ||
+	    o->any_method < PULSE_OFF || o->any_method > PULSE_ON ||
+	    o->max_body_bytes > INT32_MAX || o->reserved4 ||
 	    o->send_low_bytes >= o->send_high_bytes || !names_ok(o->subprotocols))
 		return -EINVAL;
 	return 0;
@@ -162,6 +163,8 @@ static int set_cfg(struct pulse_ws_server *server, const struct pulse_ws_opts *o
 	cfg->max_connections = o->max_connections;
 	cfg->max_per_address = o->max_per_address;
 	cfg->max_fragments = o->max_fragments;
+	cfg->max_body = o->max_body_bytes;
+	cfg->any_method = o->any_method == PULSE_ON;
 	return set_deflate(&cfg->deflate, o->deflate) ?:
 	       copy_list(o->subprotocols, &cfg->subprotocols) ?:
 	       copy_list(o->origins, &cfg->origins);

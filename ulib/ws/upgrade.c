@@ -83,10 +83,12 @@ static bool has_body(const struct pulse__ws_head *head)
 	return pulse__ws_head_get(head, "transfer-encoding", 0);
 }
 
-static int check(const struct pulse__ws_head *head)
+static int check(const struct pulse__ws_head *head, bool head_only)
 {
 	const char *version, *key;
 
+	if (strcmp(pulse__ws_head_method(head), "GET") && !head_only)
+		return 405;
 	if (strcmp(pulse__ws_head_method(head), "GET") || head->minor < 1 ||
 	    !pulse__ws_head_lists(head, "connection", "upgrade") ||
 	    has_body(head))
@@ -296,19 +298,25 @@ void pulse__ws_upgrade(struct pulse_ws_conn *conn)
 	struct pulse_ws_request request = { .head = head };
 	const char *method = pulse__ws_head_method(head);
 	struct pulse__ws_agreed agreed = { 0 };
+	bool plain = !pulse__ws_head_lists(head, "upgrade", "websocket");
 	int status = 0;
 
 	conn->head_only = !strcmp(method, "HEAD");
-	if (strcmp(method, "GET") && !conn->head_only)
+	if (strcmp(method, "GET") && !conn->head_only &&
+	    !conn->loop->cfg->any_method)
 		status = 405;
-	else if (!split_target(head, &request) || !one_host(head))
+	else if (plain)
+		status = pulse__ws_body_begin(conn);
+	if (unlikely(status == -EAGAIN))
+		return;
+	if (!status && (!split_target(head, &request) || !one_host(head)))
 		status = 400;
-	else if (!pulse__ws_head_lists(head, "upgrade", "websocket")) {
+	if (!status && plain) {
 		pulse__ws_plain(conn, &request);
 		return;
 	}
 	if (!status)
-		status = check(head);
+		status = check(head, conn->head_only);
 	if (!status && !origin_ok(conn->loop->cfg, head))
 		status = 403;
 	if (!status)

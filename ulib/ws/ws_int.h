@@ -14,7 +14,7 @@
  *	tx.c      from messages to the transport; the send API; tx_ref.c from
  *	where they lie
  *	upgrade.c the opening handshake, defer.c what is decided later; http.c
- *	plain answers; offer.c the words
+ *	plain answers, body.c what comes with requests; offer.c the words
  *	of permessage-deflate, deflate.c its streams
  *	strand.c  handlers on a pool, in order
  *	inbox.c   what other threads ask of a connection, in order
@@ -98,6 +98,8 @@ struct pulse__ws_cfg {
 	uint32_t max_connections;
 	uint32_t max_per_address;
 	uint32_t max_fragments;
+	uint32_t max_body;		/* bytes; 0: none is read */
+	bool any_method;		/* of plain requests */
 };
 
 struct pulse__ws_loop;
@@ -749,6 +751,14 @@ bool pulse__ws_field_ok(const char *name, const char *value);
 char *pulse__ws_reply_grow(struct pulse__ws_head *head, size_t len);
 /* The end of an answer's head: what pulse_ws_http_field() has added. */
 int pulse__ws_end_head(struct pulse_ws_conn *conn);
+/*
+ * Is there a body to be read? 0 no, or it has come; -EAGAIN it is awaited, and
+ * pulse__ws_upgrade() called again with its last byte; an HTTP status.
+ */
+int pulse__ws_body_begin(struct pulse_ws_conn *conn);
+/* Takes bytes of it, and how many; -ENOMEM. */
+int64_t pulse__ws_body_feed(struct pulse__ws_head *head, const uint8_t *data,
+			    size_t bytes);
 /* A request without an upgrade. */
 void pulse__ws_plain(struct pulse_ws_conn *conn,
 		     const struct pulse_ws_request *request);

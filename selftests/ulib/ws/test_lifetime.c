@@ -220,7 +220,7 @@ KT_TEST(a_connection_to_another_server_has_no_lifetime)
 KT_TEST(lifetimes_are_limits_like_the_others)
 {
 	PULSE_OPTS(pulse_ws_opts, o, .max_lifetime_ms = 3600000);
-	PULSE_OPTS(pulse_ws_opts, bad, .reserved3 = 1);
+	PULSE_OPTS(pulse_ws_opts, bad, .reserved2 = 1);
 	PULSE_OPTS(pulse_ws_limits, l, .lifetime_jitter_ms = 7);
 	PULSE_OPTS(pulse_ws_limits, now);
 	struct pulse_ws_server *none;
