@@ -59,6 +59,7 @@
 #include <pulse-u/actor_handle.h>
 #include <pulse-u/control.h>
 #include <pulse-u/metrics.h>
+#include <pulse-u/middleware.h>
 #include <pulse-u/tracer.h>
 #include <pulse-u/debug.h>
 #include <pulse-u/mesh.h>

@@ -194,11 +194,27 @@ PULSE_API int pulse_task_cancelled(void);
  * handlers and C++ destructors on the way are not run. A task without a handle
  * ends its thread, as by pthread_exit(): its worker is replaced. In a forked job
  * that another worker took (<pulse-u/fork.h>) it ends the job, and pulse_join()
- * gives -ECANCELED.
+ * gives -ECANCELED. Within pulse_task_contain() it ends what that has called.
  *
  * Return: not, inside a task; -ESRCH elsewhere; -EINVAL @err is positive.
  */
 PULSE_API int pulse_task_fail(int err);
+
+/**
+ * pulse_task_contain() - call a function, and come back whatever it does
+ * @fn: called once, by the calling thread; any thread, in a task or not
+ * @arg: for @fn
+ *
+ * Fatal signals that it brings about and its own abort() end the function, and so
+ * does pulse_task_fail(); the limits are those of PULSE_WORK_CONTAIN. May be used
+ * within itself: the innermost call comes back. Jobs that it forked and other
+ * workers run are not contained by it.
+ *
+ * Return: what @fn did; the error of pulse_task_fail(); PULSE_ETASK_PANICKED a
+ * signal, which the log names; -EINVAL; -ENOMEM no stack for signals: @fn was
+ * not called.
+ */
+PULSE_API int pulse_task_contain(int (*fn)(void *arg), void *arg);
 
 /**
  * pulse_task_id() - the calling task's task_id

@@ -204,6 +204,25 @@ PULSE_API int pulse_ws_route_param(const struct pulse_ws_request *request,
 PULSE_API int pulse_ws_request_arg(const struct pulse_ws_request *request,
 				   const char *name, char *buf, size_t len);
 
+/* ---- messages ------------------------------------------------------------- */
+
+/**
+ * pulse_ws_chain_run() - handle a message with a chain, in on_message
+ * @chain: its links and its handler find the opcode as the event's type, the
+ *	connection as its source, and the message as its data
+ * @conn: as on_message was given it
+ * @opcode: likewise
+ * @data: likewise
+ * @len: likewise
+ *
+ * A run that fails closes the connection with 1011.
+ *
+ * Return: as pulse_chain_run(); -EINVAL.
+ */
+PULSE_API int pulse_ws_chain_run(struct pulse_chain *chain,
+				 struct pulse_ws_conn *conn, int opcode,
+				 const void *data, size_t len);
+
 #ifdef __cplusplus
 }
 #endif

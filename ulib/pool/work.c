@@ -477,7 +477,7 @@ int pulse_task_fail(int err)
 		return -EINVAL;
 	if (!err)
 		err = PULSE_ETASK_PANICKED;
-	if (w && w->frame)
+	if (pulse__frame_of(w))
 		pulse__frame_fail(w, err < -4095 ? -EINVAL : err);
 	if (!w || !w->in_task)
 		return -ESRCH;

@@ -51,13 +51,15 @@ struct pulse__report {
 };
 
 /*
- * Where pulse_task_fail() and contained signals jump to; on the stack, of a task
- * or of a job that was taken. The newest is w->frame.
+ * Where pulse_task_fail() and contained signals jump to; on the stack, of a task,
+ * of a job that was taken, or of pulse_task_contain(). The newest is w->frame; of a
+ * thread that is no worker pulse__frame_lone.
  */
 struct pulse__frame {
 	void *value;
 	struct pulse_job *tail, *shared;	/* what was forked before */
 	int err;
+	bool contains;			/* signals, whatever its task has asked for */
 	volatile int sig;
 	void *volatile addr;
 	jmp_buf env;
@@ -68,6 +70,9 @@ struct pulse__frame {
  * frame: when a thread ends, the stack with the frame goes before it.
  */
 extern __thread struct pulse__work *pulse__work_top
+	__attribute__((tls_model("initial-exec")));
+
+extern __thread struct pulse__frame *pulse__frame_lone
 	__attribute__((tls_model("initial-exec")));
 
 static inline struct pulse__work *pulse__work_of(struct pulse_future *f)
@@ -84,19 +89,27 @@ static inline void pulse__frame_begin(struct pulse__worker *w,
 	frame->tail = self->tail;
 	frame->shared = self->shared;
 	frame->err = 0;
+	frame->contains = false;
 	frame->sig = 0;
 	frame->addr = NULL;
 	w->frame = frame;
+}
+
+/* The newest of the calling thread, of worker @w or of none; NULL. */
+static inline struct pulse__frame *pulse__frame_of(struct pulse__worker *w)
+{
+	return w ? w->frame : pulse__frame_lone;
 }
 
 /* Goes there. What was forked since lies on frames that are still whole. */
 static inline __attribute__((noreturn))
 void pulse__frame_fail(struct pulse__worker *w, int err)
 {
-	struct pulse__frame *frame = w->frame;
+	struct pulse__frame *frame = pulse__frame_of(w);
 
 	frame->err = err;
-	pulse__fork_drop(w, frame->shared, frame->tail);
+	if (w)
+		pulse__fork_drop(w, frame->shared, frame->tail);
 	longjmp(frame->env, 1);
 }
 

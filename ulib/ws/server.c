@@ -4,10 +4,10 @@
  */
 #include "ws/ws_int.h"
 
+#include "base/thread.h"
 #include "io/stream.h"
 #include "io/tls.h"
 
-#include <signal.h>
 #include <time.h>
 
 #define SERVER_MAGIC	0x57535256U	/* "WSRV" */
@@ -302,24 +302,21 @@ static void join_threads(struct pulse_ws_server *server, uint32_t n)
 		pthread_join(server->loops[i]->thread, NULL);
 }
 
-/* Under the lock. Signals are for the program's own threads. */
+/* Under the lock. */
 static int start_threads(struct pulse_ws_server *server)
 {
-	sigset_t all, old;
 	uint32_t i;
 	int err = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
 	for (i = 0; i < server->nr_loops && !err; i++)
-		err = pthread_create(&server->loops[i]->thread, NULL,
-				     pulse__ws_loop_thread, server->loops[i]);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+		err = pulse__thread_create(&server->loops[i]->thread,
+					   pulse__ws_loop_thread,
+					   server->loops[i]);
 	if (err)
 		i--;
 	while (server->running < i)
 		pthread_cond_wait(&server->changed, &server->lock);
-	err = err ? -err : server->start_err;
+	err = err ? err : server->start_err;
 	if (!err)
 		return 0;
 	pthread_mutex_unlock(&server->lock);
