@@ -9,6 +9,10 @@
  *	PULSE_OPTS(pulse_tls_opts, to, .cert_file = "srv.pem", .key_file = "srv.key");
  *	err = pulse_tls_create(&to, &tls);
  *	PULSE_OPTS(pulse_listener_opts, lo, .address = "tls:*:443", .tls = tls);
+ *
+ * A server may have several names, each with a certificate of its own: clients say
+ * whom they want to reach (SNI, RFC 6066), as those of this library do. Files that
+ * have changed are taken over while it serves, pulse_tls_reload().
  */
 #ifndef PULSE_U_TLS_H
 #define PULSE_U_TLS_H
@@ -21,6 +25,23 @@ extern "C" {
 
 struct pulse_tls;
 struct pulse_transport;
+
+#define PULSE_TLS_NAMES_MAX 10000	/* names of one server */
+
+/**
+ * struct pulse_tls_name - a name of a server, and what proves it
+ * @sz: sizeof(struct pulse_tls_name)
+ * @name: "chat.example.com"; "*.example.com" is each that has one label more. In any
+ *	case, without a dot at the end
+ * @cert_file: PEM file of its certificate and those up to its authority
+ * @key_file: PEM file of its key; default: it is in @cert_file
+ */
+struct pulse_tls_name {
+	size_t sz;
+	const char *name;
+	const char *cert_file;
+	const char *key_file;
+};
 
 /**
  * struct pulse_tls_opts - how to prove who one is, and whom to believe
@@ -38,6 +59,14 @@ struct pulse_transport;
  * @ktls: enum pulse_switch: let the kernel encrypt and decrypt where it can, see
  *	below; default on
  * @handshake_timeout_ms: for a handshake with a listener; default 10 s
+ * @names: more certificates of a listener, by the name that a client asks for, NULL
+ *	at the end; a whole name goes before one with a "*". Others get @cert_file.
+ *	Default: none
+ * @only_names: enum pulse_switch: refuse clients that ask for none of @names; the
+ *	certificate of @cert_file is then shown to nobody; default off
+ * @reserved: 0
+ *
+ * Nothing of it is needed when the call returns.
  *
  * A record that is not what the peer has made of it ends the connection with
  * -EPROTO: nothing of it is delivered, nor anything behind it. One that ends without
@@ -60,6 +89,9 @@ struct pulse_tls_opts {
 	uint32_t min_version;
 	int ktls;
 	uint32_t handshake_timeout_ms;
+	const struct pulse_tls_name *const *names;
+	int only_names;
+	uint32_t reserved;
 };
 
 /**
@@ -67,14 +99,29 @@ struct pulse_tls_opts {
  * @opts: or NULL: a client that believes the system's authorities
  * @out: for any number of connections and listeners, of any thread
  *
- * Files are read now; to take new ones, make another.
+ * Files are read now, and again by pulse_tls_reload().
  *
- * Return: 0; -EOPNOTSUPP no plug-in, or no OpenSSL; -EINVAL; -ENOENT, -EACCES
+ * Return: 0; -EOPNOTSUPP no plug-in, or no OpenSSL; -EINVAL; -EEXIST a name stands
+ * twice in @opts->names; -ENOENT, -EACCES
  * a file that cannot be read; -EKEYREJECTED no certificate or key in it, or
  * they are not a pair; -E2BIG; -ENOMEM. The log says which file and why.
  */
 PULSE_API int pulse_tls_create(const struct pulse_tls_opts *opts,
 			       struct pulse_tls **out);
+
+/**
+ * pulse_tls_reload() - take new certificates and rules
+ * @tls: from any thread, while it is used
+ * @opts: what is to hold; NULL: what holds already, with the files as they are now
+ *
+ * All of it or nothing. Handshakes that begin from now on use it; connections that
+ * are open, or in their handshake, keep what they have.
+ *
+ * Return: as pulse_tls_create(), and then all is as before; -EINVAL also: without a
+ * certificate, where there was one, for listeners may use it.
+ */
+PULSE_API int pulse_tls_reload(struct pulse_tls *tls,
+			       const struct pulse_tls_opts *opts);
 
 /**
  * pulse_tls_destroy() - give it up
@@ -98,6 +145,7 @@ enum pulse_tls_flag {
  * @flags: enum pulse_tls_flag
  * @cipher: its name
  * @alpn: the protocol, "" for none
+ * @server_name: whom the client has asked for, "" for nobody; as it came
  */
 struct pulse_tls_info {
 	size_t sz;
@@ -105,6 +153,7 @@ struct pulse_tls_info {
 	uint32_t flags;
 	char cipher[64];
 	char alpn[256];
+	char server_name[256];
 };
 
 /**

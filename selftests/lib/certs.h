@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * certs.h - certificates for one run of a test, by the openssl command: an
- * authority, one of "localhost" and 127.0.0.1, one of "other.test", and one that
- * nobody vouches for. They lie in a folder that goes when the program ends.
+ * authority, one of "localhost" and 127.0.0.1, one of "other.test", one of
+ * "*.wild.test", and one that nobody vouches for. They lie in a folder that goes when the program ends.
  */
 #ifndef PULSE_SELFTESTS_CERTS_H
 #define PULSE_SELFTESTS_CERTS_H
@@ -39,6 +39,7 @@ static inline const char *certs_make(void)
 		"-out $1.pem; }\n"
 		"one srv localhost DNS:localhost,IP:127.0.0.1\n"
 		"one other other.test DNS:other.test\n"
+		"one wild wild.test DNS:*.wild.test\n"
 		"$new -x509 -keyout self.key -out self.pem -subj /CN=localhost "
 		"-addext subjectAltName=DNS:localhost,IP:127.0.0.1\n";
 	char cmd[2048];

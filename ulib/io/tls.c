@@ -56,7 +56,7 @@ void pulse__tls_maybe_free(struct pulse__tls_end *tls)
 	if (tls->session)
 		pulse__tls_eng(tls)->session_free(tls->session);
 	pulse__chunks_free(&tls->out);
-	pulse__tls_put(tls->ctx);
+	pulse__tls_rules_put(tls->rules);
 	pulse__free(tls->again);
 	pulse__free(tls);
 }
@@ -379,16 +379,18 @@ struct pulse__tls_again *pulse__tls_again_of(struct pulse__tls_end *tls)
 	return again;
 }
 
-int pulse__tls_wrap(struct pulse_tls *ctx, struct pulse_transport *lower,
-		    bool open, const char *name, int64_t deadline_ns,
-		    pulse_transport_fn fn, void *arg,
+int pulse__tls_wrap(struct pulse__tls_rules *rules,
+		    struct pulse_transport *lower, bool open, const char *name,
+		    int64_t deadline_ns, pulse_transport_fn fn, void *arg,
 		    struct pulse_transport **out)
 {
 	struct pulse__tls_end *tls = pulse__calloc(1, sizeof(*tls));
 	int err;
 
-	if (!tls)
+	if (!tls) {
+		pulse__tls_rules_put(rules);
 		return -ENOMEM;
+	}
 	tls->t.ops = pulse_transport_features(lower) & PULSE_TRANSPORT_RESET ?
 		     &pulse__tls_over_tcp : &pulse__tls_over_unix;
 	tls->t.poller = lower->poller;
@@ -398,13 +400,13 @@ int pulse__tls_wrap(struct pulse_tls *ctx, struct pulse_transport *lower,
 	tls->timer.fn = too_late;
 	tls->connecting = !open;
 	tls->shaking = open;
-	tls->ctx = pulse__tls_get(ctx);
+	tls->rules = rules;
 	pulse__list_init(&tls->link);
 	pulse__list_init(&tls->end.link);
 	tls->again = pulse__tls_again_of(tls);
 	err = tls->again ? 0 : -ENOMEM;
 	if (!err)
-		err = pulse__tls_eng(tls)->session_new(ctx->ctx, name, &io, tls,
+		err = pulse__tls_eng(tls)->session_new(rules->ctx, name, &io, tls,
 						       &tls->session);
 	if (!err)
 		err = pulse_poller_timer_arm(lower->poller, &tls->timer,

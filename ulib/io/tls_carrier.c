@@ -1,93 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * tls_carrier.c - contexts of TLS, and its connects and listeners: a transport
- * of another carrier below, a handshake, and then the owner hears of it.
+ * tls_carrier.c - connects and listeners of TLS: a transport of another carrier
+ * below, a handshake, and then the owner hears of it.
  */
-#include "io/plugin.h"
 #include "io/tls.h"
-
-#include <stdio.h>
-
-/* ---- contexts ------------------------------------------------------------- */
-
-struct pulse_tls *pulse__tls_get(struct pulse_tls *tls)
-{
-	__atomic_fetch_add(&tls->refs, 1, __ATOMIC_RELAXED);
-	return tls;
-}
-
-void pulse__tls_put(struct pulse_tls *tls)
-{
-	/* release: what this holder did; acquire: what the others did */
-	if (__atomic_fetch_sub(&tls->refs, 1, __ATOMIC_ACQ_REL) != 1)
-		return;
-	if (tls->ctx)
-		tls->engine->ctx_free(tls->ctx);
-	pulse__free(tls);
-}
-
-static const struct pulse__tls_engine *load_engine(void)
-{
-	const struct pulse__tls_engine *e;
-
-	e = pulse__plugin_symbol("transport", "tls", "pulse__tls_engine");
-	if (e && e->abi != PULSE__TLS_ABI) {
-		pulse__warn_once("transport-tls.so is of another version of the library");
-		return NULL;
-	}
-	return e;
-}
-
-int pulse_tls_create(const struct pulse_tls_opts *opts, struct pulse_tls **out)
-{
-	const struct pulse__tls_engine *e;
-	struct pulse_tls_opts o;
-	struct pulse_tls *tls;
-	char why[512] = "";
-	int err;
-
-	if (!out)
-		return -EINVAL;
-	*out = NULL;
-	err = pulse__opts_load(&o, sizeof(o),
-			       pulse__size_to(typeof(o), handshake_timeout_ms),
-			       opts);
-	if (err)
-		return err;
-	if ((o.min_version && o.min_version != 12 && o.min_version != 13) ||
-	    (o.key_file && !o.cert_file))
-		return -EINVAL;
-	e = load_engine();
-	if (!e)
-		return -EOPNOTSUPP;
-	tls = pulse__calloc(1, sizeof(*tls));
-	if (!tls)
-		return -ENOMEM;
-	tls->engine = e;
-	tls->refs = 1;
-	tls->handshake_ns = (int64_t)(o.handshake_timeout_ms ?
-				      o.handshake_timeout_ms : 10000) *
-			    PULSE__NSEC_PER_MSEC;
-	tls->can_listen = o.cert_file;
-	err = e->ctx_new(&o, &tls->ctx, why, sizeof(why));
-	if (err) {
-		if (*why)
-			pulse_log(PULSE_LOG_WARN, "tls: %s", why);
-		tls->ctx = NULL;
-		pulse__tls_put(tls);
-		return err;
-	}
-	*out = tls;
-	return 0;
-}
-
-int pulse_tls_destroy(struct pulse_tls *tls)
-{
-	if (!tls)
-		return -EINVAL;
-	pulse__tls_put(tls);
-	return 0;
-}
 
 /* ---- connect -------------------------------------------------------------- */
 
@@ -140,8 +56,8 @@ static int connect_over(struct pulse_poller *poller, struct pulse_tls *tls,
 	err = pulse_transport_connect(poller, &lo, nobody_yet, NULL, &lower);
 	if (err)
 		return err;
-	err = pulse__tls_wrap(tls, lower, false, name, o->deadline_ns, fn, arg,
-			      out);
+	err = pulse__tls_wrap(pulse__tls_rules_get(tls), lower, false, name,
+			      o->deadline_ns, fn, arg, out);
 	if (err)
 		pulse_transport_close(lower, false);
 	return err;
@@ -200,11 +116,11 @@ static void shaken(struct pulse_transport *t, uint32_t events, void *arg)
 static void accepted(struct pulse_listener *l, struct pulse_transport *lower)
 {
 	struct tls_listener *tl = to_listener(l);
+	struct pulse__tls_rules *rules = pulse__tls_rules_get(tl->tls);
+	int64_t until = pulse_now_ns() + rules->handshake_ns;
 	struct pulse_transport *t;
 
-	if (pulse__tls_wrap(tl->tls, lower, true, NULL,
-			    pulse_now_ns() + tl->tls->handshake_ns, shaken, l,
-			    &t)) {
+	if (pulse__tls_wrap(rules, lower, true, NULL, until, shaken, l, &t)) {
 		pulse_transport_close(lower, true);
 		pulse__listener_lost(l);
 		return;
@@ -234,11 +150,15 @@ static int tls_listen(struct pulse_poller *poller,
 		      const struct pulse_listener_opts *o, pulse_accept_fn fn,
 		      void *arg, struct pulse_listener **out)
 {
+	struct pulse__tls_rules *rules = o->tls ? pulse__tls_rules_get(o->tls) :
+					 NULL;
+	bool can_listen = rules && rules->o.cert_file;
 	struct tls_listener *tl;
 	const char *below;
 	int err;
 
-	if (!o->tls || !o->tls->can_listen) {
+	pulse__tls_rules_put(rules);
+	if (!can_listen) {
 		pulse_log(PULSE_LOG_WARN, "cannot listen on %s: no certificate; fix: set tls of the options, with a cert_file",
 			  o->address);
 		return -EINVAL;

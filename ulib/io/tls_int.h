@@ -20,7 +20,7 @@ struct pulse__tls_again {
 struct pulse__tls_end {
 	struct pulse_transport t;
 	struct pulse_transport *lower;
-	struct pulse_tls *ctx;
+	struct pulse__tls_rules *rules;
 	void *session;
 	struct pulse__chunks out;
 	struct pulse__tls_again *again;
@@ -48,7 +48,7 @@ static inline struct pulse__tls_end *pulse__tls_of(struct pulse_transport *t)
 static inline const struct pulse__tls_engine *
 pulse__tls_eng(const struct pulse__tls_end *tls)
 {
-	return tls->ctx->engine;
+	return tls->rules->engine;
 }
 
 /* ---- tls.c ---------------------------------------------------------------- */

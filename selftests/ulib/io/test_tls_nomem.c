@@ -17,8 +17,17 @@ static void nobody(struct pulse_listener *l, struct pulse_transport *t, void *ar
 
 static int life_of_a_listener(void)
 {
+	PULSE_OPTS(pulse_tls_name, other, .name = "other.test",
+		   .cert_file = certs_file("other.pem"),
+		   .key_file = certs_file("other.key"));
+	PULSE_OPTS(pulse_tls_name, wild, .name = "*.wild.test",
+		   .cert_file = certs_file("wild.pem"),
+		   .key_file = certs_file("wild.key"));
+	const struct pulse_tls_name *names[] = { &other, &wild, NULL };
+	const char *const alpn[] = { "a", "b", NULL };
 	PULSE_OPTS(pulse_tls_opts, o, .cert_file = certs_file("srv.pem"),
-		   .key_file = certs_file("srv.key"));
+		   .key_file = certs_file("srv.key"), .names = names,
+		   .ca_file = certs_file("ca.pem"), .alpn = alpn);
 	PULSE_OPTS(pulse_listener_opts, lo, .address = "tls:127.0.0.1:0");
 	struct pulse_listener *l = NULL;
 	struct pulse_poller *p = NULL;
@@ -31,6 +40,8 @@ static int life_of_a_listener(void)
 	lo.tls = tls;
 	if (!err)
 		err = pulse_listener_open(p, &lo, nobody, NULL, &l);
+	if (!err)
+		err = pulse_tls_reload(tls, NULL);
 	if (l)
 		KT_EQ(pulse_listener_close(l), 0);
 	if (tls)

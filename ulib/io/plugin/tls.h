@@ -16,7 +16,7 @@
 
 #include <pulse-u/tls.h>
 
-#define PULSE__TLS_ABI	1
+#define PULSE__TLS_ABI	2
 
 /* What a session needs of its connection; @arg is as given to session_new(). */
 struct pulse__tls_io {
@@ -33,7 +33,10 @@ struct pulse__tls_io {
 /* The only symbol of the plug-in: struct pulse__tls_engine pulse__tls_engine. */
 struct pulse__tls_engine {
 	uint32_t abi;
-	/* 0; -errno, and @why in one sentence. */
+	/*
+	 * 0; -errno, and @why in one sentence. @opts->names are in small letters
+	 * and in the order of strcmp(), and outlive the context, as all of @opts.
+	 */
 	int (*ctx_new)(const struct pulse_tls_opts *opts, void **ctx,
 		       char *why, size_t len);
 	void (*ctx_free)(void *ctx);

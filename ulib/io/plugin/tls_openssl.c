@@ -32,9 +32,18 @@
 #define CTRL_SET_CTRL_MSG	74
 #define CTRL_CLEAR_CTRL_MSG	75
 
+/* One of the names of a server. */
+struct named {
+	const char *name;
+	SSL_CTX *ssl;
+};
+
 struct ctx {
 	SSL_CTX *ssl;
 	int verify;
+	bool only_names;
+	struct named *named;	/* by name */
+	size_t nr_named;
 	unsigned char *alpn;	/* as on the wire */
 	unsigned int alpn_len;
 };
@@ -212,22 +221,22 @@ static int unreadable(const char *file, char *why, size_t len)
 	return err;
 }
 
-static int load_pair(SSL_CTX *ssl, const struct pulse_tls_opts *o, char *why,
+static int load_pair(SSL_CTX *ssl, const char *cert, const char *key, char *why,
 		     size_t len)
 {
-	const char *key = o->key_file ? o->key_file : o->cert_file;
 	int err;
 
-	if (!o->cert_file)
+	if (!cert)
 		return 0;
-	err = unreadable(o->cert_file, why, len);
+	if (!key)
+		key = cert;
+	err = unreadable(cert, why, len);
 	if (!err)
 		err = unreadable(key, why, len);
 	if (err)
 		return err;
-	if (SSL_CTX_use_certificate_chain_file(ssl, o->cert_file) != 1)
-		return say(why, len, -EKEYREJECTED, "no certificate in",
-			   o->cert_file);
+	if (SSL_CTX_use_certificate_chain_file(ssl, cert) != 1)
+		return say(why, len, -EKEYREJECTED, "no certificate in", cert);
 	if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1)
 		return say(why, len, -EKEYREJECTED, "no key of the certificate in",
 			   key);
@@ -299,10 +308,129 @@ static int load_alpn(struct ctx *ctx, const struct pulse_tls_opts *o, char *why,
 	return 0;
 }
 
+/* What holds for every name. */
+static SSL_CTX *plain_ctx(const struct pulse_tls_opts *o)
+{
+	SSL_CTX *ssl = SSL_CTX_new(TLS_method());
+
+	if (!ssl)
+		return NULL;
+	SSL_CTX_set_min_proto_version(ssl, o->min_version == 13 ?
+				      TLS1_3_VERSION : TLS1_2_VERSION);
+	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION |
+			    SSL_OP_NO_COMPRESSION |
+			    SSL_OP_CIPHER_SERVER_PREFERENCE);
+#ifdef SSL_OP_ENABLE_KTLS
+	if (o->ktls != PULSE_OFF)
+		SSL_CTX_set_options(ssl, SSL_OP_ENABLE_KTLS);
+#endif
+	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS |
+			 SSL_MODE_ENABLE_PARTIAL_WRITE |
+			 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_session_id_context(ssl, (const unsigned char *)"pulse", 5);
+	SSL_CTX_set_read_ahead(ssl, 1);
+	return ssl;
+}
+
+/* ---- names of a server ----------------------------------------------------- */
+
+static int by_name(const void *key, const void *element)
+{
+	return strcmp(key, ((const struct named *)element)->name);
+}
+
+static SSL_CTX *find_name(const struct ctx *ctx, const char *name)
+{
+	const struct named *n = bsearch(name, ctx->named, ctx->nr_named,
+					sizeof(*ctx->named), by_name);
+
+	return n ? n->ssl : NULL;
+}
+
+/* The name itself, or what has a "*" for its first label. */
+static SSL_CTX *who_is(const struct ctx *ctx, const char *name)
+{
+	char small[256], *rest;
+	size_t len = strlen(name);
+	SSL_CTX *ssl;
+
+	if (!len || len >= sizeof(small))
+		return NULL;
+	for (size_t i = 0; i <= len; i++)
+		small[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ?
+				  name[i] | 0x20 : name[i]);
+	ssl = find_name(ctx, small);
+	rest = strchr(small, '.');
+	if (ssl || !rest || rest == small)
+		return ssl;
+	*--rest = '*';
+	return find_name(ctx, rest);
+}
+
+/* Also called where the client names nobody. */
+static int choose_name(SSL *ssl, int *alert, void *arg)
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const struct ctx *ctx = arg;
+	SSL_CTX *found = name ? who_is(ctx, name) : NULL;
+
+	if (!found && ctx->only_names) {
+		*alert = SSL_AD_UNRECOGNIZED_NAME;
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	}
+	if (found && !SSL_set_SSL_CTX(ssl, found)) {
+		*alert = SSL_AD_INTERNAL_ERROR;
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	}
+	return found ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+static int load_name(struct ctx *ctx, const struct pulse_tls_opts *o,
+		     const struct pulse_tls_name *name, char *why, size_t len)
+{
+	SSL_CTX *ssl = plain_ctx(o);
+
+	if (!ssl)
+		return -ENOMEM;
+	ctx->named[ctx->nr_named++] = (struct named){ name->name, ssl };
+	/* The session goes on with what stands here. */
+	SSL_CTX_set1_cert_store(ssl, SSL_CTX_get_cert_store(ctx->ssl));
+	if (ctx->alpn)
+		SSL_CTX_set_alpn_select_cb(ssl, select_alpn, ctx);
+	return load_pair(ssl, name->cert_file, name->key_file, why, len);
+}
+
+static int load_names(struct ctx *ctx, const struct pulse_tls_opts *o, char *why,
+		      size_t len)
+{
+	size_t nr = 0;
+	int err = 0;
+
+	while (o->names && o->names[nr])
+		nr++;
+	if (!nr)
+		return 0;
+	ctx->only_names = o->only_names == PULSE_ON;
+	ctx->named = calloc(nr, sizeof(*ctx->named));
+	if (!ctx->named)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr && !err; i++)
+		err = load_name(ctx, o, o->names[i], why, len);
+	SSL_CTX_set_tlsext_servername_callback(ctx->ssl, choose_name);
+	SSL_CTX_set_tlsext_servername_arg(ctx->ssl, ctx);
+	return err;
+}
+
+/* ---- all of a context ------------------------------------------------------- */
+
 static void ctx_free(void *arg)
 {
 	struct ctx *ctx = arg;
 
+	for (size_t i = 0; i < ctx->nr_named; i++)
+		SSL_CTX_free(ctx->named[i].ssl);
+	free(ctx->named);
 	SSL_CTX_free(ctx->ssl);
 	free(ctx->alpn);
 	free(ctx);
@@ -321,32 +449,18 @@ static int ctx_new(const struct pulse_tls_opts *o, void **out, char *why,
 		return -ENOMEM;
 	}
 	ctx->verify = o->verify;
-	ctx->ssl = SSL_CTX_new(TLS_method());
+	ctx->ssl = plain_ctx(o);
 	if (!ctx->ssl) {
 		free(ctx);
 		return -ENOMEM;
 	}
-	SSL_CTX_set_min_proto_version(ctx->ssl, o->min_version == 13 ?
-				      TLS1_3_VERSION : TLS1_2_VERSION);
-	SSL_CTX_set_options(ctx->ssl, SSL_OP_NO_RENEGOTIATION |
-			    SSL_OP_NO_COMPRESSION |
-			    SSL_OP_CIPHER_SERVER_PREFERENCE);
-#ifdef SSL_OP_ENABLE_KTLS
-	if (o->ktls != PULSE_OFF)
-		SSL_CTX_set_options(ctx->ssl, SSL_OP_ENABLE_KTLS);
-#endif
-	SSL_CTX_set_mode(ctx->ssl, SSL_MODE_RELEASE_BUFFERS |
-			 SSL_MODE_ENABLE_PARTIAL_WRITE |
-			 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_session_cache_mode(ctx->ssl, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_session_id_context(ctx->ssl, (const unsigned char *)"pulse",
-				       5);
-	SSL_CTX_set_read_ahead(ctx->ssl, 1);
-	err = load_pair(ctx->ssl, o, why, len);
+	err = load_pair(ctx->ssl, o->cert_file, o->key_file, why, len);
 	if (!err)
 		err = load_authorities(ctx->ssl, o, why, len);
 	if (!err)
 		err = load_alpn(ctx, o, why, len);
+	if (!err)
+		err = load_names(ctx, o, why, len);
 	if (err) {
 		ctx_free(ctx);
 		return err;
@@ -502,9 +616,12 @@ static bool session_pending(void *arg)
 static void session_info(void *arg, struct pulse_tls_info *info)
 {
 	struct session *s = arg;
+	const char *name = SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name);
 	const unsigned char *alpn;
 	unsigned int len;
 
+	snprintf(info->server_name, sizeof(info->server_name), "%s",
+		 name ? name : "");
 	info->version = SSL_version(s->ssl) == TLS1_3_VERSION ? 13 : 12;
 	if (SSL_get0_peer_certificate(s->ssl) &&
 	    SSL_get_verify_mode(s->ssl) & SSL_VERIFY_PEER &&
