@@ -449,6 +449,14 @@ typedef void (*pulse_accept_fn)(struct pulse_listener *listener,
  * @tls: for "tls:": has a certificate
  * @spin_us: as in struct pulse_connect_opts
  * @sequenced: likewise
+ * @proxy_from: for tcp and unix sockets, and TLS over them: who hands on connections
+ *	of others and says first of each whom it is of (the PROXY protocol, versions
+ *	1 and 2): "10.0.0.0/8, 192.0.2.7, 2001:db8::/32, unix", addresses and networks
+ *	between commas or blanks. pulse_transport_address() then tells that. From
+ *	there a connection without such a header is closed and counted as failed;
+ *	from elsewhere one is not expected. Default: nobody
+ * @proxy_timeout_ms: for that header; default 5 s
+ * @reserved2: 0
  */
 struct pulse_listener_opts {
 	size_t sz;
@@ -462,6 +470,9 @@ struct pulse_listener_opts {
 	struct pulse_tls *tls;
 	int32_t spin_us;
 	int sequenced;
+	const char *proxy_from;
+	uint32_t proxy_timeout_ms;
+	uint32_t reserved2;
 };
 
 /**

@@ -183,6 +183,12 @@ enum pulse_ws_slow {
 	PULSE_WS_SLOW_DROP_OLDEST = 2,
 };
 
+/* Where proxies say whom a request is of. */
+enum pulse_ws_forwarded {
+	PULSE_WS_FORWARDED_X = 0,	/* X-Forwarded-For */
+	PULSE_WS_FORWARDED_RFC7239 = 1,	/* Forwarded */
+};
+
 /**
  * struct pulse_ws_opts - a server's options
  * @sz: sizeof(struct pulse_ws_opts)
@@ -252,7 +258,13 @@ enum pulse_ws_slow {
  * @max_body_bytes: of a plain request, see pulse_ws_request_body(): longer ones
  *	get 413, those that do not say how long they are 411; up to 2^31 - 1.
  *	Default 0: what comes with a GET or HEAD is dropped, with others 413
- * @reserved4: 0
+ * @forwarded_by: enum pulse_ws_forwarded: the field that all of @forwarded_from
+ *	write; one that a client could write through them must not be it
+ * @proxy_from: proxies that begin each connection with a header of the PROXY
+ *	protocol, see struct pulse_listener_opts; the peer's address is then what
+ *	that says, and @handshake_timeout_ms holds for it, too; default: nobody
+ * @forwarded_from: proxies whose word is believed about whom a request is of, see
+ *	pulse_ws_request_client(); written as @proxy_from; default: nobody
  *
  * A time below 0 means: no such limit.
  */
@@ -293,7 +305,9 @@ struct pulse_ws_opts {
 	int32_t max_lifetime_ms;
 	int32_t lifetime_jitter_ms;
 	uint32_t max_body_bytes;
-	uint32_t reserved4;
+	int forwarded_by;
+	const char *proxy_from;
+	const char *forwarded_from;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -634,6 +648,23 @@ pulse_ws_request_header(const struct pulse_ws_request *request,
  */
 PULSE_API const void *
 pulse_ws_request_body(const struct pulse_ws_request *request, size_t *len);
+
+/**
+ * pulse_ws_request_client() - whom a request comes from, behind proxies
+ * @conn: as the handler was given it
+ * @request: the request
+ * @buf: out: the address as text, with port 0 where none is said
+ * @len: room in @buf; PULSE_ADDRESS_MAX of transport.h is always enough
+ *
+ * Where the peer is one of forwarded_from, whom it says that it had the request
+ * from; and where that is one of them too, whom that one had it from, and so on. As
+ * far as it is said as it must be: what stands there otherwise ends it.
+ *
+ * Return: as pulse_ws_conn_address(), whose answer it is without such proxies.
+ */
+PULSE_API int pulse_ws_request_client(struct pulse_ws_conn *conn,
+				      const struct pulse_ws_request *request,
+				      char *buf, size_t len);
 
 /**
  * pulse_ws_http_reply() - answer a plain request; in on_http

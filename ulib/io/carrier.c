@@ -66,6 +66,7 @@ int pulse_listener_open(struct pulse_poller *poller,
 			pulse_accept_fn fn, void *arg,
 			struct pulse_listener **out)
 {
+	const struct pulse__carrier *carrier;
 	struct pulse_listener_opts o;
 	const char *rest;
 	int err;
@@ -77,10 +78,13 @@ int pulse_listener_open(struct pulse_poller *poller,
 			       pulse__size_to(typeof(o), reserved), opts);
 	if (err)
 		return err;
-	if (!o.address || o.backlog > INT_MAX || o.reserved)
+	if (!o.address || o.backlog > INT_MAX || o.reserved || o.reserved2)
 		return -EINVAL;
 	if (!pulse__poller_mine(poller))
 		return -EPERM;
-	return pulse__carrier_of(o.address, &rest)->listen(poller, &o, fn, arg,
-							   out);
+	carrier = pulse__carrier_of(o.address, &rest);
+	if (o.proxy_from && carrier != &pulse__carrier_stream &&
+	    carrier != &pulse__carrier_tls)
+		return -EOPNOTSUPP;
+	return carrier->listen(poller, &o, fn, arg, out);
 }

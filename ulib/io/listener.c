@@ -7,7 +7,9 @@
  * one first, and a connection that waits in the backlog is still served when
  * the shortage is over.
  */
+#include "io/nets.h"
 #include "io/poller_int.h"
+#include "io/proxy.h"
 #include "io/stream.h"
 
 #include <netinet/in.h>
@@ -67,15 +69,11 @@ static const struct pulse__listener_ops plain_ops = {
 	.accepted = pulse__listener_hand_out,
 };
 
-static void got(struct pulse_listener *l, int fd)
+void pulse__listener_take(struct pulse_listener *l, int fd, const char *peer)
 {
 	struct pulse_transport *t;
 	int err;
 
-	if (l->ops->accepted_fd) {
-		l->ops->accepted_fd(l, fd);
-		return;
-	}
 	if (l->family != AF_UNIX)
 		pulse__tcp_tune(fd, l->nodelay, l->keepalive_s);
 	err = l->ops == &plain_ops ?
@@ -86,7 +84,22 @@ static void got(struct pulse_listener *l, int fd)
 		pulse__listener_lost(l);
 		return;
 	}
+	if (peer && pulse__stream_set_peer(t, peer)) {
+		pulse_transport_close(t, true);
+		pulse__listener_lost(l);
+		return;
+	}
 	l->ops->accepted(l, t);
+}
+
+static void got(struct pulse_listener *l, int fd)
+{
+	if (l->ops->accepted_fd)
+		l->ops->accepted_fd(l, fd);
+	else if (unlikely(l->proxy_from) && pulse__proxy_wanted(l, fd))
+		pulse__proxy_wait(l, fd);
+	else
+		pulse__listener_take(l, fd, NULL);
 }
 
 static void can_accept(struct pulse_poller *poller, int lfd, uint32_t events,
@@ -269,6 +282,9 @@ static void set_up(struct pulse_listener *l, struct pulse_poller *poller,
 	l->nodelay = o->nodelay;
 	l->keepalive_s = o->keepalive_s;
 	l->batch = o->accept_batch ? o->accept_batch : 64;
+	l->proxy_ns = (int64_t)(o->proxy_timeout_ms ? o->proxy_timeout_ms :
+				5000) * PULSE__NSEC_PER_MSEC;
+	pulse__list_init(&l->proxies);
 }
 
 /* What a listener of any kind of socket begins with. */
@@ -310,9 +326,23 @@ int pulse__listener_begin(struct pulse_listener *l, struct pulse_poller *poller,
 			  const struct pulse_listener_opts *o,
 			  const char *address, pulse_accept_fn fn, void *arg)
 {
+	int err;
+
 	l->fn = fn;
 	l->arg = arg;
-	return begin(l, poller, o, address, SOCK_STREAM, can_accept, l);
+	if (o->proxy_from) {
+		err = pulse__nets_parse(o->proxy_from, &l->proxy_from);
+		if (err) {
+			pulse_log(PULSE_LOG_WARN,
+				  "cannot listen on %s: proxy_from: %s",
+				  o->address, pulse_strerror(err));
+			return err;
+		}
+	}
+	err = begin(l, poller, o, address, SOCK_STREAM, can_accept, l);
+	if (err)
+		pulse__free(l->proxy_from);
+	return err;
 }
 
 int pulse__listener_begin_udp(struct pulse_listener *l,
@@ -381,6 +411,7 @@ int pulse_listener_close(struct pulse_listener *l)
 	else
 		pulse_poller_del(l->poller, l->id);
 	pulse_poller_timer_cancel(l->poller, &l->pause);
+	pulse__proxy_end(l);
 	disown_path(l);
 	close(l->fd);
 	if (l->ops->close)

@@ -66,6 +66,8 @@ struct pulse__poller_ops {
 	/* Or NULL: a transport of a connected socket, in a way of its own. */
 	int (*adopt)(struct pulse_poller *p, int fd,
 		     struct pulse_transport **out);
+	/* ... and whom such a one is of, as pulse__stream_set_peer(). */
+	int (*set_peer)(struct pulse_transport *t, const char *text);
 	/*
 	 * These four or none. Accepts on a socket that listens: tells of each
 	 * connection, and of each failure, until the operation is ended.

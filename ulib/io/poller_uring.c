@@ -704,6 +704,7 @@ const struct pulse__poller_ops pulse__poller_uring = {
 	.fd = uring_fd,
 	.leave = uring_leave,
 	.adopt = pulse__uring_adopt,
+	.set_peer = pulse__uring_set_peer,
 	.accept = pulse__uring_accept,
 	.dial = pulse__uring_dial,
 	.op_hold = pulse__uring_op_hold,

@@ -34,10 +34,19 @@ long (*pulse__sys_stand_in)(long nr, int fd, const void *what, size_t bytes,
 struct stream {
 	struct pulse_transport t;
 	uint64_t id;		/* at the poller; 0: never watched */
-	struct dial *dial;
+	union {
+		struct dial *dial;
+		char *peer;	/* as a proxy has said */
+	};
 	int fd;
-	uint32_t watched;
+	uint16_t watched;
+	bool named;		/* there is a peer, and never was a dial */
 };
+
+static inline struct dial *dial_of(const struct stream *stream)
+{
+	return stream->named ? NULL : stream->dial;
+}
 
 static struct stream *to_stream(struct pulse_transport *t)
 {
@@ -131,7 +140,7 @@ static int so_error(int fd)
 
 static void drop_dial(struct stream *stream)
 {
-	if (!stream->dial)
+	if (!dial_of(stream))
 		return;
 	pulse_poller_timer_cancel(stream->t.poller, &stream->dial->timer);
 	if (stream->dial->op)
@@ -193,7 +202,7 @@ static PULSE__NOINLINE void other_event(struct stream *stream, uint32_t events)
 {
 	uint32_t told;
 
-	if (unlikely(stream->dial)) {
+	if (unlikely(dial_of(stream))) {
 		dialled(stream, events);
 		return;
 	}
@@ -225,8 +234,8 @@ static int stream_watch(struct pulse_transport *t, uint32_t events)
 	struct stream *stream = to_stream(t);
 	int err;
 
-	if (stream->dial) {		/* from when it stands */
-		stream->watched = events;
+	if (dial_of(stream)) {		/* from when it stands */
+		stream->watched = (uint16_t)events;
 		return 0;
 	}
 	if (likely(stream->id))
@@ -237,7 +246,7 @@ static int stream_watch(struct pulse_transport *t, uint32_t events)
 				       poller_events(events), stream_event, stream,
 				       &stream->id);
 	if (!err)
-		stream->watched = events;
+		stream->watched = (uint16_t)events;
 	return err;
 }
 
@@ -257,27 +266,34 @@ static void stream_close(struct pulse_transport *t, bool reset)
 	if (reset)
 		setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(stream->fd);
+	if (unlikely(stream->named))
+		pulse__free(stream->peer);
 	pulse__free(stream);
 }
 
 static int stream_error(struct pulse_transport *t)
 {
 	struct stream *stream = to_stream(t);
+	const struct dial *dial = dial_of(stream);
 
-	return stream->dial && stream->dial->err ? stream->dial->err : so_error(stream->fd);
+	return dial && dial->err ? dial->err : so_error(stream->fd);
 }
 
 static int stream_address(struct pulse_transport *t, bool peer, char *buf,
 		       size_t len)
 {
-	return pulse__addr_of(to_stream(t)->fd, peer, buf, len);
+	const struct stream *stream = to_stream(t);
+
+	if (peer && unlikely(stream->named))
+		return pulse__addr_rename(stream->peer, "", "", buf, len);
+	return pulse__addr_of(stream->fd, peer, buf, len);
 }
 
 static int stream_move(struct pulse_transport *t, struct pulse_poller *to)
 {
 	struct stream *stream = to_stream(t);
 
-	if (stream->dial)
+	if (dial_of(stream))
 		return -EBUSY;
 	if (stream->id)
 		pulse_poller_del(t->poller, stream->id);
@@ -365,6 +381,18 @@ int pulse__stream_adopt(struct pulse_poller *poller, int fd, int family,
 	stream->fd = fd;
 	*out = &stream->t;
 	return 0;
+}
+
+int pulse__stream_set_peer(struct pulse_transport *t, const char *text)
+{
+	struct stream *stream;
+
+	if (t->ops != &tcp_ops && t->ops != &unix_ops)
+		return t->poller->ops->set_peer(t, text);
+	stream = to_stream(t);
+	stream->peer = pulse__strdup(text);
+	stream->named = stream->peer;
+	return stream->named ? 0 : -ENOMEM;
 }
 
 int pulse__stream_accept(struct pulse_poller *poller, int fd, int family,

@@ -8,6 +8,7 @@
 #define PULSE__IO_STREAM_H
 
 #include "base/base.h"
+#include "base/list.h"
 
 #include <sys/socket.h>
 
@@ -73,6 +74,8 @@ int pulse__stream_accept(struct pulse_poller *poller, int fd, int family,
 void pulse__tcp_tune(int fd, int nodelay, uint32_t keepalive_s);
 /* What a socket has taken and its peer has not, in units of the system's. */
 uint64_t pulse__socket_unsent(int fd);
+/* Whom a transport that was accepted is of, as a proxy says; 0 or -ENOMEM. */
+int pulse__stream_set_peer(struct pulse_transport *transport, const char *text);
 /* The socket of a tcp or unix transport; -1: it is neither. */
 int pulse__stream_fd(const struct pulse_transport *transport);
 
@@ -110,6 +113,10 @@ struct pulse_listener {
 	int nodelay;
 	uint32_t keepalive_s;
 	uint32_t batch;
+	struct pulse__nets *proxy_from;	/* proxy.c; NULL: nobody */
+	struct pulse__list proxies;
+	int64_t proxy_ns;
+	bool proxy_said;
 	/* Written by the loop's thread, read by any: WRITE_ONCE. */
 	uint64_t n_accepted, n_failed, n_pauses;
 };
@@ -140,6 +147,8 @@ int pulse__listener_stream(struct pulse_poller *poller,
 			   const struct pulse_listener_opts *opts,
 			   pulse_accept_fn fn, void *arg,
 			   struct pulse_listener **out);
+/* Makes a transport of a socket that was accepted; @peer: whom it is of, or NULL. */
+void pulse__listener_take(struct pulse_listener *l, int fd, const char *peer);
 /* A connection is ready, or it came to nothing. */
 void pulse__listener_hand_out(struct pulse_listener *l,
 			      struct pulse_transport *t);

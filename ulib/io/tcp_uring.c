@@ -46,6 +46,7 @@ static void maybe_free(struct pulse__uring_stream *s)
 	pulse__list_del(&s->link);
 	if (s->fd >= 0)
 		close(s->fd);
+	pulse__free(s->peer);
 	pulse__free(s);
 }
 
@@ -583,7 +584,11 @@ static int stream_error(struct pulse_transport *t)
 static int stream_address(struct pulse_transport *t, bool peer, char *buf,
 			  size_t len)
 {
-	return pulse__addr_of(pulse__uring_to_stream(t)->fd, peer, buf, len);
+	const struct pulse__uring_stream *s = pulse__uring_to_stream(t);
+
+	if (peer && unlikely(s->peer))
+		return pulse__addr_rename(s->peer, "", "", buf, len);
+	return pulse__addr_of(s->fd, peer, buf, len);
 }
 
 static void stream_stats(const struct pulse_transport *t,
@@ -627,4 +632,12 @@ int pulse__uring_adopt(struct pulse_poller *p, int fd,
 	pulse__list_add_tail(&pulse__uring_of(p)->streams, &s->link);
 	*out = &s->t;
 	return 0;
+}
+
+int pulse__uring_set_peer(struct pulse_transport *t, const char *text)
+{
+	struct pulse__uring_stream *s = pulse__uring_to_stream(t);
+
+	s->peer = pulse__strdup(text);
+	return s->peer ? 0 : -ENOMEM;
 }

@@ -106,6 +106,7 @@ static inline struct pulse__uring *pulse__uring_of(struct pulse_poller *p)
 /* ---- tcp_uring.c ---------------------------------------------------------- */
 
 /* ops->adopt: a transport of a connected socket. */
+int pulse__uring_set_peer(struct pulse_transport *t, const char *text);
 int pulse__uring_adopt(struct pulse_poller *p, int fd,
 		       struct pulse_transport **out);
 /* A completion; returns whether a handler was called. */

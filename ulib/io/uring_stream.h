@@ -39,6 +39,7 @@ struct pulse__uring_stream {
 	const uint8_t *tx;		/* ... where it lies in the outbox */
 	size_t tx_bytes;
 	struct pulse__spill *backlog;
+	char *peer;			/* as a proxy has said; or NULL */
 };
 
 _Static_assert(_Alignof(struct pulse__uring_stream) > PULSE__URING_TAGS,

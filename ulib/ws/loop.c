@@ -157,6 +157,12 @@ void *pulse__ws_loop_thread(void *arg)
 	return NULL;
 }
 
+static uint32_t proxy_ms(const struct pulse_ws_opts *opts)
+{
+	return opts->handshake_timeout_ms < 0 ? INT32_MAX :
+	       (uint32_t)(opts->handshake_timeout_ms ?: 10000);
+}
+
 int pulse__ws_loop_create(struct pulse_ws_server *server,
 			  const struct pulse_ws_opts *opts, const char *address,
 			  struct pulse__ws_loop **out)
@@ -167,7 +173,8 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 	PULSE_OPTS(pulse_listener_opts, lo, .address = address,
 		   .backlog = opts->backlog, .keepalive_s = opts->keepalive_s,
 		   .reuse_port = opts->threads > 1 ? PULSE_ON : PULSE_OFF,
-		   .tls = opts->tls);
+		   .tls = opts->tls, .proxy_from = opts->proxy_from,
+		   .proxy_timeout_ms = proxy_ms(opts));
 	struct pulse__ws_loop *loop = pulse__calloc(1, sizeof(*loop));
 	int err;
 

@@ -5,6 +5,7 @@
 #include "ws/ws_int.h"
 
 #include "base/thread.h"
+#include "io/nets.h"
 #include "io/stream.h"
 #include "io/tls.h"
 
@@ -127,10 +128,22 @@ static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 	    o->max_message_bytes > INT64_MAX || o->slow < PULSE_WS_SLOW_DROP ||
 	    o->slow > PULSE_WS_SLOW_DROP_OLDEST || o->reserved2 ||
 	    o->any_method < PULSE_OFF || o->any_method > PULSE_ON ||
-	    o->max_body_bytes > INT32_MAX || o->reserved4 ||
+	    o->max_body_bytes > INT32_MAX ||
+	    o->forwarded_by < PULSE_WS_FORWARDED_X ||
+	    o->forwarded_by > PULSE_WS_FORWARDED_RFC7239 ||
 	    o->send_low_bytes >= o->send_high_bytes || !names_ok(o->subprotocols))
 		return -EINVAL;
 	return 0;
+}
+
+static int set_forwarded(struct pulse__ws_cfg *cfg, const char *from)
+{
+	int err = from ? pulse__nets_parse(from, &cfg->forwarded_from) : 0;
+
+	if (err)
+		pulse_log(PULSE_LOG_WARN, "ws: forwarded_from: %s",
+			  pulse_strerror(err));
+	return err;
 }
 
 static int set_cfg(struct pulse_ws_server *server, const struct pulse_ws_opts *o,
@@ -165,7 +178,9 @@ static int set_cfg(struct pulse_ws_server *server, const struct pulse_ws_opts *o
 	cfg->max_fragments = o->max_fragments;
 	cfg->max_body = o->max_body_bytes;
 	cfg->any_method = o->any_method == PULSE_ON;
-	return set_deflate(&cfg->deflate, o->deflate) ?:
+	cfg->forwarded_by = o->forwarded_by;
+	return set_forwarded(cfg, o->forwarded_from) ?:
+	       set_deflate(&cfg->deflate, o->deflate) ?:
 	       copy_list(o->subprotocols, &cfg->subprotocols) ?:
 	       copy_list(o->origins, &cfg->origins);
 }
@@ -179,6 +194,7 @@ void pulse__ws_server_put(struct pulse_ws_server *server)
 		return;
 	free_list(server->cfg.subprotocols);
 	free_list(server->cfg.origins);
+	pulse__free(server->cfg.forwarded_from);
 	if (server->cfg.tls)
 		pulse__tls_put(server->cfg.tls);
 	pulse__ws_hub_free(&server->hub);

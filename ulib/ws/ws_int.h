@@ -19,7 +19,7 @@
  *	strand.c  handlers on a pool, in order
  *	inbox.c   what other threads ask of a connection, in order
  *	shared.c  messages built once for many; topic.c who gets them
- *	guest.c   limits on who comes in
+ *	guest.c   limits on who comes in, forwarded.c whom proxies say it is
  *	stream.c  messages in pieces, pausing; move.c to another loop
  *	connect.c connections to other servers; link.c again and again
  *	live.c    limits that change, hooks
@@ -98,6 +98,8 @@ struct pulse__ws_cfg {
 	uint32_t max_connections;
 	uint32_t max_per_address;
 	uint32_t max_fragments;
+	struct pulse__nets *forwarded_from;	/* forwarded.c; NULL: nobody */
+	int forwarded_by;
 	uint32_t max_body;		/* bytes; 0: none is read */
 	bool any_method;		/* of plain requests */
 };
