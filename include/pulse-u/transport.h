@@ -15,6 +15,12 @@
  * A listener takes over the file of one that is gone, and removes its own file
  * when it is closed. reuse_port is -EOPNOTSUPP there.
  *
+ * "fd:name", "tls:fd:name", of a listener: the socket, of tcp or unix, that the service
+ * manager has opened and called so (FileDescriptorName= of systemd.socket(5)), or
+ * whose number it is among those it has handed over, from 0. Listeners share it;
+ * what nobody accepts waits in it, also when the last one is closed. -ENOENT where
+ * none was handed to this process: it may open one of its own then.
+ *
  * "tls:127.0.0.1:443", "tls:unix:/path": TLS over that (tls.h). Open means that
  * the handshake is over; an end that the peer has not announced is -ECONNRESET.
  * What close() has not sent yet is sent for up to ten seconds.

@@ -231,6 +231,8 @@ int pulse__listener_port_free(const char *address)
 	int fd, err;
 
 	pulse__carrier_of(address, &rest);
+	if (pulse__passed_name(rest))
+		return 0;	/* all share the one that there is */
 	err = pulse__addr_parse(rest, &addr);
 	if (err)
 		return err;
@@ -292,8 +294,10 @@ static int begin(struct pulse_listener *l, struct pulse_poller *poller,
 		 const struct pulse_listener_opts *o, const char *address,
 		 int type, pulse_poller_fn event, void *event_arg)
 {
-	struct pulse__addr addr;
-	int err = pulse__addr_parse(address, &addr);
+	const char *passed = type == SOCK_STREAM ? pulse__passed_name(address) :
+			     NULL;
+	struct pulse__addr addr = { 0 };
+	int err = passed ? 0 : pulse__addr_parse(address, &addr);
 
 	if (!err && type == SOCK_DGRAM && addr.sa.ss_family == AF_UNIX)
 		err = -EINVAL;
@@ -301,13 +305,15 @@ static int begin(struct pulse_listener *l, struct pulse_poller *poller,
 		return err;
 	set_up(l, poller, o);
 	l->family = addr.sa.ss_family;
-	l->fd = pulse__listener_bind(&addr, type, o->reuse_port == PULSE_ON);
+	l->fd = passed ? pulse__passed_open(passed, &l->family) :
+		pulse__listener_bind(&addr, type, o->reuse_port == PULSE_ON);
 	if (l->fd < 0) {
 		err = l->fd;
 		goto say;
 	}
-	err = own_path(l, &addr);
-	if (!err && type == SOCK_STREAM &&
+	if (!passed)
+		err = own_path(l, &addr);
+	if (!err && !passed && type == SOCK_STREAM &&
 	    listen(l->fd, o->backlog ? (int)o->backlog : 4096))
 		err = -errno;
 	if (!err)

@@ -39,6 +39,19 @@ int pulse__addr_rename(const char *text, const char *what, const char *with,
 /* The text of a socket's own or its peer's address; 0 or -errno. */
 int pulse__addr_of(int fd, bool peer, char *buf, size_t len);
 
+/* ---- passed.c ----------------------------------------------------------- */
+
+/* The name in "fd:name"; NULL: it is another address. */
+const char *pulse__passed_name(const char *address);
+/*
+ * A copy of the socket of this name, or number, that listens and was handed to this
+ * process, with its family; -ENOENT there is none; -EINVAL, -ENOTSOCK, -EBADF it is
+ * no such socket; -EMFILE.
+ */
+int pulse__passed_open(const char *name, int *family);
+/* Where they begin: 3, but in tests. */
+extern int pulse__passed_first;
+
 /* ---- carrier.c ---------------------------------------------------------- */
 
 /* How a carrier gets its transports; opts are loaded, the thread is right. */

@@ -237,12 +237,15 @@ static int init_locks(struct pulse_ws_server *server)
 static int make_loops(struct pulse_ws_server *server,
 		      const struct pulse_ws_opts *o)
 {
-	const char *address = o->listen;
+	const char *address = o->listen, *rest;
+	bool passed;
 	int err;
 
 	server->loops = pulse__calloc(o->threads, sizeof(*server->loops));
 	if (!server->loops)
 		return -ENOMEM;
+	pulse__carrier_of(address, &rest);
+	passed = pulse__passed_name(rest);
 	if (o->threads > 1 && *address) {
 		err = pulse__listener_port_free(address);
 		if (err)
@@ -259,7 +262,8 @@ static int make_loops(struct pulse_ws_server *server,
 			pulse_listener_address(server->loops[0]->listener,
 					       server->address,
 					       sizeof(server->address));
-		address = server->address;	/* the port that was chosen */
+		if (!passed)		/* the port that was chosen */
+			address = server->address;
 	}
 	return 0;
 }
