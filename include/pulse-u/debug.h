@@ -6,6 +6,10 @@
  * of them and is a JSON object with a member for each. One that fails is dumped
  * as its error, and the others follow. Probes may be added and taken out at any
  * time.
+ *
+ * A dump holds nobody up and waits for nobody: the probes that come with the library
+ * read what is there without the threads that they tell of, however busy those are;
+ * and of a probe that hangs in one dump the others say that it is busy.
  */
 #ifndef PULSE_U_DEBUG_H
 #define PULSE_U_DEBUG_H
@@ -111,8 +115,9 @@ PULSE_API void pulse_dump_end(struct pulse_dump *dump);
  * @dump: an object that was begun, and is ended afterwards
  * @arg: as given with the function
  *
- * Called by the thread that dumps, one dump at a time. It should not wait, and
- * must not add or remove probes, or dump.
+ * Called by the thread that dumps, by one at a time. It should not wait: dumps that
+ * find it under way for a tenth of a second or more leave it out, with the error of
+ * -EBUSY in its place. It must not add or remove probes of its registry, or dump it.
  *
  * Return: 0; a negative errno: what it wrote is dropped, the error stands there.
  */
@@ -151,7 +156,8 @@ PULSE_API int pulse_debug_add(struct pulse_debug *debug, const char *name,
  * @debug: the registry
  * @name: its name
  *
- * When it returns the probe does not run, and will not.
+ * When it returns the probe does not run, and will not; where it is under way, that
+ * is waited for.
  *
  * Return: 0; -EINVAL; -ENOENT; -EDEADLK from a probe.
  */

@@ -213,7 +213,7 @@ static int define(struct pulse_control *control, const struct pulse_knob *k)
 	next->value[i].i = k->value;
 	/* Before a configuration that has it is there for all to see. */
 	control->knob[i] = knob;
-	control->nr_knobs++;
+	WRITE_ONCE(control->nr_knobs, control->nr_knobs + 1);
 	swap(control, next);
 	return (int)i;
 }
@@ -270,7 +270,7 @@ static int tell(struct pulse_control *control, const struct pulse_config *now,
 			on = pulse__list_entry(l, struct pulse__on_reload, link);
 			ignored[0] = 0;
 			(void)on->fn(next, now, ignored, sizeof(ignored), on->arg);
-			control->n.undone++;
+			WRITE_ONCE(control->n.undone, control->n.undone + 1);
 		}
 	}
 	inside = NULL;
@@ -336,10 +336,10 @@ int pulse_control_reload(struct pulse_control *control,
 		err = tell(control, now, next, why, len);
 	if (!err) {
 		swap(control, next);
-		control->n.reloads++;
+		WRITE_ONCE(control->n.reloads, control->n.reloads + 1);
 	} else {
 		pulse_config_put(next);
-		control->n.refused++;
+		WRITE_ONCE(control->n.refused, control->n.refused + 1);
 		if (!*why)
 			pulse__why(why, len, "%s", pulse_strerror(err));
 	}
@@ -408,7 +408,7 @@ int pulse_control_off_reload(struct pulse_control *control, int id)
 int pulse_control_stats(struct pulse_control *control,
 			struct pulse_control_stats *out)
 {
-	struct pulse_control_stats s;
+	struct pulse_control_stats s = { .sz = sizeof(s) };
 	struct pulse_config *config;
 	int err;
 
@@ -417,13 +417,12 @@ int pulse_control_stats(struct pulse_control *control,
 	err = pulse__out_check(out, pulse__size_to(typeof(s), knobs));
 	if (err)
 		return err;
-	if (inside != control)
-		pthread_mutex_lock(&control->lock);
-	s = control->n;
+	/* Without the lock, which a reload holds for as long as callbacks take. */
+	s.reloads = READ_ONCE(control->n.reloads);
+	s.refused = READ_ONCE(control->n.refused);
+	s.undone = READ_ONCE(control->n.undone);
 	s.busy = READ_ONCE(control->n.busy);
-	s.knobs = control->nr_knobs;
-	if (inside != control)
-		pthread_mutex_unlock(&control->lock);
+	s.knobs = READ_ONCE(control->nr_knobs);
 	config = pulse_control_config(control);
 	s.version = config->number;
 	pulse_config_put(config);

@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * debug.c - the registry of probes, and the JSON they write.
+ *
+ * A dump goes from probe to probe under the lock, and runs each without it: a
+ * reference keeps the probe in the list, its runner keeps others out of it. Who
+ * finds one that has been in there for long (BUSY_NS) does not wait for it, so that
+ * a probe that hangs is one dump's fate and no other's.
  */
 #include "base/list.h"
 #include "control/debug.h"
 
 #include <math.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "ws/codec.h"
+
+/* A probe that takes longer than this is not waited for. */
+#define BUSY_NS	(100 * PULSE__NSEC_PER_MSEC)
 
 struct probe {
 	struct pulse__list link;
@@ -16,15 +25,36 @@ struct probe {
 	pulse_probe_fn fn;
 	void *arg;
 	void (*release)(void *arg);	/* or NULL */
+	/* Under the lock of the registry: */
+	uint32_t refs;			/* dumps that stand at it */
+	int64_t since;			/* one of them runs it, since then; else 0 */
+	bool removed;			/* not to be run again */
 };
 
 struct pulse_debug {
-	pthread_mutex_t lock;		/* the list; held while probes run */
+	pthread_mutex_t lock;		/* the list, and what the probes say */
+	pthread_cond_t changed;		/* one was left */
 	struct pulse__list probes;
 };
 
 /* The registry whose probe this thread runs. */
 static __thread const struct pulse_debug *dumping;
+
+static int init_sync(struct pulse_debug *debug)
+{
+	pthread_condattr_t attr;
+	int err = pthread_mutex_init(&debug->lock, NULL);
+
+	if (err)
+		return -ENOMEM;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	err = pthread_cond_init(&debug->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	if (err)
+		pthread_mutex_destroy(&debug->lock);
+	return err ? -ENOMEM : 0;
+}
 
 /* ---- JSON ------------------------------------------------------------------- */
 
@@ -175,7 +205,7 @@ int pulse_debug_create(struct pulse_debug **out)
 	debug = pulse__calloc(1, sizeof(*debug));
 	if (!debug)
 		return -ENOMEM;
-	if (pthread_mutex_init(&debug->lock, NULL)) {
+	if (init_sync(debug)) {
 		pulse__free(debug);
 		return -ENOMEM;
 	}
@@ -200,6 +230,7 @@ int pulse_debug_destroy(struct pulse_debug *debug)
 		return -EINVAL;
 	while ((l = pulse__list_pop(&debug->probes)))
 		probe_free(pulse__list_entry(l, struct probe, link));
+	pthread_cond_destroy(&debug->changed);
 	pthread_mutex_destroy(&debug->lock);
 	pulse__free(debug);
 	return 0;
@@ -210,7 +241,7 @@ static struct probe *find(struct pulse_debug *debug, const char *name)
 	struct probe *p;
 
 	pulse__list_for_each_entry(p, &debug->probes, link)
-		if (!strcmp(p->name, name))
+		if (!p->removed && !strcmp(p->name, name))
 			return p;
 	return NULL;
 }
@@ -265,8 +296,12 @@ int pulse_debug_remove(struct pulse_debug *debug, const char *name)
 		return -EDEADLK;
 	pthread_mutex_lock(&debug->lock);
 	p = find(debug, name);
-	if (p)
+	if (p) {
+		p->removed = true;
+		while (p->refs)
+			pthread_cond_wait(&debug->changed, &debug->lock);
 		pulse__list_del(&p->link);
+	}
 	pthread_mutex_unlock(&debug->lock);
 	if (!p)
 		return -ENOENT;
@@ -274,15 +309,49 @@ int pulse_debug_remove(struct pulse_debug *debug, const char *name)
 	return 0;
 }
 
+/* Under the lock: until nobody runs it, or it has taken too long; 0, -EBUSY. */
+static int wait_for(struct pulse_debug *debug, const struct probe *p)
+{
+	while (p->since) {
+		int64_t until = p->since + BUSY_NS;
+		struct timespec ts;
+
+		if (pulse_now_ns() >= until)
+			return -EBUSY;
+		pulse__ns_to_timespec(until, &ts);
+		pthread_cond_timedwait(&debug->changed, &debug->lock, &ts);
+	}
+	return 0;
+}
+
+/* Under the lock, which is given up while the probe runs. */
+static int run(struct pulse_debug *debug, struct pulse_dump *d, struct probe *p)
+{
+	const struct pulse_debug *before = dumping;
+	int err = wait_for(debug, p);
+
+	if (err)
+		return err;
+	p->since = pulse_now_ns();
+	pthread_mutex_unlock(&debug->lock);
+	dumping = debug;
+	err = p->fn(d, p->arg);
+	dumping = before;
+	pthread_mutex_lock(&debug->lock);
+	p->since = 0;
+	pthread_cond_broadcast(&debug->changed);
+	return err;
+}
+
 /* One probe; what it wrote before it failed is taken back. */
-static void ask(struct pulse_dump *d, const struct probe *p)
+static void ask(struct pulse_debug *debug, struct pulse_dump *d, struct probe *p)
 {
 	struct pulse_dump start = *d;
 	int err;
 
 	pulse_dump_begin(d, p->name);
 	d->floor = d->depth;
-	err = p->fn(d, p->arg);
+	err = run(debug, d, p);
 	if (!err)
 		err = d->err;
 	if (!err && d->depth != d->floor)
@@ -312,11 +381,15 @@ int64_t pulse_debug_dump(struct pulse_debug *debug, const char *prefix,
 	d.t = pulse__text_on(buf, len);
 	pulse__text_puts(&d.t, "{");
 	pthread_mutex_lock(&debug->lock);
-	dumping = debug;
-	pulse__list_for_each_entry(p, &debug->probes, link)
-		if (!strncmp(p->name, prefix, strlen(prefix)))
-			ask(&d, p);
-	dumping = NULL;
+	/* One that we have a reference to stays where it is in the list. */
+	pulse__list_for_each_entry(p, &debug->probes, link) {
+		if (p->removed || strncmp(p->name, prefix, strlen(prefix)))
+			continue;
+		p->refs++;
+		ask(debug, &d, p);
+		if (!--p->refs)
+			pthread_cond_broadcast(&debug->changed);
+	}
 	pthread_mutex_unlock(&debug->lock);
 	pulse__text_puts(&d.t, "}");
 	return (int64_t)d.t.len;
