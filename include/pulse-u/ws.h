@@ -116,6 +116,8 @@ enum pulse_ws_chunk {
  *	was UTF-8 so far, and may be cut within a character; where the rest is
  *	not, no PULSE_WS_CHUNK_END follows but @on_close. With the pool as
  *	@on_message
+ * @on_drop: since it was told last, so many messages of topics were dropped for want
+ *	of room (ws_topic.h); on the loop, soon after, while it is open
  *
  * @arg is what the options say. A connection stays valid during a call; to
  * keep it for longer, take a reference with pulse_ws_get().
@@ -141,6 +143,7 @@ struct pulse_ws_handlers {
 			void *arg);
 	void (*on_chunk)(struct pulse_ws_conn *conn, int opcode,
 			 const void *data, size_t len, int piece, void *arg);
+	void (*on_drop)(struct pulse_ws_conn *conn, uint64_t count, void *arg);
 };
 
 /* What a direction of permessage-deflate forgets between messages. */
@@ -265,6 +268,9 @@ enum pulse_ws_forwarded {
  *	that says, and @handshake_timeout_ms holds for it, too; default: nobody
  * @forwarded_from: proxies whose word is believed about whom a request is of, see
  *	pulse_ws_request_client(); written as @proxy_from; default: nobody
+ * @drain_code: what pulse_ws_server_drain() closes with, as pulse_ws_close() takes it:
+ *	PULSE_WS_RESTART tells clients to come again; default PULSE_WS_GOING_AWAY
+ * @reserved4: 0
  *
  * A time below 0 means: no such limit.
  */
@@ -308,6 +314,8 @@ struct pulse_ws_opts {
 	int forwarded_by;
 	const char *proxy_from;
 	const char *forwarded_from;
+	uint32_t drain_code;
+	uint32_t reserved4;
 };
 
 /* ---- server ------------------------------------------------------------- */
@@ -341,7 +349,7 @@ PULSE_API int pulse_ws_server_start(struct pulse_ws_server *server);
  *	cut off; 0 or the past: cut off at once
  *
  * Accepts nobody any more, sends each connection what is unsent and a close
- * frame with 1001, and waits for the connections and for their handlers, those
+ * frame with 1001 (or drain_code), and waits for the connections and for their handlers, those
  * on the pool too. Not from a handler.
  *
  * Return: 0 all have closed in order and no handler runs any more; -ETIMEDOUT

@@ -223,7 +223,8 @@ static void close_now(struct pulse_ws_conn *conn)
 {
 	static const char old[] = "lifetime is over";
 
-	if (pulse__ws_start_close(conn, PULSE_WS_GOING_AWAY,
+	if (pulse__ws_start_close(conn, conn->aged ? PULSE_WS_GOING_AWAY :
+				  conn->loop->cfg->drain_code,
 				  conn->aged ? old : NULL,
 				  conn->aged ? sizeof(old) - 1 : 0,
 				  PULSE_WS_END_LOCAL))
@@ -543,6 +544,9 @@ void pulse__ws_after(struct pulse_ws_conn *conn)
 		pulse__ws_resume(conn);
 	}
 	pulse__ws_maybe_drained(conn);
+	if (unlikely(conn->more) && unlikely(conn->more->dropped !=
+					     conn->more->dropped_told))
+		pulse__ws_tell_drops(conn);
 	if (unlikely(pulse__ws_state(conn) == PULSE__WS_ENDING) &&
 	    !conn->out_first)
 		last_words_out(conn);

@@ -120,6 +120,8 @@ static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 		o->max_topics = 1 << 16;
 	if (!o->max_subscriptions)
 		o->max_subscriptions = 1024;
+	if (!o->drain_code)
+		o->drain_code = PULSE_WS_GOING_AWAY;
 	if (!o->send_low_bytes)
 		o->send_low_bytes = o->send_high_bytes / 4;
 	if (o->threads > 256 || o->reserved || o->max_head_bytes < 1024 ||
@@ -129,6 +131,7 @@ static int load_opts(struct pulse_ws_opts *o, struct pulse_ws_handlers *h,
 	    o->slow > PULSE_WS_SLOW_DROP_OLDEST || o->reserved2 ||
 	    o->any_method < PULSE_OFF || o->any_method > PULSE_ON ||
 	    o->max_body_bytes > INT32_MAX ||
+	    !pulse__ws_code_valid(o->drain_code) || o->reserved4 ||
 	    o->forwarded_by < PULSE_WS_FORWARDED_X ||
 	    o->forwarded_by > PULSE_WS_FORWARDED_RFC7239 ||
 	    o->send_low_bytes >= o->send_high_bytes || !names_ok(o->subprotocols))
@@ -178,6 +181,7 @@ static int set_cfg(struct pulse_ws_server *server, const struct pulse_ws_opts *o
 	cfg->max_fragments = o->max_fragments;
 	cfg->max_body = o->max_body_bytes;
 	cfg->any_method = o->any_method == PULSE_ON;
+	cfg->drain_code = (uint16_t)o->drain_code;
 	cfg->forwarded_by = o->forwarded_by;
 	return set_forwarded(cfg, o->forwarded_from) ?:
 	       set_deflate(&cfg->deflate, o->deflate) ?:

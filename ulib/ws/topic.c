@@ -385,7 +385,7 @@ static void hand_out(struct pulse__ws_loop *loop, const struct news *n)
 		    !pulse__ws_late_put(conn, t, n->msg))
 			continue;	/* counted when it goes, or is dropped */
 		dropped++;
-		WRITE_ONCE(conn->more->dropped, conn->more->dropped + 1);
+		pulse__ws_drop(conn);
 		if (loop->cfg->slow == PULSE_WS_SLOW_CLOSE)
 			pulse__ws_start_close(conn, PULSE_WS_TRY_LATER,
 					      "too slow", 8,

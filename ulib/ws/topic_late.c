@@ -47,12 +47,30 @@ static void put_late(struct pulse_ws_conn *conn, struct pulse__ws_late *late)
 	pulse__free(late);
 }
 
-static void count_dropped(struct pulse_ws_conn *conn,
-			  struct pulse__ws_topic *topic)
+void pulse__ws_drop(struct pulse_ws_conn *conn)
 {
 	struct pulse__ws_more *more = conn->more;
 
 	WRITE_ONCE(more->dropped, more->dropped + 1);
+	if (unlikely(conn->loop->cfg->h.on_drop))
+		pulse__ws_mark_dirty(conn);
+}
+
+void pulse__ws_tell_drops(struct pulse_ws_conn *conn)
+{
+	const struct pulse__ws_cfg *cfg = conn->loop->cfg;
+	struct pulse__ws_more *more = conn->more;
+	uint64_t count = more->dropped - more->dropped_told;
+
+	more->dropped_told = more->dropped;
+	if (count && cfg->h.on_drop && pulse__ws_state(conn) == PULSE__WS_OPEN)
+		cfg->h.on_drop(conn, count, cfg->arg);
+}
+
+static void count_dropped(struct pulse_ws_conn *conn,
+			  struct pulse__ws_topic *topic)
+{
+	pulse__ws_drop(conn);
 	__atomic_fetch_add(&topic->dropped, 1, __ATOMIC_RELAXED);
 	pulse__ws_count(conn->loop, dropped, 1);
 }

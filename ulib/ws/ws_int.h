@@ -102,6 +102,7 @@ struct pulse__ws_cfg {
 	int forwarded_by;
 	uint32_t max_body;		/* bytes; 0: none is read */
 	bool any_method;		/* of plain requests */
+	uint16_t drain_code;
 };
 
 struct pulse__ws_loop;
@@ -308,6 +309,7 @@ struct pulse__ws_more {
 	struct pulse__list subs;	/* topic.c */
 	uint32_t nr_subs;
 	uint64_t dropped;		/* any thread reads */
+	uint64_t dropped_told;		/* of them, on_drop */
 	/* Messages of topics that wait for room, oldest first: topic_late.c */
 	struct pulse__ws_late *late_first, *late_last;
 	size_t late_bytes;
@@ -651,6 +653,10 @@ void pulse__ws_held_free(struct pulse_ws_conn *conn);
 void pulse__ws_move(struct pulse_ws_conn *conn);
 
 /* topic_late.c */
+/* A message of a topic is dropped: counts it, and has on_drop told. */
+void pulse__ws_drop(struct pulse_ws_conn *conn);
+/* At the top of the stack, for one that has conn->more: tells on_drop. */
+void pulse__ws_tell_drops(struct pulse_ws_conn *conn);
 /*
  * Queues what waits, as far as there is room; were there any? For one that has
  * conn->more.

@@ -202,6 +202,36 @@ KT_TEST(drain_closes_each_with_1001)
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 }
 
+KT_TEST(drain_closes_with_the_code_that_is_wanted)
+{
+	static const uint32_t bad[] = { 1, 999, 1004, 1005, 1006, 1015, 2999, 5000,
+					65536 + 1000, UINT32_MAX };
+	PULSE_OPTS(pulse_ws_opts, o, .drain_code = PULSE_WS_RESTART);
+	struct pulse_ws_server *server = serve(&o);
+	struct peer p = peer_open(server);
+	pthread_t t;
+	void *rc;
+
+	KT_EQ(pthread_create(&t, NULL, drain_now, server), 0);
+	KT_EQ(peer_close_code(&p), PULSE_WS_RESTART);
+	KT_CHECK(peer_send_close(&p, PULSE_WS_RESTART, ""));
+	KT_CHECK(peer_at_end(&p));
+	pthread_join(t, &rc);
+	KT_EQ((intptr_t)rc, 0);
+	peer_close(&p);
+	/* Again is no error. */
+	KT_EQ(pulse_ws_server_drain(server, 0), 0);
+	KT_EQ(pulse_ws_server_destroy(server), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		o.drain_code = bad[i];
+		KT_CHECKF(pulse_ws_server_create(&o, &server) == -EINVAL, "%u",
+			  bad[i]);
+	}
+	o.drain_code = 0;
+	o.reserved4 = 1;
+	KT_EQ(pulse_ws_server_create(&o, &server), -EINVAL);
+}
+
 KT_TEST(drain_cuts_off_who_does_not_answer)
 {
 	PULSE_OPTS(pulse_ws_handlers, h, .on_message = NULL);

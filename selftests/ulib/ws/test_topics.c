@@ -41,14 +41,30 @@ static void subscribe_to_path(struct pulse_ws_conn *conn, void *arg)
 	keep_first(conn);
 }
 
+static uint64_t told_drops;
+
+static void count_drops(struct pulse_ws_conn *conn, uint64_t count, void *arg)
+{
+	(void)conn;
+	(void)arg;
+	KT_CHECK(count > 0);
+	__atomic_fetch_add(&told_drops, count, __ATOMIC_RELAXED);
+}
+
+static bool drops_told(uint64_t want)
+{
+	return __atomic_load_n(&told_drops, __ATOMIC_RELAXED) == want;
+}
+
 static struct pulse_ws_server *serve_topics(struct pulse_ws_opts *o)
 {
 	static struct pulse_ws_handlers h;
 
 	h = (struct pulse_ws_handlers){ .sz = sizeof(h),
 		.on_request = by_path, .on_open = subscribe_to_path,
-		.on_close = count_close };
+		.on_close = count_close, .on_drop = count_drops };
 	o->handlers = &h;
+	told_drops = 0;
 	kept = NULL;
 	closing = closes = 0;
 	return serve(o);
@@ -253,6 +269,7 @@ KT_TEST(what_a_slow_subscriber_loses_is_counted_exactly)
 	KT_EQ(pulse_ws_conn_dropped(kept), 0);
 	KT_EQ(topic_of(server, "t").dropped, lost);
 	KT_EQ(stats_of(server).dropped, lost);
+	KT_CHECK(EVENTUALLY(drops_told(lost)));
 	KT_CHECKF(pulse_ws_conn_queued(slow_conn) <= 40000 + 6000,
 		  "%zu unsent", pulse_ws_conn_queued(slow_conn));
 	/* All that was not dropped is there, in order, and no more. */
@@ -340,6 +357,7 @@ KT_TEST(the_oldest_that_wait_are_dropped_where_the_policy_says_so)
 			    stats_of(server).dropped ==
 			    n + (n + 1) / 2 + 2));
 	lost = pulse_ws_conn_dropped(slow_conn);
+	KT_CHECK(EVENTUALLY(drops_told(lost)));
 	KT_EQ(got + lost, n);
 	KT_CHECK(lost > 0 || n < 500);
 	KT_EQ(pulse_ws_conn_dropped(kept), 0);
