@@ -437,21 +437,6 @@ KT_TEST(a_handler_that_goes_wrong_closes_its_connection_alone)
 	forget_lines();
 }
 
-static int status_of(struct pulse_ws_server *server, const char *path, bool ws)
-{
-	struct peer p = peer_connect(server);
-	char text[512];
-	int status;
-
-	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n", path,
-		 ws ? "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-		 "Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Version: 13\r\n" : "");
-	KT_CHECK(peer_say(&p, text));
-	status = peer_status(&p);
-	peer_close(&p);
-	return status;
-}
-
 KT_TEST(visits_are_logged_counted_and_survived)
 {
 	PULSE_OPTS(pulse_ws_handlers, h, .on_request = on_request,
@@ -468,12 +453,12 @@ KT_TEST(visits_are_logged_counted_and_survived)
 	use(give_router, metrics, PULSE_EVENTS_VISITS);
 	pulse_log_set_sink(keep_line, NULL);
 	server = serve(&o);
-	KT_EQ(status_of(server, "/rooms/red", true), 101);
-	KT_EQ(status_of(server, "/rooms/red", false), 200);
-	KT_EQ(status_of(server, "/rooms/red?x", true), 500);
-	KT_EQ(status_of(server, "/rooms/red?x", false), 500);
-	KT_EQ(status_of(server, "/none", false), 404);
-	KT_EQ(status_of(server, "/rooms/blue", true), 101);
+	KT_EQ(peer_status_of(server, "/rooms/red", true), 101);
+	KT_EQ(peer_status_of(server, "/rooms/red", false), 200);
+	KT_EQ(peer_status_of(server, "/rooms/red?x", true), 500);
+	KT_EQ(peer_status_of(server, "/rooms/red?x", false), 500);
+	KT_EQ(peer_status_of(server, "/none", false), 404);
+	KT_EQ(peer_status_of(server, "/rooms/blue", true), 101);
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 	KT_CHECKF(was_logged("2 test: GET /rooms/red (/rooms/:room) of 127.0.0.1:"),
 		  "%s", lines);

@@ -170,6 +170,23 @@ static inline int peer_status(struct peer *p)
 	return head && !strncmp(head, "HTTP/1.1 ", 9) ? atoi(head + 9) : -1;
 }
 
+/* What a GET of @path is answered, of a peer of its own; @ws: that asks to upgrade. */
+static inline int peer_status_of(struct pulse_ws_server *server,
+				 const char *path, bool ws)
+{
+	struct peer p = peer_connect(server);
+	char text[512];
+	int status;
+
+	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n", path,
+		 ws ? "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+		 "Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Version: 13\r\n" : "");
+	KT_CHECK(peer_say(&p, text));
+	status = peer_status(&p);
+	peer_close(&p);
+	return status;
+}
+
 /* A connection that is open. */
 static inline struct peer peer_open(struct pulse_ws_server *server)
 {

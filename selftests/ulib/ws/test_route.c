@@ -324,21 +324,6 @@ static int broken_link(struct pulse_chain_event *event,
 	return -EIO;
 }
 
-static int status_of(struct pulse_ws_server *server, const char *path, bool ws)
-{
-	struct peer p = peer_connect(server);
-	char text[512];
-	int status;
-
-	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n", path,
-		 ws ? "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-		 "Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Version: 13\r\n" : "");
-	KT_CHECK(peer_say(&p, text));
-	status = peer_status(&p);
-	peer_close(&p);
-	return status;
-}
-
 static bool shows(struct pulse_ws_server *server, const char *path,
 		  const char *want)
 {
@@ -405,23 +390,23 @@ KT_TEST(each_path_is_answered_by_its_route)
 {
 	struct pulse_ws_server *server = serve_routes();
 
-	KT_EQ(status_of(server, "/rooms/red", true), 101);
-	KT_EQ(status_of(server, "/rooms/%72ed", true), 101);
+	KT_EQ(peer_status_of(server, "/rooms/red", true), 101);
+	KT_EQ(peer_status_of(server, "/rooms/%72ed", true), 101);
 	visits_are("red red ");
-	KT_EQ(status_of(server, "/rooms/closed", true), 403);
-	KT_EQ(status_of(server, "/rooms/red", false), 426);
+	KT_EQ(peer_status_of(server, "/rooms/closed", true), 403);
+	KT_EQ(peer_status_of(server, "/rooms/red", false), 426);
 	/* A word goes before a parameter, whoever was added first. */
 	KT_CHECK(shows(server, "/rooms/lobby?q=a+b", "lobby::a b"));
-	KT_EQ(status_of(server, "/rooms/lobby", true), 404);
+	KT_EQ(peer_status_of(server, "/rooms/lobby", true), 404);
 	KT_CHECK(shows(server, "/files/a/b%20c.txt?x=1&q=%41", "files:a/b c.txt:A"));
-	KT_EQ(status_of(server, "/files/", false), 404);
-	KT_EQ(status_of(server, "/none", false), 404);
-	KT_EQ(status_of(server, "/none", true), 404);
-	KT_EQ(status_of(server, "/empty", false), 404);
-	KT_EQ(status_of(server, "/files/%zz", false), 400);
-	KT_EQ(status_of(server, "/files/%00", true), 400);
+	KT_EQ(peer_status_of(server, "/files/", false), 404);
+	KT_EQ(peer_status_of(server, "/none", false), 404);
+	KT_EQ(peer_status_of(server, "/none", true), 404);
+	KT_EQ(peer_status_of(server, "/empty", false), 404);
+	KT_EQ(peer_status_of(server, "/files/%zz", false), 400);
+	KT_EQ(peer_status_of(server, "/files/%00", true), 400);
 	/* Whole URLs, as proxies send them. */
-	KT_EQ(status_of(server, "http://a/files/x", false), 200);
+	KT_EQ(peer_status_of(server, "http://a/files/x", false), 200);
 	KT_EQ(pulse_ws_server_destroy(server), 0);
 	KT_EQ(pulse_ws_router_destroy(router), 0);
 }
@@ -444,25 +429,25 @@ KT_TEST(groups_have_middleware_that_no_spelling_passes_by)
 
 	KT_CHECK(shows(server, "/admin/x?ticket=1", "admin:x:"));
 	visits_are("sub(/admin/:rest)=0 all(/admin/:rest)=0 ");
-	KT_EQ(status_of(server, "/admin/x", false), 401);
-	KT_EQ(status_of(server, "/%61dmin/x", false), 401);
-	KT_EQ(status_of(server, "/admin/x", true), 401);
-	KT_EQ(status_of(server, "/admin/teapot", false), 418);
+	KT_EQ(peer_status_of(server, "/admin/x", false), 401);
+	KT_EQ(peer_status_of(server, "/%61dmin/x", false), 401);
+	KT_EQ(peer_status_of(server, "/admin/x", true), 401);
+	KT_EQ(peer_status_of(server, "/admin/teapot", false), 418);
 	visits_are("all(/admin/:rest)=401 all(/admin/:rest)=401 "
 		 "all(/admin/:rest)=401 all(/admin/:rest)=0 ");
 	/* Others are not concerned; what fits nowhere is all's. */
 	KT_CHECK(shows(server, "/files/x", "files:x:"));
-	KT_EQ(status_of(server, "/administrator/x", false), 404);
-	KT_EQ(status_of(server, "/rooms/red", true), 101);
+	KT_EQ(peer_status_of(server, "/administrator/x", false), 404);
+	KT_EQ(peer_status_of(server, "/rooms/red", true), 101);
 	visits_are("all(/files/*rest)=0 all(-)=404 red "
 		 "all(/rooms/:room)=0 ");
 
 	/* Changed while it serves. */
 	KT_EQ(pulse_ws_router_use(router, "/rooms/:room", &broken), 0);
-	KT_EQ(status_of(server, "/rooms/red", true), 500);
+	KT_EQ(peer_status_of(server, "/rooms/red", true), 500);
 	KT_EQ(pulse_chain_remove(pulse_ws_router_chain(router, "/rooms/:room"),
 				 "broken"), 0);
-	KT_EQ(status_of(server, "/rooms/red", true), 101);
+	KT_EQ(peer_status_of(server, "/rooms/red", true), 101);
 	KT_EQ(pulse_chain_remove(pulse_ws_router_chain(router, "/admin"),
 				 "ticket"), 0);
 	KT_CHECK(shows(server, "/admin/x", "admin:x:"));
@@ -509,7 +494,7 @@ KT_TEST(routes_are_added_while_it_serves)
 		KT_CHECK(shows(server, "/files/x", "files:x:"));
 	pthread_join(t[0], NULL);
 	pthread_join(t[1], NULL);
-	KT_EQ(status_of(server, "/z199/y", false), 404);
+	KT_EQ(peer_status_of(server, "/z199/y", false), 404);
 	for (int i = 0; i < 200; i++) {
 		char path[32];
 
