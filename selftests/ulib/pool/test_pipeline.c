@@ -250,8 +250,10 @@ KT_TEST(carriers_that_find_no_room_are_not_lost)
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
 
+#define PAIRS	10
+
 struct meet {
-	sem_t here, there;
+	sem_t first[PAIRS], second[PAIRS];
 	long calls;
 };
 
@@ -259,18 +261,16 @@ struct meet {
 static int meets(void *arg, void **item)
 {
 	struct meet *m = arg;
+	long call = __atomic_fetch_add(&m->calls, 1, __ATOMIC_SEQ_CST);
+	sem_t *first = &m->first[call / 2], *second = &m->second[call / 2];
 
 	(void)item;
-	if (__atomic_fetch_add(&m->calls, 1, __ATOMIC_SEQ_CST) & 1) {
-		sem_post(&m->there);
-		sem_wait_all(&m->here, 1);
-	} else {
-		sem_post(&m->here);
-		sem_wait_all(&m->there, 1);
-	}
+	sem_post(call & 1 ? second : first);
+	sem_wait_all(call & 1 ? first : second, 1);
 	return 0;
 }
 
+/* As many may be under way as there are, so that nobody meets the last one alone. */
 KT_TEST(a_parallel_stage_has_several_items_at_once)
 {
 	struct pulse_pool *pool = pool_of(2, 0);
@@ -279,16 +279,19 @@ KT_TEST(a_parallel_stage_has_several_items_at_once)
 		{ .fn = makes }, { .fn = meets, .arg = &m },
 		{ .fn = ends, .arg = &place[1], .order = O },
 	};
-	PULSE_OPTS(pulse_pipeline, how, .stages = stage, .nr = 3);
+	PULSE_OPTS(pulse_pipeline, how, .stages = stage, .nr = 3,
+		   .limit = 2 * PAIRS);
 
 	KT_REQUIRE(pool);
-	sem_init(&m.here, 0, 0);
-	sem_init(&m.there, 0, 0);
+	for (int i = 0; i < PAIRS; i++) {
+		sem_init(&m.first[i], 0, 0);
+		sem_init(&m.second[i], 0, 0);
+	}
 	memset(&line, 0, sizeof(line));
-	line.nr = 20;
+	line.nr = 2 * PAIRS;
 	line.order[1] = O;
 	KT_EQ(pulse_pipeline_run(pool, &how), 0);
-	KT_EQ(m.calls, 20);
+	KT_EQ(m.calls, 2 * PAIRS);
 	KT_EQ(line.wrong, 0);
 	KT_EQ(pulse_pool_destroy(pool), 0);
 }
