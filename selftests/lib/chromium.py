@@ -54,7 +54,23 @@ class Page:
         self.ws = await websockets.connect(target, max_size=None, ping_interval=None)
         await self.call("Runtime.enable")
         await self.call("Page.enable")
+        # The target is there before its document: until then a script finds an empty page.
+        if not await self.loaded():
+            await self.__aexit__()
+            raise RuntimeError(f"{self.url} was not loaded")
         return self
+
+    async def loaded(self):
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                if await self.js("document.readyState === 'complete' &&"
+                                 f" location.href === {json.dumps(self.url)}"):
+                    return True
+            except RuntimeError:    # its context went with the document before
+                pass
+            await asyncio.sleep(0.05)
+        return False
 
     async def call(self, method, **params):
         self.seq += 1
@@ -72,7 +88,8 @@ class Page:
         r = await self.call("Runtime.evaluate", expression=expression, returnByValue=True,
                             awaitPromise=True)
         if "exceptionDetails" in r:
-            raise RuntimeError(r["exceptionDetails"].get("text"))
+            e = r["exceptionDetails"]
+            raise RuntimeError(e.get("exception", {}).get("description", e.get("text")))
         return r["result"].get("value")
 
     async def until(self, expression, seconds=30):
