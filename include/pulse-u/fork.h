@@ -101,7 +101,7 @@ struct pulse_job {
  * struct pulse_fork_self - what a thread has forked and not joined
  * @tail: the newest job
  * @beats: the word that changes when the heart beats
- * @seen: its value when it was looked at last
+ * @seen: its value when it was looked at last; other threads may change it
  * @shared: the newest job that is shared; the library's, as what follows
  * @root: before the oldest
  *
@@ -388,9 +388,10 @@ PULSE_API void pulse_fork_heard(void);
 
 #define PULSE__RARE(cond) __builtin_expect(!!(cond), 0)
 
-/* The heart has beaten, or this is the thread's first fork. */
+/* The heart has beaten, somebody asks, or this is the thread's first fork. */
 #define PULSE__FORK_DUE(self)						\
-	(__atomic_load_n((self)->beats, __ATOMIC_RELAXED) != (self)->seen)
+	(__atomic_load_n((self)->beats, __ATOMIC_RELAXED) !=		\
+	 __atomic_load_n(&(self)->seen, __ATOMIC_RELAXED))
 
 /*
  * *(out) = &pulse_fork_self, looked up anew each time: cheaper than a register

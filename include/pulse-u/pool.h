@@ -472,7 +472,7 @@ PULSE_API int pulse_pool_current_worker(void);
  * @active_workers: workers inside a task
  * @num_nodes: NUMA nodes that have a worker
  * @reserved: 0
- * @jobs_shared: forked jobs that a heartbeat made others' to take
+ * @jobs_shared: forked jobs that were made others' to take, at a heartbeat or when asked
  * @jobs_taken: those that another worker took
  *
  * Summed up without stopping anybody. When nothing is under way, @submitted is

@@ -57,7 +57,8 @@ struct pulse__slot {
 	struct pulse__slot *beat_next;
 	uint64_t beat_period_ns;	/* 0: none */
 	uint64_t beat_due_ns;
-	uint64_t beat_idle_ns;
+	uint64_t beat_idle_ns;		/* 0, or so long between two; anybody reads */
+	uint64_t beat_skip;		/* periods left out before the next beat */
 	bool beat_listens;		/* it writes UWORK.heard */
 } PULSE__PAIR_ALIGNED;
 
@@ -362,11 +363,26 @@ void pulse__futex_unpark(struct pulse_ctx *ctx, const uint32_t *indices,
  */
 int pulse__worker_listen(struct pulse_ctx *ctx, int index, uint64_t period_ns);
 
-/* Read by the kernel's timer, or the library's thread; either may be late. */
+/* The next beat of a worker of the user backend comes after a period, not later. */
+void pulse__beat_soon(struct pulse__slot *slot);
+
+/*
+ * Read by the kernel's timer, or the library's thread; either may be late. And
+ * where beats had become rare on the user backend, they come as wished for again.
+ */
 static inline void pulse__beat_heard(struct pulse_ctx *ctx, int index,
 				     uint64_t beats)
 {
 	WRITE_ONCE(ctx->uwork[index].heard, beats);
+	if (unlikely(READ_ONCE(ctx->slots[index].beat_idle_ns)))
+		pulse__beat_soon(&ctx->slots[index]);
+}
+
+/* It listens, but an eighth of the beats will do. */
+static inline void pulse__beat_enough(struct pulse_ctx *ctx, int index,
+				      uint64_t beats)
+{
+	WRITE_ONCE(ctx->uwork[index].heard, beats - 1);
 }
 
 /* 0; -EINVAL; -ENOMEM or -EAGAIN where the thread cannot be had. */

@@ -9,8 +9,10 @@
  * for a CPU beats on.
  *
  * A worker that listens notes in UWORK.heard which beat it has heard. As long as
- * it has not heard the last one, the next ones would tell it nothing: here they
- * come late, and from the module after 2, 4, then 8 periods.
+ * it has not heard the last one, the next ones would tell it nothing: they come
+ * after 2, 4, then 8 periods, as from the module; and here, where it has not
+ * heard the one before either, up to PULSE__BEAT_DEAF_NS. When it hears again it
+ * says so (pulse__beat_soon).
  *
  * All that is here, and beat_* of the slots, is written under pulse__beats.lock.
  * Lock order: ctx->lock, then this one.
@@ -27,8 +29,9 @@
 
 /* How long at most nobody looks whether a worker that parks is back. */
 #define PULSE__BEAT_IDLE_NS	10000000ULL
-/* ... or whether one that does not listen has heard. */
-#define PULSE__BEAT_DEAF_NS	1000000ULL
+/* From one beat to the next of one that does not listen; and is content. */
+#define PULSE__BEAT_DEAF_NS	10000000ULL
+#define PULSE__BEAT_ENOUGH	8
 
 static struct {
 	pthread_mutex_t lock;
@@ -69,14 +72,14 @@ static void pulse__beats_init(void)
 static uint64_t pulse__beat_later(struct pulse__slot *slot, uint64_t now,
 				  uint64_t most)
 {
-	uint64_t period = slot->beat_period_ns;
+	uint64_t period = slot->beat_period_ns, idle;
 
-	slot->beat_idle_ns = slot->beat_idle_ns ? slot->beat_idle_ns * 2 :
-						  period;
-	if (slot->beat_idle_ns > most)
-		slot->beat_idle_ns = period > most ? period : most;
+	idle = slot->beat_idle_ns ? slot->beat_idle_ns * 2 : period;
+	if (idle > most)
+		idle = period > most ? period : most;
+	WRITE_ONCE(slot->beat_idle_ns, idle);
 	/* In step with the others: one thread wakes for all that are due. */
-	slot->beat_due_ns = now - now % period + slot->beat_idle_ns;
+	slot->beat_due_ns = now - now % idle + idle;
 	return slot->beat_due_ns;
 }
 
@@ -84,19 +87,30 @@ static uint64_t pulse__beat_later(struct pulse__slot *slot, uint64_t now,
 static uint64_t pulse__beat_look(struct pulse__slot *slot, uint64_t now)
 {
 	struct pulse_kstate *ks = &slot->ctx->kstate[slot->index];
-	uint64_t period = slot->beat_period_ns, late;
+	uint64_t period = slot->beat_period_ns, late, behind = 0;
 
 	if (now < slot->beat_due_ns)
 		return slot->beat_due_ns;
-	if (READ_ONCE(ks->state) != PULSE_STATE_RUNNING)
+	if (READ_ONCE(ks->state) != PULSE_STATE_RUNNING) {
+		slot->beat_skip = 0;
 		return pulse__beat_later(slot, now, PULSE__BEAT_IDLE_NS);
-	if (slot->beat_listens &&
-	    READ_ONCE(slot->ctx->uwork[slot->index].heard) != ks->beats)
-		return pulse__beat_later(slot, now, PULSE__BEAT_DEAF_NS);
+	}
 	late = now - slot->beat_due_ns;
-	slot->beat_idle_ns = 0;
-	WRITE_ONCE(ks->missed, ks->missed + late / period);
+	WRITE_ONCE(ks->missed,
+		   ks->missed + slot->beat_skip + late / period);
+	if (slot->beat_listens)
+		behind = ks->beats -
+			 READ_ONCE(slot->ctx->uwork[slot->index].heard);
 	WRITE_ONCE(ks->beats, ks->beats + 1);
+	if (behind) {
+		late = pulse__beat_later(slot, now, behind > 1 ?
+					 PULSE__BEAT_DEAF_NS :
+					 PULSE__BEAT_ENOUGH * period) - now;
+		slot->beat_skip = late / period;
+		return slot->beat_due_ns;
+	}
+	slot->beat_skip = 0;
+	WRITE_ONCE(slot->beat_idle_ns, 0);
 	slot->beat_due_ns += (late / period + 1) * period;
 	return slot->beat_due_ns;
 }
@@ -209,7 +223,8 @@ int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns,
 		WRITE_ONCE(slot->beat_period_ns, period_ns);
 		slot->beat_due_ns = (uint64_t)pulse_now_ns() + 2 * period_ns;
 		slot->beat_due_ns -= slot->beat_due_ns % period_ns;
-		slot->beat_idle_ns = 0;
+		slot->beat_skip = 0;
+		WRITE_ONCE(slot->beat_idle_ns, 0);
 		slot->beat_listens = listens;
 		slot->beat_next = pulse__beats.first;
 		pulse__beats.first = slot;
@@ -217,6 +232,25 @@ int pulse__beat_begin(struct pulse__slot *slot, uint64_t period_ns,
 	}
 	pthread_mutex_unlock(&pulse__beats.lock);
 	return err;
+}
+
+void pulse__beat_soon(struct pulse__slot *slot)
+{
+	uint64_t due;
+
+	/* Else another time: whoever forks is not to wait for the thread. */
+	if (pthread_mutex_trylock(&pulse__beats.lock))
+		return;
+	due = (uint64_t)pulse_now_ns() + slot->beat_period_ns;
+	if (slot->beat_period_ns && slot->beat_idle_ns) {
+		WRITE_ONCE(slot->beat_idle_ns, 0);
+		if (slot->beat_due_ns > due) {
+			slot->beat_skip = 0;
+			slot->beat_due_ns = due - due % slot->beat_period_ns;
+			pulse__beats_changed();
+		}
+	}
+	pthread_mutex_unlock(&pulse__beats.lock);
 }
 
 static int pulse__worker_beat(struct pulse_ctx *ctx, int index,

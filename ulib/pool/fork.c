@@ -100,6 +100,7 @@ void pulse__fork_enter(struct pulse__worker *w)
 
 void pulse__fork_leave(struct pulse__worker *w)
 {
+	pulse__ask_end(w);
 	/* The beats end with the worker. */
 	WRITE_ONCE(w->beating, false);
 	pulse__fork_reset(pulse__fork_self(), &pulse__fork_none);
@@ -118,6 +119,7 @@ void pulse__fork_rest(struct pulse__worker *w)
 	if (!w->beating)
 		return;
 	WRITE_ONCE(w->beating, false);
+	pulse__ask_end(w);
 	if (!w->pool->beats)
 		pulse_worker_beat(w->pool->ctx, w->index, 0);
 	self->beats = &pulse__fork_new;
@@ -127,10 +129,11 @@ void pulse__fork_rest(struct pulse__worker *w)
 void pulse__fork_still(struct pulse__worker *w)
 {
 	const struct pulse_fork_self *self = pulse__fork_self();
+	uint64_t seen = READ_ONCE(self->seen);
 
 	/* Whoever forks hears the beat that waits. */
-	if (self->seen != w->heard || READ_ONCE(*self->beats) == self->seen) {
-		w->heard = self->seen;
+	if (seen != w->heard || READ_ONCE(*self->beats) == seen) {
+		w->heard = seen;
 		w->heard_at = w->executed;
 	} else if (w->executed - w->heard_at >= PULSE__FORK_DEAF_TASKS) {
 		pulse__fork_rest(w);
@@ -158,12 +161,27 @@ static void pulse__fork_deaf(struct pulse__worker *w,
 	WRITE_ONCE(self->seen, changed);
 }
 
-/* What has been heard; its heart beats less while that does not change. */
-static void pulse__fork_hear(struct pulse__worker *w,
+static bool pulse__fork_parked(const struct pulse_pool *pool)
+{
+	return pulse__any_idle(pool->ctx, pool->members) ||
+	       pulse__any_idle(pool->ctx, pool->joiners);
+}
+
+/*
+ * What has been heard. While nobody is parked its heart is not told, but that the
+ * beat before was, and beats less: who is awake and wants something asks.
+ */
+static void pulse__fork_hear(const struct pulse__worker *w,
 			     struct pulse_fork_self *self)
 {
-	WRITE_ONCE(self->seen, READ_ONCE(*self->beats));
-	pulse__beat_heard(w->pool->ctx, w->index, self->seen);
+	struct pulse_ctx *ctx = w->pool->ctx;
+	uint64_t beats = READ_ONCE(*self->beats);
+
+	WRITE_ONCE(self->seen, beats);
+	if (pulse__fork_parked(w->pool))
+		pulse__beat_heard(ctx, w->index, beats);
+	else
+		pulse__beat_enough(ctx, w->index, beats);
 }
 
 enum pulse__warm {
@@ -214,9 +232,10 @@ static bool pulse__fork_start(struct pulse__worker *w,
 		self->beats = pulse_worker_beats(w->pool->ctx, w->index);
 	}
 	pulse__fork_hear(w, self);
-	w->heard = self->seen;
+	w->heard = READ_ONCE(self->seen);
 	w->heard_at = w->executed;
 	WRITE_ONCE(w->beating, true);
+	pulse__ask_begin(w, self);
 	return warm == PULSE__WARM_LONG;
 }
 
@@ -242,7 +261,7 @@ static bool pulse__fork_beat(struct pulse__worker *w,
 		return true;
 	}
 	if (!w->beating) {
-		w->beat_us = us;
+		WRITE_ONCE(w->beat_us, us);
 		self->beats = &pulse__fork_new;
 		WRITE_ONCE(self->seen, 0);
 		return pulse__fork_start(w, self, changed);

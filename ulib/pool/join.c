@@ -197,6 +197,8 @@ static int pulse__fork_wait(struct pulse__worker *w, struct pulse_job *job)
 		now = w->pool->spin_ns ? pulse_now_ns() : 0;
 		if (!until)
 			until = now + w->pool->spin_ns;
+		if (wait.help && now)
+			pulse__fork_ask(w, now);
 		if (now >= until) {
 			pulse__pool_park_joining(w, pulse__fork_recheck,
 						 &wait);

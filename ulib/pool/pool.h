@@ -154,6 +154,10 @@ struct pulse__worker {
 
 	/* One job for the others: it puts it in, who exchanges it for NULL has it. */
 	struct pulse_job *slot PULSE__PAIR_ALIGNED;
+	/* Where it is asked for one while its heart beats, else NULL; ask.c. */
+	struct pulse_fork_self *ask;
+	uint32_t askers;		/* who may be writing there; atomic */
+	int64_t asked_at;		/* by anybody; racy */
 
 	/* Its own words: it alone writes, anybody reads. */
 	uint64_t submitted[2] PULSE__PAIR_ALIGNED;
@@ -551,6 +555,14 @@ void pulse__fork_rest(struct pulse__worker *w);
 void pulse__fork_still(struct pulse__worker *w);
 /* How long the worker may park before that. */
 int64_t pulse__fork_rest_at(const struct pulse__worker *w);
+
+/* ---- ask.c: a hungry worker asks for a forked job ---------------------- */
+
+/* @w found nothing: one that forks is asked to share, if it was not just now. */
+void pulse__fork_ask(struct pulse__worker *w, int64_t now);
+/* The calling worker may be asked from now on; no more. */
+void pulse__ask_begin(struct pulse__worker *w, struct pulse_fork_self *self);
+void pulse__ask_end(struct pulse__worker *w);
 
 /* ---- join.c: taking, waiting ------------------------------------------- */
 

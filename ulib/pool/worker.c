@@ -175,6 +175,7 @@ static bool pulse__search(struct pulse__worker *w, struct pulse__job *job)
 		if (now >= until ||
 		    pulse__pool_state(w->pool) >= PULSE__POOL_STOPPING)
 			return false;
+		pulse__fork_ask(w, now);
 		/* What most wait for, between the looks at everything. */
 		for (int i = 0; i < PULSE__PAUSES; i++) {
 			cpu_relax();
