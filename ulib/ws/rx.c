@@ -22,9 +22,12 @@ const struct pulse__ws_rules pulse__ws_all_rules[2][2] = {
 void pulse__ws_rx_free(struct pulse_ws_conn *conn)
 {
 	pulse__ws_msg_free(conn->loop, conn->msg);
-	pulse__free(conn->ctl);
+	if (unlikely(conn->more)) {
+		pulse__free(conn->more->ctl);
+		conn->more->ctl = NULL;
+	}
 	pulse__free(conn->stash);
-	conn->msg = conn->ctl = NULL;
+	conn->msg = NULL;
 	conn->stash = NULL;
 	pulse__ws_pmd_free(conn->pmd);
 	conn->pmd = NULL;
@@ -91,33 +94,42 @@ static void control(struct pulse_ws_conn *conn, uint8_t op, const uint8_t *data,
 	pulse__ws_end(conn, conn->end);
 }
 
+/* One that comes in pieces: the next of them, unmasked. */
+static PULSE__NOINLINE void control_piece(struct pulse_ws_conn *conn,
+					  const uint8_t *p, size_t n)
+{
+	struct pulse__ws_more *more = pulse__ws_more(conn);
+	struct pulse__ws_msg *ctl;
+
+	if (!more || !pulse__ws_msg_grow(conn->loop, &more->ctl, conn->left, true)) {
+		no_memory(conn);
+		return;
+	}
+	ctl = more->ctl;
+	memcpy(ctl->data + ctl->len, p, n);
+	ctl->len += n;
+	conn->left -= n;
+	if (conn->left)
+		return;
+	conn->in_frame = false;
+	more->ctl = NULL;
+	control(conn, conn->op, ctl->data, ctl->len);
+	pulse__free(ctl);
+}
+
 static size_t control_payload(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 {
 	size_t take = n < conn->left ? n : (size_t)conn->left;
-	struct pulse__ws_msg *ctl;
 
 	conn->loop->codec->mask(p, p, take, conn->key);
 	conn->key = pulse__ws_key_after(conn->key, take);
-	if (likely(take == conn->left && !conn->ctl)) {
+	if (likely(take == conn->left && (!conn->more || !conn->more->ctl))) {
 		conn->left = 0;
 		conn->in_frame = false;
 		control(conn, conn->op, p, take);
 		return take;
 	}
-	if (!pulse__ws_msg_grow(conn->loop, &conn->ctl, conn->left, true)) {
-		no_memory(conn);
-		return take;
-	}
-	ctl = conn->ctl;
-	memcpy(ctl->data + ctl->len, p, take);
-	ctl->len += take;
-	conn->left -= take;
-	if (!conn->left) {
-		conn->in_frame = false;
-		conn->ctl = NULL;
-		control(conn, conn->op, ctl->data, ctl->len);
-		pulse__free(ctl);
-	}
+	control_piece(conn, p, take);
 	return take;
 }
 

@@ -310,7 +310,7 @@ bool pulse__ws_taken(struct pulse_ws_conn *conn, ssize_t n, size_t bytes)
 			pulse__ws_block(conn);
 	} else if (n == -EINPROGRESS) {
 		conn->in_flight = true;
-		conn->flight_bytes = bytes;
+		conn->out_first->flight = bytes;
 		conn->moved_tick = pulse__ws_tick(conn->loop);
 		pulse__ws_arm(conn);
 	} else if (n == -EAGAIN) {
@@ -343,7 +343,7 @@ void pulse__ws_sent(struct pulse_ws_conn *conn)
 	if (!conn->in_flight)
 		return;
 	conn->in_flight = false;
-	pulse__ws_consume(conn, conn->flight_bytes);
+	pulse__ws_consume(conn, conn->out_first->flight);
 	lowered(conn);
 }
 

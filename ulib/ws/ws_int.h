@@ -163,6 +163,7 @@ void pulse__ws_server_put(struct pulse_ws_server *server);
  */
 struct pulse__ws_obuf {
 	struct pulse__ws_obuf *next;
+	size_t flight;			/* in flight, from the first one on: there */
 	uint32_t head, tail, room;
 	bool is_shared;			/* data begins with a struct pulse__ws_ref */
 	uint8_t data[] __attribute__((aligned(sizeof(void *))));
@@ -316,6 +317,8 @@ struct pulse__ws_more {
 	/* Its own: the high one in the upper half; 0: the server's; any thread */
 	uint64_t marks;
 
+	struct pulse__ws_msg *ctl;	/* a control frame that comes in pieces */
+
 	/* stream.c: a message that comes in pieces */
 	uint64_t rx_bytes;		/* of it so far */
 	bool rx_open;			/* its first piece was handed out */
@@ -401,8 +404,7 @@ struct pulse_ws_conn {
 	uint32_t fragments;		/* of the message so far */
 	uint16_t close_code;		/* as on_close will be told */
 	uint16_t subprotocol;		/* index + 1 */
-	struct pulse__ws_msg *msg;	/* message so far; control frame: ctl */
-	struct pulse__ws_msg *ctl;
+	struct pulse__ws_msg *msg;	/* message so far; control frame: more->ctl */
 	struct pulse__ws_stash *stash;
 	struct pulse__ws_head *head;	/* state HEAD */
 	struct pulse__ws_strand *strand;
@@ -421,7 +423,6 @@ struct pulse_ws_conn {
 	/* sending */
 	struct pulse__ws_obuf *out_first, *out_last;
 	size_t out_bytes;		/* any thread reads */
-	size_t flight_bytes;		/* of them, those in flight */
 	size_t posted_bytes;		/* any thread: posted, not in out yet */
 	uint32_t want_drain;		/* any thread: somebody got -EAGAIN */
 	uint32_t heard_tick;		/* when the peer last sent something */
