@@ -10,6 +10,7 @@ Then each connection gets one message back.
 import os
 import resource
 import socket
+import struct
 import sys
 import time
 
@@ -57,6 +58,8 @@ def sleeps(pid, seconds):
 def connect(port, head, answer):
     s = socket.create_connection(("127.0.0.1", port))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Closed by a reset: what waited for a minute would keep ports from other tests.
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.sendall(head)
     got = b""
     while not got.endswith(b"\r\n\r\n"):
