@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * tcp_uring.c - the TCP carrier on an io_uring poller; sending stands in
+ * tcp_uring.c - the TCP carrier on an io_uring poller: a stream's life and what is
+ * armed of it. What owners receive stands in tcp_uring_recv.c, sending in
  * tcp_uring_send.c, going to another poller in tcp_uring_move.c.
  *
  * One multishot request a stream puts what comes into buffers that all streams
  * share; view() hands such a buffer out as it is. What a handler does not take, or
  * what came while nothing was to be received, is copied aside, so that no stream
  * keeps a buffer from the others.
+ *
+ * Where much comes at once the owner receives it himself, and the request in the
+ * place of the multishot one asks when there is something: tcp_uring_recv.c says why.
+ * Either has the same user_data, and the one is over before the other begins.
  */
 #include "io/uring_stream.h"
 
@@ -57,6 +62,12 @@ static void cancel(struct pulse__uring_stream *s, enum pulse__uring_tag tag)
 	pulse__uring_cancel(pulse__uring_owner(s), pulse__uring_data(s, tag));
 }
 
+void pulse__uring_stop_receiving(struct pulse__uring_stream *s)
+{
+	s->stopping = true;
+	cancel(s, PULSE__URING_RECV);
+}
+
 static void arm_receive(struct pulse__uring_stream *s)
 {
 	struct pulse__uring *u = pulse__uring_owner(s);
@@ -66,9 +77,14 @@ static void arm_receive(struct pulse__uring_stream *s)
 		u->stale = true;
 		return;
 	}
-	io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
-	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = 0;
+	s->asking = s->direct;
+	if (unlikely(s->asking)) {
+		io_uring_prep_poll_add(sqe, s->fd, POLLIN);
+	} else {
+		io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
+		sqe->flags |= IOSQE_BUFFER_SELECT;
+		sqe->buf_group = 0;
+	}
 	io_uring_sqe_set_data64(sqe, pulse__uring_data(s, PULSE__URING_RECV));
 	s->receiving = true;
 	s->stopping = false;
@@ -104,10 +120,8 @@ static void arm(struct pulse__uring_stream *s)
 		return;
 	if (read && !s->receiving && !s->eof && !s->err && !s->spill)
 		arm_receive(s);
-	if (!read && s->receiving && !s->stopping) {
-		s->stopping = true;
-		cancel(s, PULSE__URING_RECV);
-	}
+	if (!read && s->receiving && !s->stopping)
+		pulse__uring_stop_receiving(s);
 	if (s->polling && s->writable_for != events && write)
 		cancel(s, PULSE__URING_WRITABLE);
 	else if (!s->polling && (write || !read))
@@ -219,6 +233,22 @@ static bool tell_read(struct pulse__uring_stream *s, bool *told)
 	return true;
 }
 
+/* There is something, or the end of it, for who receives it himself. */
+static bool readable(struct pulse__uring_stream *s, int res)
+{
+	bool told = false;
+
+	if (!s->closed && res != -ECANCELED && res != -EINTR) {
+		if (unlikely(res < 0))
+			s->err = res;
+		if (unlikely(!tell_read(s, &told)))
+			return true;
+	}
+	pulse__uring_arm(s);
+	maybe_free(s);
+	return told;
+}
+
 static bool received(struct pulse_poller *p, struct pulse__uring_stream *s,
 		     int res, uint32_t flags)
 {
@@ -231,6 +261,8 @@ static bool received(struct pulse_poller *p, struct pulse__uring_stream *s,
 	}
 	if (!(flags & IORING_CQE_F_MORE))
 		s->receiving = false;
+	if (unlikely(s->asking))
+		return readable(s, res);
 	if (!s->closed) {
 		if (likely(res > 0)) {
 			uint8_t *at = pulse__uring_buf(u, u->lent);
@@ -307,7 +339,7 @@ void pulse__uring_keep(struct pulse_poller *p, uint64_t data, int res,
 		pulse__uring_send_failed(data, res);
 		break;
 	case PULSE__URING_RECV:
-		if (s->closed)
+		if (s->closed || s->asking)
 			break;
 		if (res > 0)
 			pulse__uring_put_aside(s, pulse__uring_buf(pulse__uring_of(p),
@@ -351,136 +383,6 @@ int pulse__uring_call_ready(struct pulse_poller *p)
 		maybe_free(s);
 	}
 	return n;
-}
-
-/* ---- receiving ------------------------------------------------------------ */
-
-static ssize_t take_error(struct pulse__uring_stream *s)
-{
-	int err = s->err;
-
-	s->err = 0;
-	s->eof = true;
-	return err;
-}
-
-/* Nothing is in hand: what the socket has, if nobody else is asked for it. */
-static ssize_t receive_now(struct pulse__uring_stream *s,
-			   const struct iovec *iov, int nr)
-{
-	ssize_t n;
-
-	if (s->receiving) {
-		/* It ends at the next turn; where nobody runs one, now. */
-		if (!s->stopping || pulse__poller_current)
-			return -EAGAIN;
-		pulse__uring_retire(s->t.poller);
-		if (s->spill || s->err || s->eof)
-			return s->t.ops->recv(&s->t, iov, nr);
-	}
-	do {
-		n = readv(s->fd, iov, nr);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	s->t.rx_bytes += (uint64_t)n;
-	return n;
-}
-
-static ssize_t stream_view(struct pulse_transport *t, void **data)
-{
-	struct pulse__uring_stream *s = pulse__uring_to_stream(t);
-	struct pulse__uring *u = pulse__uring_owner(s);
-	struct iovec iov;
-	size_t n;
-
-	if (likely(s->now_bytes && !s->spill)) {
-		*data = s->now;
-		n = s->now_bytes;
-		s->now_bytes = 0;
-		t->rx_bytes += n;
-		return (ssize_t)n;
-	}
-	if (s->spill) {
-		struct pulse__spill *spill = s->spill;
-
-		s->spill = spill->next;
-		pulse__free(u->lent_spill);
-		u->lent_spill = spill;
-		*data = spill->data + spill->at;
-		n = spill->len - spill->at;
-		t->rx_bytes += n;
-		return (ssize_t)n;
-	}
-	if (s->err)
-		return take_error(s);
-	if (s->eof)
-		return 0;
-	iov.iov_base = pulse_poller_buffer(t->poller, &iov.iov_len);
-	if (!iov.iov_base)
-		return -ENOMEM;
-	*data = iov.iov_base;
-	return receive_now(s, &iov, 1);
-}
-
-/* Fills the pieces from @p; returns how much. */
-static size_t scatter(const struct iovec *iov, int nr, size_t skip,
-		      const uint8_t *p, size_t n)
-{
-	size_t done = 0;
-
-	for (int i = 0; i < nr && done < n; i++) {
-		size_t len = iov[i].iov_len;
-
-		if (skip >= len) {
-			skip -= len;
-			continue;
-		}
-		len -= skip;
-		if (len > n - done)
-			len = n - done;
-		memcpy((uint8_t *)iov[i].iov_base + skip, p + done, len);
-		done += len;
-		skip = 0;
-	}
-	return done;
-}
-
-static ssize_t stream_recv(struct pulse_transport *t, const struct iovec *iov,
-			   int nr)
-{
-	struct pulse__uring_stream *s = pulse__uring_to_stream(t);
-	size_t done = 0;
-
-	while (s->spill) {
-		struct pulse__spill *spill = s->spill;
-		size_t n = scatter(iov, nr, done, spill->data + spill->at,
-				   spill->len - spill->at);
-
-		done += n;
-		spill->at += n;
-		if (spill->at < spill->len)
-			goto out;
-		s->spill = spill->next;
-		pulse__free(spill);
-	}
-	if (s->now_bytes) {
-		size_t n = scatter(iov, nr, done, s->now, s->now_bytes);
-
-		done += n;
-		s->now += n;
-		s->now_bytes -= n;
-	}
-out:
-	if (done) {
-		t->rx_bytes += done;
-		return (ssize_t)done;
-	}
-	if (s->err)
-		return take_error(s);
-	if (s->eof)
-		return 0;
-	return receive_now(s, iov, nr);
 }
 
 /* ---- the rest ------------------------------------------------------------- */
@@ -575,7 +477,7 @@ static int stream_error(struct pulse_transport *t)
 	int err = 0;
 
 	if (s->err)
-		return (int)take_error(s);
+		return (int)pulse__uring_take_error(s);
 	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &len))
 		return -errno;
 	return -err;
@@ -606,8 +508,8 @@ const struct pulse_transport_ops pulse__uring_ops = {
 	.name = "tcp",
 	.features = PULSE__URING_FEATURES,
 	.send = pulse__uring_send,
-	.recv = stream_recv,
-	.view = stream_view,
+	.recv = pulse__uring_recv,
+	.view = pulse__uring_view,
 	.watch = stream_watch,
 	.shutdown = stream_shutdown,
 	.close = stream_close,

@@ -70,16 +70,14 @@ void pulse__uring_send_failed(uint64_t data, int res)
 static ssize_t send_now(struct pulse__uring_stream *s, const struct iovec *iov,
 			int nr)
 {
-	struct msghdr msg = {
-		.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)nr,
-	};
 	ssize_t n;
 
 	do {
-		n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
+		n = nr == 1 ? pulse__sys_send(s->fd, iov->iov_base, iov->iov_len) :
+		    pulse__sys_sendmsg(s->fd, iov, nr);
+	} while (unlikely(n == -EINTR));
 	if (n < 0)
-		return pulse__sys_send_error(errno);
+		return pulse__sys_send_error((int)-n);
 	s->t.tx_bytes += (uint64_t)n;
 	return n;
 }

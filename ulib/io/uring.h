@@ -4,6 +4,7 @@
  *
  *	poller_uring.c	the ring, descriptors that are watched, waiting
  *	tcp_uring.c	TCP streams: multishot receives
+ *	tcp_uring_recv.c	... and what is received without
  *	tcp_uring_send.c	... and sends of a batch
  *	uring_ops.c	accepting and connecting
  *

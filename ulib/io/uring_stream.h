@@ -24,9 +24,12 @@ struct pulse__uring_stream {
 	int fd;
 	int err;			/* that receiving has met; told once */
 	uint8_t watched;
+	uint8_t misfits;		/* receives in a row that speak for the other way */
 	uint8_t writable_for;		/* events of the poll that is armed */
 	bool receiving : 1;		/* the multishot request is armed */
+	bool asking : 1;		/* ... or in its place a poll */
 	bool stopping : 1;		/* ... and was asked to end */
+	bool direct : 1;		/* its owner receives, from the next request on */
 	bool polling : 1;
 	bool eof : 1;
 	bool closed : 1;
@@ -77,6 +80,8 @@ void pulse__uring_arm(struct pulse__uring_stream *s);
 /* Keeps bytes that were received, behind all that are kept. */
 void pulse__uring_put_aside(struct pulse__uring_stream *s, const uint8_t *p,
 			    size_t n);
+/* Asks the request that receives to end. */
+void pulse__uring_stop_receiving(struct pulse__uring_stream *s);
 /* Closes a stream without a backlog of which nothing is armed. */
 void pulse__uring_drop(struct pulse__uring_stream *s, bool reset);
 
@@ -87,6 +92,15 @@ extern const struct pulse_transport_ops pulse__uring_ops;
 	 PULSE_TRANSPORT_RESET | PULSE_TRANSPORT_ORDERED |		\
 	 PULSE_TRANSPORT_HALF_CLOSE | PULSE_TRANSPORT_ZERO_COPY |	\
 	 PULSE_TRANSPORT_MOVES)
+
+/* ---- tcp_uring_recv.c ----------------------------------------------------- */
+
+/* pulse_transport_ops.recv, .view */
+ssize_t pulse__uring_recv(struct pulse_transport *t, const struct iovec *iov,
+			  int nr);
+ssize_t pulse__uring_view(struct pulse_transport *t, void **data);
+/* What receiving has met, which is told once. */
+ssize_t pulse__uring_take_error(struct pulse__uring_stream *s);
 
 /* ---- tcp_uring_send.c ----------------------------------------------------- */
 
