@@ -122,6 +122,8 @@ struct pulse_poller {
 	uint32_t max_events;
 	uint32_t fork_gen;
 	uint32_t magic;
+	/* What is being sent lies in a view, where nobody writes before the next wait. */
+	bool sends_view;
 	/* Nobody but its owner knows the thread, who cancels none: see sys.h. */
 	bool uncancelled;
 	struct pulse_ctx *ctx;

@@ -86,6 +86,9 @@ static void look_for_failed_sends(struct pulse__uring *u)
 			cqe->user_data = PULSE__URING_NONE;
 		}
 	}
+	while (u->nr_held)
+		pulse__uring_recycle(u, u->held[--u->nr_held]);
+	u->lent_is_sent = false;
 	u->has_sends = false;
 	u->outbox_used = 0;
 	u->batch++;
@@ -115,6 +118,16 @@ void pulse__uring_recycle(struct pulse__uring *u, int bid)
 {
 	if (u->live && bid >= 0)
 		give(u, bid);
+}
+
+void pulse__uring_lend(struct pulse__uring *u, int bid)
+{
+	if (u->lent_is_sent)
+		u->held[u->nr_held++] = (uint16_t)u->lent;
+	else
+		pulse__uring_recycle(u, u->lent);
+	u->lent_is_sent = false;
+	u->lent = bid;
 }
 
 /*
@@ -301,6 +314,8 @@ void pulse__uring_retire(struct pulse_poller *p)
 	for (uint32_t n = 0; n < p->nr_chunks * PULSE__SLOT_CHUNK; n++)
 		slot_at(p, n)->armed = IDLE;
 	u->first_due = 0;
+	u->nr_held = 0;
+	u->lent_is_sent = false;
 	u->has_sends = false;
 	u->outbox_used = 0;
 	u->batch++;

@@ -255,10 +255,8 @@ static bool received(struct pulse_poller *p, struct pulse__uring_stream *s,
 	struct pulse__uring *u = pulse__uring_of(p);
 	bool told = false;
 
-	if (flags & IORING_CQE_F_BUFFER) {
-		pulse__uring_recycle(u, u->lent);
-		u->lent = (int)(flags >> IORING_CQE_BUFFER_SHIFT);
-	}
+	if (flags & IORING_CQE_F_BUFFER)
+		pulse__uring_lend(u, (int)(flags >> IORING_CQE_BUFFER_SHIFT));
 	if (!(flags & IORING_CQE_F_MORE))
 		s->receiving = false;
 	if (unlikely(s->asking))

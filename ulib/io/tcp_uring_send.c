@@ -3,7 +3,8 @@
  * tcp_uring_send.c - what TCP streams on an io_uring poller send.
  *
  * What is small is copied into the outbox of the batch and tried with the turn's
- * enter. Where the socket takes only a part the rest becomes a backlog, which goes
+ * enter; or it lies in what was received, and its sender says that it stays there as it
+ * is: then it goes out from there, and the buffer is held until the batch is over. Where the socket takes only a part the rest becomes a backlog, which goes
  * as the socket becomes writable, before anything else and before the end: a
  * stream that is closed with a backlog lives on until that is out. Large sends are
  * made at once: there a system call is the smaller cost.
@@ -13,6 +14,8 @@
 
 /* Longer sends are not copied but made at once. */
 #define SEND_NOW	(16U << 10)
+/* Shorter ones are copied in any case: fewer buffers are in use then. */
+#define SEND_LENT	(2U << 10)
 
 static void send_broke(struct pulse__uring_stream *s, int err)
 {
@@ -91,6 +94,16 @@ static void into_outbox(struct pulse__uring *u, const struct iovec *iov, int nr)
 	}
 }
 
+/* Does it lie in the buffer that was handed out last, and stays there as it is? */
+static bool is_lent(const struct pulse__uring_stream *s,
+		    const struct pulse__uring *u, const struct iovec *iov, int nr)
+{
+	return s->t.poller->sends_view && nr == 1 && u->lent >= 0 &&
+	       (uintptr_t)iov->iov_base -
+	       (uintptr_t)pulse__uring_buf(u, u->lent) < u->buf_bytes &&
+	       u->nr_held < PULSE__URING_HELD;
+}
+
 ssize_t pulse__uring_send(struct pulse_transport *t, const struct iovec *iov,
 			  int nr)
 {
@@ -98,7 +111,7 @@ ssize_t pulse__uring_send(struct pulse_transport *t, const struct iovec *iov,
 	struct pulse__uring *u = pulse__uring_owner(s);
 	struct io_uring_sqe *sqe;
 	size_t bytes = 0;
-	bool again;
+	bool again, lent = false;
 
 	for (int i = 0; i < nr; i++)
 		bytes += iov[i].iov_len;
@@ -111,8 +124,10 @@ ssize_t pulse__uring_send(struct pulse_transport *t, const struct iovec *iov,
 	}
 	if (unlikely(s->backlog))
 		return -EAGAIN;
-	if (bytes > SEND_NOW || bytes > PULSE__URING_OUTBOX - u->outbox_used ||
-	    unlikely(!pulse__uring_mine(u)))
+	if (!again && bytes >= SEND_LENT)
+		lent = is_lent(s, u, iov, nr);
+	if (bytes > SEND_NOW || unlikely(!pulse__uring_mine(u)) ||
+	    (!lent && bytes > PULSE__URING_OUTBOX - u->outbox_used))
 		return send_now(s, iov, nr);
 	if (again) {		/* more of the last request */
 		into_outbox(u, iov, nr);
@@ -124,16 +139,19 @@ ssize_t pulse__uring_send(struct pulse_transport *t, const struct iovec *iov,
 	sqe = pulse__uring_sqe(u);
 	if (unlikely(!sqe))
 		return send_now(s, iov, nr);
-	s->tx = u->outbox + u->outbox_used;
+	s->tx = lent ? iov->iov_base : u->outbox + u->outbox_used;
 	s->tx_bytes = bytes;
 	s->tx_batch = u->batch;
-	into_outbox(u, iov, nr);
+	if (lent)
+		u->lent_is_sent = true;
+	else
+		into_outbox(u, iov, nr);
 	io_uring_prep_send(sqe, s->fd, s->tx, bytes,
 			   MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	io_uring_sqe_set_data64(sqe, pulse__uring_data(s, PULSE__URING_SEND));
 	u->has_sends = true;
-	u->last_sender = s;
+	u->last_sender = lent ? NULL : s;	/* nothing is put behind it */
 	u->last_send = sqe;
 	t->tx_bytes += bytes;
 	return (ssize_t)bytes;

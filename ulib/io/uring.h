@@ -21,7 +21,8 @@
  * are tried at that moment or fail (MSG_DONTWAIT), and a success is silent
  * (CQE_SKIP_SUCCESS): after the enter each send without a completion is through,
  * and the next batch begins. What they send was copied into an outbox, which is
- * emptied once the failures of a batch are seen.
+ * emptied once the failures of a batch are seen, or lies in a buffer that a receive has
+ * brought (poller->sends_view), which is not given back before.
  */
 #ifndef PULSE__IO_URING_H
 #define PULSE__IO_URING_H
@@ -46,6 +47,10 @@ enum pulse__uring_tag {
 };
 #define PULSE__URING_TAGS	7ULL
 
+#define PULSE__URING_BUFS	256U	/* a power of two */
+#define PULSE__URING_HELD	(PULSE__URING_BUFS / 2)
+#define PULSE__URING_OUTBOX	(256U << 10)
+
 struct pulse__uring {
 	struct io_uring ring;
 	bool live;
@@ -62,6 +67,9 @@ struct pulse__uring {
 	size_t buf_bytes, buf_stride;
 	uint32_t nr_bufs;	/* given to the ring so far */
 	int lent;		/* buffer that a handler may still look at, or -1 */
+	bool lent_is_sent;	/* ... and of which a request of this batch sends */
+	uint32_t nr_held;	/* others of which one does */
+	uint16_t held[PULSE__URING_HELD];
 	void *lent_spill;	/* likewise, of what was put aside */
 	struct pulse__list streams;
 	struct pulse__list ops;		/* uring_ops.c */
@@ -78,9 +86,6 @@ struct pulse__uring {
 	size_t nr_by_fd;
 };
 
-#define PULSE__URING_BUFS	256U	/* a power of two */
-#define PULSE__URING_OUTBOX	(256U << 10)
-
 /* May the caller prepare requests, now or at once? */
 bool pulse__uring_mine(const struct pulse__uring *u);
 /* A request to fill in; NULL: the system takes none. */
@@ -91,6 +96,8 @@ void pulse__uring_cancel(struct pulse__uring *u, uint64_t user_data);
 void pulse__uring_flush(struct pulse__uring *u);
 void pulse__uring_retire(struct pulse_poller *p);
 void pulse__uring_recycle(struct pulse__uring *u, int bid);
+/* A handler has this one now; the one before is given back, when it is sent. */
+void pulse__uring_lend(struct pulse__uring *u, int bid);
 /* A receive found no buffer: have more of them. */
 void pulse__uring_more_bufs(struct pulse__uring *u);
 

@@ -59,7 +59,9 @@ static inline void pulse__ws_refs_out(struct pulse_ws_conn *conn)
 		ssize_t n;
 
 		pulse__ws_count(loop, sends, 1);
+		loop->poller->sends_view = true;
 		n = conn->t->ops->send(conn->t, ref, 1);
+		loop->poller->sends_view = false;
 		loop->span = NULL;
 		loop->nr_refs = 0;
 		loop->ref_bytes = 0;
