@@ -4,9 +4,13 @@
 
 Each server runs on core 0, pulse-wsbench on core 1, one server at a time and
 in turns, so that all of them see the same machine; what counts is messages by
-the server's own utime + stime, which a busy machine changes least. Prints a
-table of ratios to a raw epoll echo of the same bytes, and a line "JSON {...}"
-a figure; --json FILE has those as one array besides.
+the server's own utime + stime, which a busy machine changes least. Every round
+starts them anew and in another order: one process of the same program can be
+slower than another by 7 % for all its life, and who comes first gains or loses.
+Prints a table of ratios to a raw epoll echo of the same bytes, and a line
+"JSON {...}" a figure; --json FILE has those as one array besides. "again" is the
+raw echo once more: what its ratio differs from 1 by is noise, and so is as much of
+the others'.
 
 usage: bench_ws.py [--quick|--full] [--rounds N] [--seconds S] [--servers A,B]
 		   [--cells C,S,D;...] [--json FILE]
@@ -16,6 +20,7 @@ usage: bench_ws.py [--quick|--full] [--rounds N] [--seconds S] [--servers A,B]
 import argparse
 import json
 import os
+import random
 import re
 import signal
 import statistics
@@ -55,6 +60,7 @@ def commands():
     echo = [BIN + "/ws-echo", "--listen", "127.0.0.1:0", "--backend", "user",
             "--max-message", str(64 << 20)]
     found = {"raw": ([PEERS + "/peer_ws_raw"], "tcp"),
+             "again": ([PEERS + "/peer_ws_raw"], "tcp"),
              "epoll": (echo + ["--poller", "epoll"], "ws"),
              "io_uring": (echo + ["--poller", "io_uring"], "ws")}
     found["lws"] = ([PEERS + "/peer_ws_lws", "7999"], "ws")
@@ -125,29 +131,24 @@ def measure(names, cell, args):
 
     Who fails is left out and named in the second list.
     """
-    servers = {n: Server(*args.commands[n]) for n in names}
     told, failed = {n: [] for n in names}, []
 
-    def run(name, seconds):
+    def run(name):
+        server = Server(*args.commands[name])
         try:
-            return load(servers[name], cell, seconds)
+            load(server, cell, args.seconds / 4)
+            told[name].append(load(server, cell, args.seconds))
         except (RuntimeError, ValueError, ZeroDivisionError) as e:
             print(f"# {name} {cell}: {e}", file=sys.stderr)
             failed.append(name)
             told.pop(name)
-            return None
+        finally:
+            server.end()
 
-    try:
-        for n in names:
-            run(n, args.seconds / 4)
-        for _ in range(args.rounds):
-            for n in list(told):
-                one = run(n, args.seconds)
-                if one:
-                    told[n].append(one)
-    finally:
-        for s in servers.values():
-            s.end()
+    for _ in range(args.rounds):
+        for n in random.sample(names, len(names)):
+            if n in told:
+                run(n)
     return told, failed
 
 
@@ -198,8 +199,9 @@ def main():
         args.rounds, args.seconds = min(args.rounds, 3), min(args.seconds, 0.5)
     if args.cells:
         cells = [tuple(int(v) for v in c.split(",")) for c in args.cells.split(";")]
-    names = ["raw"] + [n for n in (args.servers or "epoll,io_uring,lws,node").split(",")
-                       if n in args.commands and n != "raw"]
+    names = ["raw", "again"]
+    names += [n for n in (args.servers or "epoll,io_uring,lws,node").split(",")
+              if n in args.commands and n not in names]
     print("messages a second of server CPU: raw epoll echo, then the others' ratio to it\n"
           "(least-greatest), and that of their p99\n"
           "conns    bytes deep " + "".join(f"{n:>14}" if n == "raw" else f"{n:>24}"

@@ -40,10 +40,7 @@ const char *pulse_strerror(int err)
 
 int64_t pulse_now_ns(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * PULSE__NSEC_PER_SEC + ts.tv_nsec;
+	return pulse__now_ns();
 }
 
 void pulse__ns_to_timespec(int64_t ns, struct timespec *ts)

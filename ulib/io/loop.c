@@ -129,13 +129,18 @@ void pulse__poller_end_posts(struct pulse_poller *p)
 		run_tasks(p, head);
 }
 
-static bool something_posted(const struct pulse_poller *p)
+static PULSE__NOINLINE bool is_task(const struct pulse_poller_task *head)
+{
+	return head != &posts_ended;
+}
+
+static inline bool something_posted(const struct pulse_poller *p)
 {
 	/* (D), pairs with (A) in pulse_poller_post_task() */
 	const struct pulse_poller_task *head =
 		__atomic_load_n(&p->posted, __ATOMIC_SEQ_CST);
 
-	return (head && head != &posts_ended) ||
+	return (unlikely(head) && is_task(head)) ||
 	       __atomic_load_n(&p->stop, __ATOMIC_SEQ_CST);
 }
 
@@ -156,12 +161,23 @@ static int spin(struct pulse_poller *p, int64_t deadline_ns)
 	return n;
 }
 
-static void call_hooks(struct pulse_poller *p)
+static PULSE__NOINLINE void call_hooks(struct pulse_poller *p)
 {
 	for (struct pulse_poller_hook *h = p->hooks, *next; h; h = next) {
 		next = h->next;
 		h->fn(p, h);
 	}
+	while (p->due) {
+		struct pulse_poller_hook *h = p->due;
+
+		p->due = h->next;
+		h->fn(p, h);
+	}
+}
+
+static inline bool has_hooks(const struct pulse_poller *p)
+{
+	return (uintptr_t)p->hooks | (uintptr_t)p->due;
 }
 
 static PULSE__INLINE unsigned int turn(struct pulse_poller *p,
@@ -171,7 +187,8 @@ static PULSE__INLINE unsigned int turn(struct pulse_poller *p,
 	int64_t due;
 	int events;
 
-	if (likely(!p->worker))	/* worker.c calls them before it parks */
+	/* worker.c calls them before it parks */
+	if (unlikely(has_hooks(p)) && !p->worker)
 		call_hooks(p);
 	due = pulse__wheel_next(&p->wheel);
 	if (deadline_ns > due)

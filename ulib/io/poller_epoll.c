@@ -100,8 +100,14 @@ static void epoll_del(struct pulse_poller *p, int fd)
 	ctl(p, EPOLL_CTL_DEL, fd, 0, 0);
 }
 
-/* A far deadline is reckoned from the turn's time, to spare a look at the clock. */
-static int timeout_ms(const struct pulse_poller *p, int64_t deadline_ns)
+static int64_t to_ms(int64_t ns)
+{
+	return (int64_t)(((uint64_t)ns + PULSE__NSEC_PER_MSEC - 1) /
+			 PULSE__NSEC_PER_MSEC);
+}
+
+/* None, near, or very far. */
+static PULSE__NOINLINE int other_ms(int64_t deadline_ns)
 {
 	int64_t left;
 
@@ -109,42 +115,85 @@ static int timeout_ms(const struct pulse_poller *p, int64_t deadline_ns)
 		return -1;
 	if (deadline_ns <= 0)
 		return 0;
-	left = deadline_ns - p->now_ns;
-	if (left < 100 * PULSE__NSEC_PER_MSEC)
-		left = deadline_ns - pulse_now_ns();
+	left = deadline_ns - pulse__now_ns();
 	if (left <= 0)
 		return 0;
-	left = (left + PULSE__NSEC_PER_MSEC - 1) / PULSE__NSEC_PER_MSEC;
+	left = to_ms(left);
 	return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+/*
+ * A far deadline is reckoned from the turn's time, to spare a look at the clock. One
+ * from the depths of the past wraps, and is very far.
+ */
+static inline int timeout_ms(const struct pulse_poller *p, int64_t deadline_ns)
+{
+	int64_t left = (int64_t)((uint64_t)deadline_ns - (uint64_t)p->now_ns);
+
+	if (likely(left >= 100 * PULSE__NSEC_PER_MSEC)) {
+		left = to_ms(left);
+		if (likely(left <= INT_MAX))
+			return (int)left;
+	}
+	return other_ms(deadline_ns);
+}
+
+static PULSE__NOINLINE int woken(const struct epoll_sys *sys)
+{
+	uint64_t count;
+	ssize_t n = read(sys->wakefd, &count, sizeof(count));
+
+	(void)n;	/* somebody may have read it in a child */
+	return 0;
+}
+
+/* 1: a handler's; 0: a wake-up, or of a registration that is gone. */
+static inline int handle(struct pulse_poller *p, const struct epoll_event *ev)
+{
+	if (unlikely(ev->data.u64 == PULSE__POLLER_WAKE))
+		return woken(p->sys);
+	return pulse__poller_event(p, ev->data.u64, from_epoll(ev->events));
+}
+
+/* Out of the way of a single event, which needs few registers saved. */
+static PULSE__NOINLINE int handle_all(struct pulse_poller *p, int n)
+{
+	struct epoll_sys *sys = p->sys;
+	int handled = 0;
+
+	for (int i = 0; i < n; i++)
+		handled += handle(p, &sys->events[i]);
+	return handled;
+}
+
+static PULSE__NOINLINE int wait_cancellable(struct pulse_poller *p, int ms)
+{
+	struct epoll_sys *sys = p->sys;
+	int n = epoll_wait(sys->epfd, sys->events, (int)p->max_events, ms);
+
+	WRITE_ONCE(p->asleep, 0);
+	p->now_ns = pulse__now_ns();
+	if (unlikely(p->worker))
+		pulse__poller_worker_awake(p, n > 1 ||
+			(n == 1 && sys->events[0].data.u64 != PULSE__POLLER_WAKE));
+	return handle_all(p, n);
 }
 
 static int epoll_wait_turn(struct pulse_poller *p, int64_t deadline_ns)
 {
 	struct epoll_sys *sys = p->sys;
-	int handled = 0, ms, n;
+	int ms = timeout_ms(p, deadline_ns);
+	long n;
 
-	ms = timeout_ms(p, deadline_ns);
-	if (likely(p->uncancelled))
-		n = pulse__sys_epoll_wait(sys->epfd, sys->events,
-					  (int)p->max_events, ms);
-	else
-		n = epoll_wait(sys->epfd, sys->events, (int)p->max_events, ms);
+	if (unlikely(!p->uncancelled))	/* as a worker's is */
+		return wait_cancellable(p, ms);
+	n = pulse__sys_epoll_wait(sys->epfd, sys->events, (int)p->max_events, ms);
 	WRITE_ONCE(p->asleep, 0);
-	p->now_ns = pulse_now_ns();
-	if (unlikely(p->worker))
-		pulse__poller_worker_awake(p, n > 1 ||
-			(n == 1 && sys->events[0].data.u64 != PULSE__POLLER_WAKE));
-	for (int i = 0; i < n; i++) {
-		struct epoll_event *ev = &sys->events[i];
-		uint64_t count;
-
-		if (likely(ev->data.u64 != PULSE__POLLER_WAKE))
-			handled += pulse__poller_event(p, ev->data.u64,
-						       from_epoll(ev->events));
-		else if (read(sys->wakefd, &count, sizeof(count)) < 0)
-			continue;	/* somebody read it in a child */
-	}
-	return handled;
+	p->now_ns = pulse__now_ns();
+	if (unlikely(n != 1))
+		return handle_all(p, (int)n);
+	sys = p->sys;
+	return handle(p, sys->events);
 }
 
 static void epoll_wake(struct pulse_poller *p)

@@ -115,6 +115,7 @@ struct pulse_poller {
 	int64_t now_ns;
 	int64_t spin_ns;
 	struct pulse_poller_hook *hooks;
+	struct pulse_poller_hook *due;	/* called once, behind those */
 	struct pulse__poller_worker *worker;	/* worker.c; NULL: nobody's */
 	void *buffer;			/* within buffer_mem, a line's beginning */
 	void *buffer_mem;
@@ -191,6 +192,17 @@ static inline void pulse__poller_tell_ends(struct pulse_poller *p)
 	}
 }
 
+/*
+ * Has @hook called once before the next wait, when all hooks have been; it may ask
+ * again. Not while it is due. By the loop's thread.
+ */
+static inline void pulse__poller_hook_once(struct pulse_poller *p,
+					   struct pulse_poller_hook *hook)
+{
+	hook->next = p->due;
+	p->due = hook;
+}
+
 /* The poller the calling thread runs at this moment. */
 extern __thread struct pulse_poller *pulse__poller_current
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -227,13 +239,19 @@ static inline void *pulse__poller_buffer(struct pulse_poller *p, size_t *bytes)
 	return p->buffer;
 }
 
-/* For ops->wait: one event, as a bit set of enum pulse_poller_event. */
+/*
+ * For ops->wait: one event, as a bit set of enum pulse_poller_event. @token was
+ * given to ops->add: there is its slot, and one that is free, or another's by now,
+ * is of another generation.
+ */
 static inline bool pulse__poller_event(struct pulse_poller *p, uint64_t token,
 				       uint32_t events)
 {
-	struct pulse__poller_slot *s = pulse__poller_slot(p, token);
+	uint32_t n = (uint32_t)token;
+	struct pulse__poller_slot *s =
+		&p->chunks[n / PULSE__SLOT_CHUNK][n % PULSE__SLOT_CHUNK];
 
-	if (unlikely(!s))
+	if (unlikely(s->gen != token >> 32))
 		return false;
 	s->fn(p, s->fd, events, s->arg);
 	return true;

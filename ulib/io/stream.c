@@ -53,7 +53,6 @@ static struct stream *to_stream(struct pulse_transport *t)
 	return container_of(t, struct stream, t);
 }
 
-/* What the functions below do but in the usual case. */
 static PULSE__NOINLINE ssize_t send_any(struct pulse_transport *t,
 					const struct iovec *iov, int nr)
 {
@@ -98,17 +97,23 @@ static PULSE__NOINLINE ssize_t view_any(struct pulse_transport *t, void **data)
 	return stream_recv(t, &iov, 1);
 }
 
+static PULSE__NOINLINE ssize_t not_sent(struct pulse_transport *t,
+					const struct iovec *iov, ssize_t err)
+{
+	return err == -EINTR ? send_any(t, iov, 1) :
+	       pulse__sys_send_error((int)-err);
+}
+
 static ssize_t stream_send(struct pulse_transport *t, const struct iovec *iov,
 			int nr)
 {
 	ssize_t n;
 
-	if (unlikely(nr != 1))
+	if (unlikely(nr != 1 || pulse__sys_stand_in))
 		return send_any(t, iov, nr);
-	n = pulse__sys_send(to_stream(t)->fd, iov->iov_base, iov->iov_len);
+	n = pulse__sys_send_real(to_stream(t)->fd, iov->iov_base, iov->iov_len);
 	if (unlikely(n < 0))
-		return n == -EINTR ? send_any(t, iov, nr) :
-		       pulse__sys_send_error((int)-n);
+		return not_sent(t, iov, n);
 	t->tx_bytes += (uint64_t)n;
 	return n;
 }
@@ -122,8 +127,8 @@ static ssize_t stream_view(struct pulse_transport *t, void **data)
 		return view_any(t, data);
 	*data = p->buffer;
 	n = pulse__sys_recv(to_stream(t)->fd, p->buffer, p->buffer_bytes);
-	if (unlikely(n < 0))
-		return n == -EINTR ? view_any(t, data) : n;
+	if (unlikely(n < 0))	/* the poller tells again */
+		return n == -EINTR ? -EAGAIN : n;
 	t->rx_bytes += (uint64_t)n;
 	return n;
 }

@@ -71,17 +71,25 @@ static inline ssize_t pulse__sys_recv(int fd, void *buf, size_t bytes)
 #endif
 }
 
-/* One piece of memory; no SIGPIPE. Or -errno. */
-static inline ssize_t pulse__sys_send(int fd, const void *buf, size_t bytes)
+/* One piece of memory; no SIGPIPE. Or -errno. Where nothing stands in for it. */
+static inline ssize_t pulse__sys_send_real(int fd, const void *buf, size_t bytes)
 {
 #ifdef PULSE__SYS_PLAIN
 	return pulse__sys_result(send(fd, buf, bytes, MSG_NOSIGNAL));
 #else
-	if (unlikely(pulse__sys_stand_in))
-		return pulse__sys_stand_in(SYS_sendto, fd, buf, bytes, MSG_NOSIGNAL);
 	return pulse__sys_call(SYS_sendto, fd, (long)buf, (long)bytes, MSG_NOSIGNAL,
 			       0, 0);
 #endif
+}
+
+/* ... or what stands in for it. */
+static inline ssize_t pulse__sys_send(int fd, const void *buf, size_t bytes)
+{
+#ifndef PULSE__SYS_PLAIN
+	if (unlikely(pulse__sys_stand_in))
+		return pulse__sys_stand_in(SYS_sendto, fd, buf, bytes, MSG_NOSIGNAL);
+#endif
+	return pulse__sys_send_real(fd, buf, bytes);
 }
 
 /* Several pieces; no SIGPIPE. Or -errno. */
@@ -110,14 +118,14 @@ static inline int pulse__sys_send_error(int err)
 }
 
 /* epoll_wait(); for a thread that nobody can cancel. Or -errno. */
-static inline int pulse__sys_epoll_wait(int epfd, struct epoll_event *events,
-					int max, int timeout_ms)
+static inline long pulse__sys_epoll_wait(int epfd, struct epoll_event *events,
+					 int max, int timeout_ms)
 {
 #if defined(PULSE__SYS_PLAIN) || !defined(SYS_epoll_wait)
-	return (int)pulse__sys_result(epoll_wait(epfd, events, max, timeout_ms));
+	return pulse__sys_result(epoll_wait(epfd, events, max, timeout_ms));
 #else
-	return (int)pulse__sys_call(SYS_epoll_wait, epfd, (long)events, max,
-				    timeout_ms, 0, 0);
+	return pulse__sys_call(SYS_epoll_wait, epfd, (long)events, max, timeout_ms,
+			       0, 0);
 #endif
 }
 

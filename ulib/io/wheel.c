@@ -97,7 +97,7 @@ bool pulse__wheel_cancel(struct pulse__wheel *w,
 		unsigned int n = (unsigned int)(at / sizeof(w->slot[0][0]));
 
 		w->used[n >> LEVEL_BITS] &= ~(1ULL << (n & SLOT_MASK));
-		w->stale = true;
+		w->next = 0;
 	}
 	unlink_timer(timer);
 	w->armed--;
@@ -123,7 +123,15 @@ void pulse__wheel_look(struct pulse__wheel *w)
 			best = at;
 	}
 	w->next = best;
-	w->stale = false;
+}
+
+int64_t pulse__wheel_far(struct pulse__wheel *w)
+{
+	if (!w->next)
+		pulse__wheel_look(w);
+	if (w->next > (uint64_t)INT64_MAX >> PULSE__WHEEL_TICK_SHIFT)
+		return PULSE_FOREVER;
+	return (int64_t)(w->next << PULSE__WHEEL_TICK_SHIFT);
 }
 
 /* Moves the slots that begin at this tick down to finer levels. */
@@ -150,6 +158,8 @@ unsigned int pulse__wheel_fire(struct pulse__wheel *w, uint64_t now,
 {
 	unsigned int fired = 0;
 
+	if (!w->next)
+		pulse__wheel_look(w);
 	while (w->next <= now) {
 		struct pulse_poller_timer *list;
 

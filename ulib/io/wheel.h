@@ -21,12 +21,11 @@
 struct pulse__wheel {
 	uint64_t now_tick;	/* all up to this one has fired */
 	/*
-	 * The next tick at which a slot has to be looked at, UINT64_MAX: none;
-	 * not known while stale. It is found anew only when a slot has become
-	 * empty, so that a turn without timers costs one comparison.
+	 * The next tick at which a slot has to be looked at, UINT64_MAX: none,
+	 * 0: not known. It is found anew only when a slot has become empty, so
+	 * that a turn without timers costs one comparison.
 	 */
 	uint64_t next;
-	bool stale;
 	uint64_t armed;
 	uint64_t used[PULSE__WHEEL_LEVELS];	/* slots that are not empty */
 	struct pulse_poller_timer *slot[PULSE__WHEEL_LEVELS][PULSE__WHEEL_SLOTS];
@@ -42,17 +41,19 @@ bool pulse__wheel_cancel(struct pulse__wheel *wheel,
 			 struct pulse_poller_timer *timer);
 /* Finds wheel->next. */
 void pulse__wheel_look(struct pulse__wheel *wheel);
-/* Fires what is due by this tick; wheel->next is not beyond it. */
+/* pulse__wheel_next(), where it is not known or there is none. */
+int64_t pulse__wheel_far(struct pulse__wheel *wheel);
+/* Fires what is due by this tick; wheel->next is not beyond it, or not known. */
 unsigned int pulse__wheel_fire(struct pulse__wheel *wheel, uint64_t now_tick,
 			       struct pulse_poller *of);
 
 /* When to call pulse__wheel_advance() at the latest; PULSE_FOREVER. */
 static inline int64_t pulse__wheel_next(struct pulse__wheel *wheel)
 {
-	if (unlikely(wheel->stale))
-		pulse__wheel_look(wheel);
-	if (wheel->next > (uint64_t)INT64_MAX >> PULSE__WHEEL_TICK_SHIFT)
-		return PULSE_FOREVER;
+	/* 0 wraps: both are out of the ordinary. */
+	if (unlikely(wheel->next - 1 >=
+		     (uint64_t)INT64_MAX >> PULSE__WHEEL_TICK_SHIFT))
+		return pulse__wheel_far(wheel);
 	return (int64_t)(wheel->next << PULSE__WHEEL_TICK_SHIFT);
 }
 
@@ -63,8 +64,6 @@ static inline unsigned int pulse__wheel_advance(struct pulse__wheel *wheel,
 {
 	uint64_t now = (uint64_t)now_ns >> PULSE__WHEEL_TICK_SHIFT;
 
-	if (unlikely(wheel->stale))
-		pulse__wheel_look(wheel);
 	if (unlikely(wheel->next <= now))
 		return pulse__wheel_fire(wheel, now, of);
 	if (wheel->now_tick < now)

@@ -83,6 +83,17 @@ static inline void pulse__ws_store128(uint8_t *p, pulse__ws_quad v)
 	memcpy(p, &v, sizeof(v));
 }
 
+static inline bool pulse__ws_no_high_bit(pulse__ws_quad v)
+{
+#ifdef __SSE2__
+	typedef char bytes __attribute__((vector_size(16)));
+
+	return !__builtin_ia32_pmovmskb128((bytes)v);
+#else
+	return !((v[0] | v[1] | v[2] | v[3]) & 0x80808080U);
+#endif
+}
+
 /*
  * Masks what a codec's call would be the larger part of, 8 to 32 bytes, as words
  * from both ends, which may overlap, for all are read before one is written.
@@ -117,14 +128,16 @@ static inline bool pulse__ws_mask_short(uint8_t *to, const uint8_t *p, size_t n,
 /* Are these 8 to 32 bytes ASCII? False: not, or of another length. */
 static inline bool pulse__ws_ascii_short(const uint8_t *p, size_t n)
 {
-	uint64_t seen;
-
-	if (n - 8 > 24)
+	if (unlikely(n - 8 > 24))
 		return false;
-	seen = pulse__ws_load64(p) | pulse__ws_load64(p + n - 8);
-	if (n > 16)
-		seen |= pulse__ws_load64(p + 8) | pulse__ws_load64(p + n - 16);
-	return !(seen & 0x8080808080808080ULL);
+	if (likely(n >= 16)) {
+		pulse__ws_quad seen = pulse__ws_load128(p) |
+				      pulse__ws_load128(p + n - 16);
+
+		return pulse__ws_no_high_bit(seen);
+	}
+	return !((pulse__ws_load64(p) | pulse__ws_load64(p + n - 8)) &
+		 0x8080808080808080ULL);
 }
 
 /*

@@ -446,6 +446,15 @@ void pulse__ws_conn_drain(struct pulse_ws_conn *conn)
 
 /* ---- the top of the stack ------------------------------------------------- */
 
+/* Somebody is dirty or buried: seen to before the loop waits. */
+static void settle_later(struct pulse__ws_loop *loop)
+{
+	if (loop->hook_due)
+		return;
+	loop->hook_due = true;
+	pulse__poller_hook_once(loop->poller, &loop->hook);
+}
+
 void pulse__ws_mark_dirty(struct pulse_ws_conn *conn)
 {
 	if (likely(conn->in_rx) || conn->is_dirty)
@@ -453,6 +462,7 @@ void pulse__ws_mark_dirty(struct pulse_ws_conn *conn)
 	conn->is_dirty = true;
 	conn->next = conn->loop->dirty;
 	conn->loop->dirty = conn;
+	settle_later(conn->loop);
 }
 
 void pulse__ws_doom(struct pulse_ws_conn *conn, int end)
@@ -498,6 +508,7 @@ void pulse__ws_bury(struct pulse_ws_conn *conn)
 	pulse__ws_count(loop, ended[conn->end], 1);
 	pulse__list_del(&conn->link);
 	pulse__list_add_tail(&loop->buried, &conn->link);
+	settle_later(loop);
 	__atomic_fetch_sub(&server->live, 1, __ATOMIC_SEQ_CST);
 	pulse__ws_tell(server);
 }

@@ -257,8 +257,10 @@ int pulse_ws_server_set_hook(struct pulse_ws_server *server,
 		err = -EBUSY;
 	} else {
 		set_hook(&server->cfg, fn, arg);
-		for (uint32_t i = 0; i < server->nr_loops; i++)
+		for (uint32_t i = 0; i < server->nr_loops; i++) {
 			set_hook(&server->loops[i]->own, fn, arg);
+			pulse__ws_choose_handler(server->loops[i]);
+		}
 	}
 	pthread_mutex_unlock(&server->lock);
 	return err;

@@ -58,8 +58,8 @@ static void before_wait(struct pulse_poller *poller,
 	struct pulse__ws_loop *loop = container_of(hook, struct pulse__ws_loop, hook);
 
 	(void)poller;
-	if (unlikely(loop->dirty || !pulse__list_empty(&loop->buried)))
-		settle(loop);
+	loop->hook_due = false;
+	settle(loop);
 }
 
 static void stop_accepting(struct pulse__ws_loop *loop)
@@ -142,6 +142,11 @@ static void run_end(struct pulse_poller *poller, struct pulse_poller_task *task)
 	pulse_poller_stop(poller);
 }
 
+void pulse__ws_choose_handler(struct pulse__ws_loop *loop)
+{
+	loop->on_message = loop->own.pool ? NULL : loop->own.h.on_message;
+}
+
 /* ---- life ----------------------------------------------------------------- */
 
 void *pulse__ws_loop_thread(void *arg)
@@ -184,6 +189,7 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 	loop->own = server->cfg;
 	loop->cfg = &loop->own;
 	loop->codec = pulse__ws_codec_get(0);
+	pulse__ws_choose_handler(loop);
 	loop->refs = 1;
 	loop->hook.fn = before_wait;
 	loop->hello_task.fn = run_hello;
@@ -202,7 +208,6 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 					  &loop->listener);
 	if (err)
 		goto destroy_poller;
-	pulse_poller_hook_add(loop->poller, &loop->hook);
 	__atomic_fetch_add(&server->refs, 1, __ATOMIC_RELAXED);
 	*out = loop;
 	return 0;

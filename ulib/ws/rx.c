@@ -382,10 +382,10 @@ static size_t header(struct pulse_ws_conn *conn, const uint8_t *p, size_t n)
  * anything on the way. Returns its bytes; 0: it is something else. @ordinary: the
  * connection is known to be.
  */
-static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn, uint8_t *p,
+static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn,
+					  struct pulse__ws_loop *loop, uint8_t *p,
 					  size_t n, bool ordinary)
 {
-	struct pulse__ws_loop *loop = conn->loop;
 	size_t len, head = 6;
 	uint8_t op, *to;
 
@@ -429,8 +429,8 @@ static PULSE__INLINE size_t short_message(struct pulse_ws_conn *conn, uint8_t *p
 	}
 	pulse__ws_count(loop, messages_in, 1);
 	pulse__ws_count(loop, bytes_in, len);
-	if (likely(loop->cfg->h.on_message && !loop->cfg->pool))
-		loop->cfg->h.on_message(conn, op, to, len, loop->cfg->arg);
+	if (likely(loop->on_message))
+		loop->on_message(conn, op, to, len, loop->cfg->arg);
 	else
 		pulse__ws_deliver(conn, op, to, len);
 	return len + head;
@@ -523,8 +523,8 @@ static size_t handle(struct pulse_ws_conn *conn, uint8_t *p, size_t n)
 		if (unlikely(state == PULSE__WS_HEAD))
 			at += request_head(conn, p + at, n - at);
 		else if (!conn->in_frame && !conn->hdr_len &&
-			 likely((used = short_message(conn, p + at, n - at,
-						       false))))
+			 likely((used = short_message(conn, conn->loop, p + at,
+						      n - at, false))))
 			at += used;
 		else if (!conn->in_frame)
 			at += header(conn, p + at, n - at);
@@ -561,14 +561,20 @@ void pulse__ws_resume(struct pulse_ws_conn *conn)
 
 /* ---- the transport ------------------------------------------------------- */
 
-static inline void begin_view(struct pulse_ws_conn *conn, uint8_t *data)
+static inline void begin_view(struct pulse_ws_conn *conn,
+			      struct pulse__ws_loop *loop, uint8_t *data,
+			      bool takes)
 {
-	struct pulse__ws_loop *loop = conn->loop;
-
 	loop->view_conn = conn;
-	loop->quick = conn->pmd || conn->more ? NULL : conn;
-	loop->place = takes_refs(conn) ? data : NULL;
+	loop->quick = (uintptr_t)conn->pmd | (uintptr_t)conn->more ? NULL : conn;
+	loop->place = takes ? data : NULL;
 	loop->view_len = SIZE_MAX;
+}
+
+static inline void close_view(struct pulse__ws_loop *loop)
+{
+	loop->view_conn = loop->quick = NULL;
+	loop->place = NULL;
 }
 
 static inline void end_view(struct pulse_ws_conn *conn)
@@ -577,23 +583,22 @@ static inline void end_view(struct pulse_ws_conn *conn)
 
 	if (loop->nr_refs)
 		pulse__ws_refs_out(conn);
-	loop->view_conn = loop->quick = NULL;
-	loop->place = NULL;
+	close_view(loop);
 }
 
 void pulse__ws_rx_view(struct pulse_ws_conn *conn, uint8_t *data, size_t n)
 {
-	begin_view(conn, data);
+	begin_view(conn, conn->loop, data, takes_refs(conn));
 	pulse__ws_rx(conn, data, n);
 	end_view(conn);
 }
 
 void pulse__ws_rx_own(struct pulse_ws_conn *conn, uint8_t *data, size_t n)
 {
-	begin_view(conn, NULL);
+	begin_view(conn, conn->loop, NULL, false);
 	pulse__ws_frame_done(conn);
 	if (n) {
-		begin_view(conn, data);
+		begin_view(conn, conn->loop, data, takes_refs(conn));
 		pulse__ws_rx(conn, data, n);
 	}
 	end_view(conn);
@@ -617,38 +622,60 @@ static void not_received(struct pulse_ws_conn *conn, ssize_t n)
 		pulse__ws_doom(conn, conn->end);
 }
 
+/* What is left to do after any other read than the one below. */
+static PULSE__NOINLINE void read_over(struct pulse_ws_conn *conn)
+{
+	end_view(conn);
+	conn->in_rx = false;
+	if (unlikely(!pulse__ws_out(conn)))
+		pulse__ws_after(conn);
+}
+
+static PULSE__NOINLINE void nothing_read(struct pulse_ws_conn *conn, ssize_t n)
+{
+	not_received(conn, n);
+	conn->in_rx = false;
+	pulse__ws_after(conn);
+}
+
 /*
- * What most events are: whole short messages, to a handler that answers at once.
- * As pulse__ws_readable() and pulse__ws_after() would, and the latter is left out
- * where the connection is as ordinary as it was.
+ * What most events are: whole short messages, to a handler that answers at once
+ * with what it got. As pulse__ws_readable() and pulse__ws_after() would, and what
+ * has no need to be looked at is not, where the connection is as ordinary as it was.
  */
 void pulse__ws_read_ordinary(struct pulse_ws_conn *conn)
 {
 	struct pulse__ws_loop *loop = conn->loop;
-	uint8_t *data;
+	uint8_t *data, *end;
+	size_t used;
 	ssize_t n;
 
 	conn->in_rx = true;
 	pulse__ws_count(loop, reads, 1);
 	n = conn->t->ops->view(conn->t, (void **)&data);
-	if (likely(n > 0)) {
-		size_t at = 0, used;
-
-		begin_view(conn, data);
-		do {
-			used = short_message(conn, data + at, (size_t)n - at, true);
-			at += used;
-		} while (used && at < (size_t)n && pulse__ws_is_ordinary(conn));
-		if (unlikely(at < (size_t)n))
-			pulse__ws_rx(conn, data + at, (size_t)n - at);
-		end_view(conn);
-		conn->heard_tick = pulse__ws_tick(loop);
-	} else {
-		not_received(conn, n);
+	if (unlikely(n <= 0)) {
+		nothing_read(conn, n);
+		return;
 	}
-	conn->in_rx = false;
-	if (unlikely(!pulse__ws_out(conn)))
-		pulse__ws_after(conn);
+	/* Of takes_refs(), all the rest is ordinary. */
+	begin_view(conn, loop, data, !(conn->t->ops->features &
+				       PULSE_TRANSPORT_ASYNC_SEND));
+	end = data + n;
+	do {
+		used = short_message(conn, loop, data, (size_t)(end - data), true);
+		data += used;
+	} while (used && data < end && pulse__ws_is_ordinary(conn));
+	if (unlikely(data < end))
+		pulse__ws_rx(conn, data, (size_t)(end - data));
+	conn->heard_tick = pulse__ws_tick(loop);
+	if (likely(pulse__ws_is_ordinary(conn) && !conn->out_first &&
+		   pulse__ws_refs_are_one(loop) &&
+		   pulse__ws_refs_sent(conn, loop) && pulse__ws_is_done(conn))) {
+		close_view(loop);
+		conn->in_rx = false;
+	} else {
+		read_over(conn);
+	}
 }
 
 void pulse__ws_readable(struct pulse_ws_conn *conn)

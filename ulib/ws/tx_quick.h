@@ -36,40 +36,67 @@ static inline void pulse__ws_put_ref(struct pulse__ws_loop *loop, uint8_t first,
 				     size_t len)
 {
 	size_t bytes = len + pulse__ws_frame_head(len);
+	struct iovec *span = loop->span;
 	uint8_t *at = loop->place;
 
 	pulse__ws_frame_write(at, first, len);
-	if (!loop->span) {
-		loop->span = &loop->ref[loop->nr_refs++];
-		*loop->span = (struct iovec){ at, 0 };
+	if (span) {
+		span->iov_len += bytes;
+	} else {
+		span = &loop->ref[loop->nr_refs++];
+		*span = (struct iovec){ at, bytes };
+		loop->span = span;
 	}
-	loop->span->iov_len += bytes;
 	loop->ref_bytes += bytes;
 	loop->place = at + bytes;
 	loop->view_len = SIZE_MAX;
+}
+
+/* Are there such answers, and do all lie in one piece? */
+static inline bool pulse__ws_refs_are_one(const struct pulse__ws_loop *loop)
+{
+	return loop->span == loop->ref;
+}
+
+/* Sends that piece, with nothing queued before it. False: a part of it is queued. */
+static inline bool pulse__ws_refs_sent(struct pulse_ws_conn *conn,
+				       struct pulse__ws_loop *loop)
+{
+	ssize_t n;
+
+	pulse__ws_count(loop, sends, 1);
+	loop->poller->sends_view = true;
+	n = conn->t->ops->send(conn->t, loop->ref, 1);
+	loop->poller->sends_view = false;
+	loop->span = NULL;
+	loop->nr_refs = 0;
+	loop->ref_bytes = 0;
+	if (likely(n == (ssize_t)loop->ref[0].iov_len))
+		return true;
+	pulse__ws_refs_left(conn, n);
+	return false;
 }
 
 /* After a read: its answers that lie in it. */
 static inline void pulse__ws_refs_out(struct pulse_ws_conn *conn)
 {
 	struct pulse__ws_loop *loop = conn->loop;
-	const struct iovec *ref = loop->ref;
 
-	if (likely(ref == loop->span && !conn->out_first && !conn->doomed)) {
-		ssize_t n;
-
-		pulse__ws_count(loop, sends, 1);
-		loop->poller->sends_view = true;
-		n = conn->t->ops->send(conn->t, ref, 1);
-		loop->poller->sends_view = false;
-		loop->span = NULL;
-		loop->nr_refs = 0;
-		loop->ref_bytes = 0;
-		if (unlikely(n != (ssize_t)ref->iov_len))
-			pulse__ws_refs_left(conn, n);
-	} else {
+	if (likely(pulse__ws_refs_are_one(loop) && !conn->out_first &&
+		   !conn->doomed))
+		(void)pulse__ws_refs_sent(conn, loop);
+	else
 		pulse__ws_flush_refs(conn);
-	}
+}
+
+/* After a read of an ordinary one whose answers are out: is that all? */
+static inline bool pulse__ws_is_done(struct pulse_ws_conn *conn)
+{
+	return !((uintptr_t)conn->more | (uintptr_t)conn->stash |
+		 (uintptr_t)conn->strand) &&
+	       conn->watched == PULSE_TRANSPORT_READ &&
+	       /* pairs with refuse_now(), as in pulse__ws_maybe_drained() */
+	       !__atomic_load_n(&conn->want_drain, __ATOMIC_SEQ_CST);
 }
 
 /*
@@ -83,10 +110,7 @@ static inline bool pulse__ws_out(struct pulse_ws_conn *conn)
 	struct iovec iov;
 	ssize_t n;
 
-	if (unlikely(!pulse__ws_is_ordinary(conn) ||
-		     (uintptr_t)conn->more | (uintptr_t)conn->stash |
-		     (uintptr_t)conn->strand ||
-		     conn->watched != PULSE_TRANSPORT_READ))
+	if (unlikely(!pulse__ws_is_ordinary(conn)))
 		return false;
 	if (likely(buf)) {
 		if (unlikely(buf->next || buf->is_shared))
@@ -104,8 +128,7 @@ static inline bool pulse__ws_out(struct pulse_ws_conn *conn)
 		if (unlikely(!pulse__ws_obuf_keep(loop, buf)))
 			pulse__free(buf);
 	}
-	/* pairs with refuse_now(), as in pulse__ws_maybe_drained() */
-	return !__atomic_load_n(&conn->want_drain, __ATOMIC_SEQ_CST);
+	return pulse__ws_is_done(conn);
 }
 
 #endif /* PULSE__WS_TX_QUICK_H */

@@ -194,6 +194,9 @@ struct pulse__ws_loop {
 	struct pulse_ws_server *server;
 	const struct pulse__ws_cfg *cfg;	/* own */
 	const struct pulse__ws_codec *codec;
+	/* cfg->h's, where it is called here and now; NULL: pulse__ws_deliver(). */
+	void (*on_message)(struct pulse_ws_conn *conn, int opcode, const void *data,
+			   size_t len, void *arg);
 	struct pulse_ws_conn *dirty;	/* to flush before the loop waits */
 	struct pulse__list buried;	/* to put, once nothing names them */
 	struct pulse__ws_obuf *spare;	/* of the standard size */
@@ -231,7 +234,8 @@ struct pulse__ws_loop {
 	uint8_t nr_keys;		/* masks left in keys[] */
 	uint32_t keys[64];		/* random (RFC 6455, section 10.3) */
 	struct pulse_listener *listener;	/* NULL: it only dials */
-	struct pulse_poller_hook hook;
+	struct pulse_poller_hook hook;	/* due while somebody is dirty or buried */
+	bool hook_due;
 	/* Posted by the server, each once. */
 	struct pulse_poller_task hello_task, drain_task, cut_task, end_task;
 	/* live.c: posted again and again, while the flag is not set. */
@@ -254,6 +258,8 @@ int pulse__ws_loop_create(struct pulse_ws_server *server,
 			  const char *address,
 			  struct pulse__ws_loop **out);
 void pulse__ws_loop_put(struct pulse__ws_loop *loop);
+/* Whenever the handlers have been set. */
+void pulse__ws_choose_handler(struct pulse__ws_loop *loop);
 /* The thread of a loop, to be given to pthread_create(). */
 void *pulse__ws_loop_thread(void *loop);
 /* The loop's end, after its thread's; puts it. */

@@ -3,6 +3,7 @@
 #include "watch.h"
 
 #include "backend/backend.h"
+#include "io/poller_int.h"
 #include "until.h"
 
 #include <poll.h>
@@ -481,6 +482,65 @@ KT_TEST(hooks_run_before_each_wait)
 	pulse_poller_run_once(p, 0);
 	KT_EQ(a.calls, 1);
 	KT_EQ(b.calls, 2);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+KT_TEST(a_deadline_may_be_as_far_off_as_can_be_said)
+{
+	struct pulse_poller *p = make();
+	struct watch w = { 0 };
+
+	KT_EQ(watch_pipe(p, &w), 0);
+	KT_EQ(pulse_poller_run_once(p, INT64_MIN), 0);
+	KT_EQ(pulse_poller_run_once(p, -1), 0);
+	KT_EQ(pulse_poller_run_once(p, 1), 0);
+	ring(&w);
+	KT_EQ(pulse_poller_run_once(p, PULSE_FOREVER - 1), 1);
+	KT_EQ(pulse_poller_run_once(p, (int64_t)1 << 55), 1);
+	KT_EQ(pulse_poller_del(p, w.id), 0);
+	end_pipe(&w);
+	KT_EQ(pulse_poller_destroy(p), 0);
+}
+
+struct asked {
+	struct pulse_poller_hook hook;
+	const struct hooked *before;
+	int calls, again, seen;
+};
+
+static void asked_fn(struct pulse_poller *p, struct pulse_poller_hook *h)
+{
+	struct asked *a = (struct asked *)h;
+
+	a->calls++;
+	a->seen = a->before->calls;
+	if (a->again && a->again--)
+		pulse__poller_hook_once(p, h);
+}
+
+KT_TEST(a_hook_that_is_asked_for_once_runs_once_behind_the_others)
+{
+	struct pulse_poller *p = make();
+	struct hooked all = { .hook.fn = hook_fn };
+	struct asked once = { .hook.fn = asked_fn, .before = &all };
+	struct asked twice = { .hook.fn = asked_fn, .before = &all, .again = 1 };
+
+	KT_EQ(pulse_poller_hook_add(p, &all.hook), 0);
+	pulse__poller_hook_once(p, &once.hook);
+	pulse__poller_hook_once(p, &twice.hook);
+	KT_EQ(once.calls, 0);
+	pulse_poller_run_once(p, 0);
+	KT_EQ(once.calls, 1);
+	KT_EQ(once.seen, 1);
+	KT_EQ(twice.calls, 2);
+	pulse_poller_run_once(p, 0);
+	KT_EQ(all.calls, 2);
+	KT_EQ(once.calls, 1);
+	KT_EQ(twice.calls, 2);
+	pulse__poller_hook_once(p, &once.hook);
+	pulse_poller_run_once(p, 0);
+	KT_EQ(once.calls, 2);
+	KT_EQ(once.seen, 3);
 	KT_EQ(pulse_poller_destroy(p), 0);
 }
 

@@ -82,6 +82,25 @@ static void masks_and_moves(const struct pulse__ws_codec *codec)
 	}
 }
 
+KT_TEST(short_ascii_is_told_at_each_place)
+{
+	uint8_t text[42];
+
+	for (size_t len = 0; len <= 40; len++) {
+		size_t wrong = 0;
+
+		memset(text, 0x80, sizeof(text));	/* around it */
+		memset(text + 1, 0x7f, len);
+		KT_EQ(pulse__ws_ascii_short(text + 1, len), len >= 8 && len <= 32);
+		for (size_t at = 1; at <= len; at++) {
+			text[at] |= 0x80;
+			wrong += pulse__ws_ascii_short(text + 1, len);
+			text[at] = 0x7f;
+		}
+		KT_EQ(wrong, 0);
+	}
+}
+
 /* Both codecs over the text, in two pieces for the one; do they agree? */
 static bool agree(const struct pulse__ws_codec *codec, const uint8_t *p,
 		  size_t n, size_t cut)
