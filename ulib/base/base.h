@@ -340,7 +340,6 @@ static inline int64_t pulse__now_ns(void)
 	return ts.tv_sec * PULSE__NSEC_PER_SEC + ts.tv_nsec;
 }
 
-struct timespec;
 /* Absolute or relative nanoseconds; below 0 becomes 0. */
 void pulse__ns_to_timespec(int64_t ns, struct timespec *ts);
 

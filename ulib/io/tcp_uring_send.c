@@ -3,8 +3,9 @@
  * tcp_uring_send.c - what TCP streams on an io_uring poller send.
  *
  * What is small is copied into the outbox of the batch and tried with the turn's
- * enter; or it lies in what was received, and its sender says that it stays there as it
- * is: then it goes out from there, and the buffer is held until the batch is over. Where the socket takes only a part the rest becomes a backlog, which goes
+ * enter; or it lies in what was received, and its sender says that it stays there
+ * as it is: then it goes out from there, and the buffer is held until the batch is
+ * over. Where the socket takes only a part the rest becomes a backlog, which goes
  * as the socket becomes writable, before anything else and before the end: a
  * stream that is closed with a backlog lives on until that is out. Large sends are
  * made at once: there a system call is the smaller cost.
