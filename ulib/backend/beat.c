@@ -103,11 +103,13 @@ static uint64_t pulse__beat_look(struct pulse__slot *slot, uint64_t now)
 			 READ_ONCE(slot->ctx->uwork[slot->index].heard);
 	WRITE_ONCE(ks->beats, ks->beats + 1);
 	if (behind) {
-		late = pulse__beat_later(slot, now, behind > 1 ?
-					 PULSE__BEAT_DEAF_NS :
-					 PULSE__BEAT_ENOUGH * period) - now;
-		slot->beat_skip = late / period;
-		return slot->beat_due_ns;
+		uint64_t due = pulse__beat_later(slot, now, behind > 1 ?
+						 PULSE__BEAT_DEAF_NS :
+						 PULSE__BEAT_ENOUGH * period);
+
+		/* That beat ends the last one of these periods. */
+		slot->beat_skip = (due - now - 1) / period;
+		return due;
 	}
 	slot->beat_skip = 0;
 	WRITE_ONCE(slot->beat_idle_ns, 0);
